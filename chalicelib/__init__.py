@@ -1,0 +1,1 @@
+"""The light Lambdas: everything app.py calls."""

@@ -1,0 +1,116 @@
+"""Every error the system names. Class names are wire format: the state machine matches them.
+
+FaceBlurError
+├── TransientError             the state machine tries again
+│   ├── RekognitionLimited       20 open jobs, or throttled
+│   ├── RekognitionUnavailable   5xx, or no answer
+│   └── StorageUnavailable       S3 said 5xx or SlowDown, or no answer
+└── PermanentError             trying again cannot help
+    ├── ConfigurationError       a setting is missing or contradicts another
+    ├── InvalidDocument          a payload or document cannot be read
+    ├── EmptyObject              the upload has no bytes
+    ├── ObjectTooLarge           the upload is over 10 GB
+    ├── SourceChanged            the analysed object version is not there any more
+    ├── DetectionRefused         Rekognition did not accept the video
+    ├── DetectionFailed          the Rekognition job ended as FAILED
+    ├── DetectionTimedOut        the Rekognition job did not end in time
+    ├── NotAVideo                the container cannot be opened
+    ├── NoVideoStream            there is nothing to blur in it
+    ├── DamagedVideo             truncated, or not decodable to its end
+    ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
+    └── OutputMismatch           the rendered file is not what was asked for
+"""
+
+
+class FaceBlurError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class TransientError(FaceBlurError):
+    """Trying again later may help."""
+
+
+class RekognitionLimited(TransientError):
+    """Rekognition has no free job, or throttles."""
+
+
+class RekognitionUnavailable(TransientError):
+    """Rekognition answered 5xx, or not at all."""
+
+
+class StorageUnavailable(TransientError):
+    """S3 answered 5xx or SlowDown, or not at all."""
+
+
+class PermanentError(FaceBlurError):
+    """Trying again cannot help; a person must look."""
+
+
+class ConfigurationError(PermanentError):
+    """A setting is missing, malformed or contradicts another."""
+
+
+class InvalidDocument(PermanentError):
+    """A payload or document does not follow the contract."""
+
+
+class EmptyObject(PermanentError):
+    """The uploaded object has no bytes."""
+
+
+class ObjectTooLarge(PermanentError):
+    """The uploaded object is larger than Rekognition accepts."""
+
+
+class SourceChanged(PermanentError):
+    """The object version that was analysed is not there any more."""
+
+
+class DetectionRefused(PermanentError):
+    """Rekognition did not accept the request for this object."""
+
+
+class DetectionFailed(PermanentError):
+    """The Rekognition job ended as FAILED."""
+
+
+class DetectionTimedOut(PermanentError):
+    """The Rekognition job was still in progress after the longest wait."""
+
+
+class NotAVideo(PermanentError):
+    """The file cannot be opened as a media container."""
+
+
+class NoVideoStream(PermanentError):
+    """The container holds no video stream."""
+
+
+class DamagedVideo(PermanentError):
+    """The video is truncated or cannot be decoded to its end."""
+
+
+class UnsupportedVideo(PermanentError):
+    """The video is decodable, but outside what is rendered faithfully."""
+
+
+class OutputMismatch(PermanentError):
+    """The rendered file failed its verification."""
+
+
+TRANSIENT_ERRORS = (RekognitionLimited, RekognitionUnavailable, StorageUnavailable)
+PERMANENT_ERRORS = (
+    ConfigurationError,
+    InvalidDocument,
+    EmptyObject,
+    ObjectTooLarge,
+    SourceChanged,
+    DetectionRefused,
+    DetectionFailed,
+    DetectionTimedOut,
+    NotAVideo,
+    NoVideoStream,
+    DamagedVideo,
+    UnsupportedVideo,
+    OutputMismatch,
+)

@@ -1,0 +1,242 @@
+"""The job: the payload that travels through the state machine, and every S3 key in one place.
+
+The state machine holds 256 KiB at most, so a job carries references, never faces. It grows on its way:
+
+    face-detection                     source, detection
+    (the machine's first state)        execution
+    check-rekognition-job-status       detection
+    get-rekognized-faces               faces
+    blur-faces                         output, manifest
+    (a Catch of the machine)           failure
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Any
+
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.fields import (
+    count_field,
+    optional_text_field,
+    require_object,
+    require_version,
+    text_field,
+)
+
+JOB_VERSION = 1
+MAX_SOURCE_BYTES = 10 * 1000**3  # Rekognition Video quota: 10 GB a file.
+_KEY_LIMIT_BYTES = 1024  # S3 quota.
+_MANIFEST_SUFFIX = ".manifest.json"
+
+
+@dataclass(frozen=True)
+class ObjectReference:
+    """One S3 object."""
+
+    bucket: str
+    key: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reference as a JSON object."""
+        return {"bucket": self.bucket, "key": self.key}
+
+    @classmethod
+    def from_json(cls, value: Any) -> ObjectReference:
+        """Return the reference in `value`; raise InvalidDocument where it breaks the contract."""
+        fields = require_object(value, "an object reference")
+        return cls(bucket=text_field(fields, "bucket"), key=text_field(fields, "key"))
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """The uploaded object, pinned to one version: by `version_id`, or by `etag` where versioning is off."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    etag: str
+    sequencer: str
+    size_bytes: int
+
+    @property
+    def identity(self) -> str:
+        """Return 64 hex digits that are equal for every delivery of the same upload, and only then."""
+        upload = [self.version_id] if self.version_id else [self.etag, self.sequencer]
+        return hashlib.sha256(json.dumps([self.bucket, self.key, *upload]).encode()).hexdigest()
+
+    @property
+    def uri(self) -> str:
+        """Return the object as people write it."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the source as a JSON object."""
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "version_id": self.version_id,
+            "etag": self.etag,
+            "sequencer": self.sequencer,
+            "size_bytes": self.size_bytes,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> SourceObject:
+        """Return the source in `value`; raise InvalidDocument where it breaks the contract."""
+        fields = require_object(value, "source")
+        return cls(
+            bucket=text_field(fields, "bucket"),
+            key=text_field(fields, "key"),
+            version_id=optional_text_field(fields, "version_id"),
+            etag=text_field(fields, "etag"),
+            sequencer=text_field(fields, "sequencer"),
+            size_bytes=count_field(fields, "size_bytes"),
+        )
+
+
+class DetectionStatus(Enum):
+    """How far face detection is; the state machine chooses its way by these words."""
+
+    NOT_STARTED = "NOT_STARTED"  # Rekognition was at its limit: the machine starts the job itself.
+    REFUSED = "REFUSED"  # The object can never be analysed: the machine records `failure` and ends.
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCEEDED = "SUCCEEDED"
+
+
+@dataclass(frozen=True)
+class DetectionProgress:
+    """The Rekognition job: its id once started, the next wait and the sum of all waits in seconds."""
+
+    status: DetectionStatus
+    job_id: str | None = None
+    wait_s: int = 1
+    waited_s: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the progress as a JSON object."""
+        return {
+            "status": self.status.value,
+            "job_id": self.job_id,
+            "wait_s": self.wait_s,
+            "waited_s": self.waited_s,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> DetectionProgress:
+        """Return the progress in `value`; raise InvalidDocument where it breaks the contract."""
+        fields = require_object(value, "detection")
+        try:
+            status = DetectionStatus(text_field(fields, "status"))
+        except ValueError as error:
+            raise InvalidDocument(f"detection has an unknown status: {error}") from error
+        return cls(
+            status=status,
+            job_id=optional_text_field(fields, "job_id"),
+            wait_s=count_field(fields, "wait_s"),
+            waited_s=count_field(fields, "waited_s"),
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the execution ends without an output, in the words of a Step Functions Catch."""
+
+    error: str
+    cause: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the failure as a Catch would write it."""
+        return {"Error": self.error, "Cause": self.cause}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Failure:
+        """Return the failure in `value`; a Catch may leave out the cause."""
+        fields = require_object(value, "failure")
+        return cls(error=text_field(fields, "Error"), cause=optional_text_field(fields, "Cause") or "")
+
+
+@dataclass(frozen=True)
+class Job:
+    """The state-machine payload."""
+
+    source: SourceObject
+    detection: DetectionProgress
+    execution: str | None = None
+    faces: ObjectReference | None = None
+    output: ObjectReference | None = None
+    manifest: ObjectReference | None = None
+    failure: Failure | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as a JSON object; what is not known yet is left out."""
+        grown = {
+            "faces": self.faces,
+            "output": self.output,
+            "manifest": self.manifest,
+            "failure": self.failure,
+        }
+        return {
+            "version": JOB_VERSION,
+            "source": self.source.to_json(),
+            "detection": self.detection.to_json(),
+            **({"execution": self.execution} if self.execution else {}),
+            **{name: part.to_json() for name, part in grown.items() if part is not None},
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Job:
+        """Return the job in `value`; raise InvalidDocument where it breaks the contract."""
+        fields = require_object(value, "the payload")
+        require_version(fields, JOB_VERSION, "the payload")
+        return cls(
+            source=SourceObject.from_json(fields.get("source")),
+            detection=DetectionProgress.from_json(fields.get("detection")),
+            execution=optional_text_field(fields, "execution"),
+            faces=_optional_reference(fields, "faces"),
+            output=_optional_reference(fields, "output"),
+            manifest=_optional_reference(fields, "manifest"),
+            failure=Failure.from_json(fields["failure"]) if fields.get("failure") else None,
+        )
+
+    def with_detection(self, detection: DetectionProgress) -> Job:
+        """Return the job with another detection progress."""
+        return replace(self, detection=detection)
+
+
+def execution_name(source: SourceObject) -> str:
+    """Return the name of the one execution for `source`: at most 80 of [A-Za-z0-9_-], readable first."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", PurePosixPath(source.key).stem).strip("-")[:40]
+    return f"{stem or 'video'}-{source.identity[:32]}"
+
+
+def client_request_token(source: SourceObject) -> str:
+    """Return Rekognition's idempotency token for `source`: at most 64 of [A-Za-z0-9_-]."""
+    return source.identity
+
+
+def faces_key(source: SourceObject) -> str:
+    """Return the key of the faces document in the work bucket."""
+    return f"executions/{execution_name(source)}/faces.json"
+
+
+def output_key(source: SourceObject) -> str:
+    """Return the key of the blurred video in the output bucket: that of the upload."""
+    return source.key
+
+
+def manifest_key(source: SourceObject) -> str:
+    """Return the key of the manifest, beside the output; a key too long for that is named anew."""
+    beside = output_key(source) + _MANIFEST_SUFFIX
+    if len(beside.encode()) <= _KEY_LIMIT_BYTES:
+        return beside
+    return f"{execution_name(source)}{_MANIFEST_SUFFIX}"
+
+
+def _optional_reference(fields: dict[str, Any], name: str) -> ObjectReference | None:
+    return ObjectReference.from_json(fields[name]) if fields.get(name) else None
