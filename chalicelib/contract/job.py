@@ -100,6 +100,24 @@ class SourceObject:
         )
 
 
+@dataclass(frozen=True)
+class Execution:
+    """The run of the state machine: its ARN, and when it started (ISO 8601)."""
+
+    id: str
+    started_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the execution as a JSON object."""
+        return {"id": self.id, "started_at": self.started_at}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Execution:
+        """Return the execution in `value`; raise InvalidDocument where it breaks the contract."""
+        fields = require_object(value, "execution")
+        return cls(id=text_field(fields, "id"), started_at=text_field(fields, "started_at"))
+
+
 class DetectionStatus(Enum):
     """How far face detection is; the state machine chooses its way by these words."""
 
@@ -167,7 +185,7 @@ class Job:
 
     source: SourceObject
     detection: DetectionProgress
-    execution: str | None = None
+    execution: Execution | None = None
     faces: ObjectReference | None = None
     output: ObjectReference | None = None
     manifest: ObjectReference | None = None
@@ -176,6 +194,7 @@ class Job:
     def to_json(self) -> dict[str, Any]:
         """Return the job as a JSON object; what is not known yet is left out."""
         grown = {
+            "execution": self.execution,
             "faces": self.faces,
             "output": self.output,
             "manifest": self.manifest,
@@ -185,7 +204,6 @@ class Job:
             "version": JOB_VERSION,
             "source": self.source.to_json(),
             "detection": self.detection.to_json(),
-            **({"execution": self.execution} if self.execution else {}),
             **{name: part.to_json() for name, part in grown.items() if part is not None},
         }
 
@@ -197,7 +215,7 @@ class Job:
         return cls(
             source=SourceObject.from_json(fields.get("source")),
             detection=DetectionProgress.from_json(fields.get("detection")),
-            execution=optional_text_field(fields, "execution"),
+            execution=Execution.from_json(fields["execution"]) if fields.get("execution") else None,
             faces=_optional_reference(fields, "faces"),
             output=_optional_reference(fields, "output"),
             manifest=_optional_reference(fields, "manifest"),

@@ -36,7 +36,7 @@ def _manifest_text(job: Job, outcome: dict[str, Any]) -> str:
     document = {
         "version": MANIFEST_VERSION,
         "source": job.source.to_json(),
-        "execution": job.execution,
+        "execution": job.execution.to_json() if job.execution else None,
         "detection_job": job.detection.job_id,
         **outcome,
     }
