@@ -1,0 +1,56 @@
+"""The log line: one JSON object with a constant message and its facts as fields.
+
+CloudWatch Logs Insights, the local cloud and people read it; `rendering` lines carry the progress.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import IO, Any
+
+
+class EventLog:
+    """Writes log lines of one function, each with the same `fields` first; `stream` is standard output."""
+
+    def __init__(self, function: str, stream: IO[str] | None = None, **fields: Any) -> None:
+        self._fields = {"function": function, **fields}
+        self._stream = stream
+
+    def info(self, message: str, **fields: Any) -> None:
+        """Write what went as it should."""
+        self._write("INFO", message, fields)
+
+    def warning(self, message: str, **fields: Any) -> None:
+        """Write what was turned down or will be tried again."""
+        self._write("WARNING", message, fields)
+
+    def error(self, message: str, **fields: Any) -> None:
+        """Write what a person must act on."""
+        self._write("ERROR", message, fields)
+
+    @contextmanager
+    def handling(self, **fields: Any) -> Iterator[dict[str, Any]]:
+        """Write one line in and one line out, with `duration_ms` and the facts put into the yielded dict."""
+        self.info("started", **fields)
+        begin_s = time.monotonic()
+        facts: dict[str, Any] = {}
+        try:
+            yield facts
+        except Exception as error:
+            self.warning("failed", error=type(error).__name__, cause=str(error), **_since(begin_s), **fields)
+            raise
+        self.info("finished", **_since(begin_s), **fields, **facts)
+
+    def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        line = {"time": moment, "level": level, "message": message, **self._fields, **fields}
+        print(json.dumps(line, ensure_ascii=False), file=self._stream or sys.stdout, flush=True)  # noqa: T201 the log itself
+
+
+def _since(begin_s: float) -> dict[str, int]:
+    return {"duration_ms": round((time.monotonic() - begin_s) * 1000)}
