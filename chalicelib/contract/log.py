@@ -49,7 +49,7 @@ class EventLog:
     def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line = {"time": moment, "level": level, "message": message, **self._fields, **fields}
-        print(json.dumps(line, ensure_ascii=False), file=self._stream or sys.stdout, flush=True)  # noqa: T201 the log itself
+        print(json.dumps(line, ensure_ascii=False), file=self._stream or sys.stdout, flush=True)
 
 
 def _since(begin_s: float) -> dict[str, int]:

@@ -1,0 +1,83 @@
+"""The Chalice app: which event calls what. A handler unpacks its event, calls one function, returns JSON."""
+
+import os
+from typing import Any
+
+from chalice.app import Chalice, S3Event
+
+from chalicelib.clients import client
+from chalicelib.contract.job import Job
+from chalicelib.contract.log import EventLog
+from chalicelib.executions import start_executions
+from chalicelib.faces_store import store_faces
+from chalicelib.failures import record_failure
+from chalicelib.rekognition import FaceDetectionJobs, check_detection, start_detection
+from chalicelib.settings import StartSettings, bucket_setting
+
+app = Chalice(app_name="face-blur")
+
+# chalice reads the bucket at import, for `deploy`; inside a function the default is never used.
+_INPUT_BUCKET = os.environ.get("INPUT_BUCKET", "input-bucket-not-set")
+
+
+@app.on_s3_event(bucket=_INPUT_BUCKET, events=["s3:ObjectCreated:*"], suffix=".mp4", name="face-detection")
+def face_detection(event: S3Event) -> dict[str, Any]:
+    """Start face detection and one execution of the state machine for every uploaded video."""
+    return _start(event, "face-detection")
+
+
+@app.on_s3_event(
+    bucket=_INPUT_BUCKET, events=["s3:ObjectCreated:*"], suffix=".MP4", name="face-detection-capitals"
+)
+def face_detection_capitals(event: S3Event) -> dict[str, Any]:
+    """Do as face-detection does: S3's suffix filter knows case, and cameras write .MP4."""
+    return _start(event, "face-detection-capitals")
+
+
+@app.lambda_function(name="start-face-detection")
+def start_face_detection(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Start the Rekognition job that face-detection could not start at once."""
+    with EventLog("start-face-detection").handling(**_source(event)):
+        return start_detection(Job.from_json(event), _rekognition()).to_json()
+
+
+@app.lambda_function(name="check-rekognition-job-status")
+def check_rekognition_job_status(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Ask once how far the Rekognition job is, and say how long to wait before the next time."""
+    with EventLog("check-rekognition-job-status").handling(**_source(event)) as facts:
+        job = check_detection(Job.from_json(event), _rekognition())
+        facts.update(job.detection.to_json())
+        return job.to_json()
+
+
+@app.lambda_function(name="get-rekognized-faces")
+def get_rekognized_faces(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Write all detections of the Rekognition job to the work bucket."""
+    with EventLog("get-rekognized-faces").handling(**_source(event)):
+        bucket = bucket_setting(os.environ, "WORK_BUCKET")
+        return store_faces(Job.from_json(event), _rekognition(), client("s3"), bucket).to_json()
+
+
+@app.lambda_function(name="record-failure")
+def record_execution_failure(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Write the failure manifest to where the output would have been."""
+    with EventLog("record-failure").handling(**_source(event)):
+        bucket = bucket_setting(os.environ, "OUTPUT_BUCKET")
+        return record_failure(Job.from_json(event), client("s3"), bucket).to_json()
+
+
+def _start(event: S3Event, function: str) -> dict[str, Any]:
+    log = EventLog(function)
+    with log.handling() as facts:
+        settings = StartSettings.from_env(os.environ)
+        outcome = start_executions(event.to_dict(), settings, _rekognition(), client("stepfunctions"), log)
+        facts.update(outcome)
+        return outcome
+
+
+def _rekognition() -> FaceDetectionJobs:
+    return FaceDetectionJobs(client("rekognition"))
+
+
+def _source(event: dict[str, Any]) -> dict[str, Any]:
+    return {"source": event.get("source"), "execution": event.get("execution")}

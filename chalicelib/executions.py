@@ -1,0 +1,106 @@
+"""From an S3 event to executions of the state machine: exactly one per upload, however often it is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument, PermanentError, TransientError
+from chalicelib.contract.job import (
+    DetectionProgress,
+    DetectionStatus,
+    Failure,
+    Job,
+    SourceObject,
+    execution_name,
+)
+from chalicelib.contract.log import EventLog
+from chalicelib.rekognition import FaceDetectionJobs, start_detection
+from chalicelib.settings import StartSettings
+from chalicelib.uploads import Ignored, read_record, read_records, refusal
+
+
+def start_executions(
+    event: dict[str, Any],
+    settings: StartSettings,
+    rekognition: FaceDetectionJobs,
+    stepfunctions: Any,
+    log: EventLog,
+) -> dict[str, Any]:
+    """Start detection and an execution for each upload in `event`; return the executions' names.
+
+    Every record gets its turn before the first error is raised: Lambda then delivers the event again, and
+    what was started before is found by its name.
+    """
+    records = read_records(event)
+    if not records:
+        log.info("ignored", reason=f"no records: {event.get('Event', 'an empty event')}")
+    started: list[str] = []
+    errors: list[Exception] = []
+    for record in records:
+        try:
+            started += _start_record(record, settings, rekognition, stepfunctions, log)
+        except InvalidDocument as error:
+            log.error("record unreadable", cause=str(error))
+        except Exception as error:  # noqa: BLE001 raised below, once the other records had their turn
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return {"records": len(records), "executions": started}
+
+
+def _start_record(
+    record: Any,
+    settings: StartSettings,
+    rekognition: FaceDetectionJobs,
+    stepfunctions: Any,
+    log: EventLog,
+) -> list[str]:
+    source = read_record(record)
+    if isinstance(source, Ignored):
+        log.info("ignored", reason=source.reason, key=source.key)
+        return []
+    if source.bucket == settings.output_bucket:
+        raise ConfigurationError(
+            f"{source.uri} lies in OUTPUT_BUCKET: blurring outputs again is an endless paid loop."
+            " Remove the event notification from that bucket."
+        )
+    job = _detect(source, rekognition)
+    name = _start_execution(job, settings.state_machine_arn, stepfunctions)
+    log.info("execution started", execution=name, source=source.to_json(), **job.detection.to_json())
+    return [name]
+
+
+def _detect(source: SourceObject, rekognition: FaceDetectionJobs) -> Job:
+    """Return the job with its detection started, left to the machine, or refused for good."""
+    job = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
+    refused = refusal(source)
+    if refused:
+        return _refuse(job, refused)
+    try:
+        return start_detection(job, rekognition)
+    except TransientError:
+        return job  # The machine can wait for a day; a Lambda cannot.
+    except ConfigurationError:
+        raise
+    except PermanentError as error:
+        return _refuse(job, error)
+
+
+def _refuse(job: Job, error: PermanentError) -> Job:
+    return Job(
+        source=job.source,
+        detection=DetectionProgress(DetectionStatus.REFUSED),
+        failure=Failure(error=type(error).__name__, cause=str(error)),
+    )
+
+
+def _start_execution(job: Job, state_machine_arn: str, stepfunctions: Any) -> str:
+    name = execution_name(job.source)
+    try:
+        stepfunctions.start_execution(
+            stateMachineArn=state_machine_arn, name=name, input=json.dumps(job.to_json())
+        )
+    except stepfunctions.exceptions.ExecutionAlreadyExists:
+        return name  # S3 told of this upload before.
+    return name

@@ -1,0 +1,120 @@
+"""Rekognition Video: start the face-detection job of an upload, ask how far it is, page through its faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.aws_errors import error_code, is_unanswered
+from chalicelib.contract.errors import (
+    ConfigurationError,
+    DetectionFailed,
+    DetectionRefused,
+    DetectionTimedOut,
+    RekognitionLimited,
+    RekognitionUnavailable,
+)
+from chalicelib.contract.job import (
+    DetectionProgress,
+    DetectionStatus,
+    Job,
+    SourceObject,
+    client_request_token,
+)
+
+PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
+LONGEST_WAIT_S = 15
+LONGEST_DETECTION_S = 8 * 3600  # Rekognition takes videos of up to 6 h, and about their length to analyse.
+_LIMITED = {"LimitExceededException", "ThrottlingException", "ProvisionedThroughputExceededException"}
+_UNAVAILABLE = {"InternalServerError", "ServiceUnavailableException"}
+_FORBIDDEN = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
+
+
+class FaceDetectionJobs:
+    """The face-detection jobs of one account; errors are those of contract/errors.py."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def start(self, source: SourceObject) -> str:
+        """Return the id of the job for `source`, the same one however often it is asked for."""
+        version = {"Version": source.version_id} if source.version_id else {}
+        with _named_errors(source.uri):
+            answer = self._client.start_face_detection(
+                Video={"S3Object": {"Bucket": source.bucket, "Name": source.key, **version}},
+                ClientRequestToken=client_request_token(source),
+            )
+        return str(answer["JobId"])
+
+    def ask(self, job_id: str) -> dict[str, Any]:
+        """Return the job's answer without its faces; raise DetectionFailed if it ended so."""
+        return self._page(job_id, {"MaxResults": 1})
+
+    def pages(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the job's answers with all its faces, sorted by time."""
+        token: dict[str, str] = {}
+        while True:
+            page = self._page(job_id, {"MaxResults": PAGE_SIZE, **token})
+            yield page
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    def _page(self, job_id: str, request: dict[str, Any]) -> dict[str, Any]:
+        with _named_errors(f"job {job_id}"):
+            answer: dict[str, Any] = self._client.get_face_detection(JobId=job_id, **request)
+        if answer["JobStatus"] == "FAILED":
+            raise DetectionFailed(
+                f"Rekognition job {job_id} failed: {answer.get('StatusMessage', 'no reason given')}"
+            )
+        return answer
+
+
+def start_detection(job: Job, jobs: FaceDetectionJobs) -> Job:
+    """Return `job` with its Rekognition job started."""
+    job_id = jobs.start(job.source)
+    return job.with_detection(DetectionProgress(DetectionStatus.IN_PROGRESS, job_id))
+
+
+def check_detection(job: Job, jobs: FaceDetectionJobs) -> Job:
+    """Return `job` with the status of its Rekognition job and the next wait."""
+    progress = job.detection
+    job_id = started_job_id(job)
+    waited_s = progress.waited_s + progress.wait_s
+    if jobs.ask(job_id)["JobStatus"] == "SUCCEEDED":
+        return job.with_detection(DetectionProgress(DetectionStatus.SUCCEEDED, job_id, 0, waited_s))
+    if waited_s > LONGEST_DETECTION_S:
+        raise DetectionTimedOut(f"Rekognition job {job_id} is still in progress after {waited_s} s.")
+    return job.with_detection(
+        DetectionProgress(DetectionStatus.IN_PROGRESS, job_id, next_wait_s(waited_s), waited_s)
+    )
+
+
+def next_wait_s(waited_s: int) -> int:
+    """Return the next wait: an eighth of the time waited so far, from 1 s to LONGEST_WAIT_S."""
+    return max(1, min(LONGEST_WAIT_S, waited_s // 8))
+
+
+def started_job_id(job: Job) -> str:
+    """Return the id of the job's Rekognition job; raise DetectionRefused where none was started."""
+    if not job.detection.job_id:
+        raise DetectionRefused(f"No Rekognition job was started for {job.source.uri}.")
+    return job.detection.job_id
+
+
+@contextmanager
+def _named_errors(subject: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        code, fact = error_code(error), f"Rekognition on {subject}: {error}"
+        if code in _LIMITED:
+            raise RekognitionLimited(fact) from error
+        if code in _UNAVAILABLE or is_unanswered(error):
+            raise RekognitionUnavailable(fact) from error
+        if code in _FORBIDDEN:
+            raise ConfigurationError(f"{fact}. The function's role must allow this call.") from error
+        raise DetectionRefused(fact) from error

@@ -1,0 +1,69 @@
+"""What an S3 event says: the uploads in it, each pinned to its version, and why others are passed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from chalicelib.contract.errors import EmptyObject, InvalidDocument, ObjectTooLarge, PermanentError
+from chalicelib.contract.fields import count_field, optional_text_field, require_object, text_field
+from chalicelib.contract.job import MAX_SOURCE_BYTES, SourceObject
+
+_SUFFIX = ".mp4"
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A record that asks for nothing, and why."""
+
+    reason: str
+    key: str | None = None
+
+
+def read_records(event: dict[str, Any]) -> list[Any]:
+    """Return the records of an S3 event: none in the `s3:TestEvent` that S3 sends when it is set up."""
+    records = event.get("Records", [])
+    if not isinstance(records, list):
+        raise InvalidDocument(f"Records must be a list, not {type(records).__name__}")
+    return records
+
+
+def read_record(record: Any) -> SourceObject | Ignored:
+    """Return the upload that one record reports, or why it is ignored; else raise InvalidDocument."""
+    fields = require_object(record, "a record")
+    s3 = require_object(fields.get("s3"), "s3")
+    uploaded = require_object(s3.get("object"), "s3.object")
+    key = unquote_plus(text_field(uploaded, "key"))
+    reason = _reason_to_ignore(text_field(fields, "eventName"), key)
+    if reason:
+        return Ignored(reason, key)
+    return SourceObject(
+        bucket=text_field(require_object(s3.get("bucket"), "s3.bucket"), "name"),
+        key=key,
+        version_id=optional_text_field(uploaded, "versionId"),
+        etag=text_field(uploaded, "eTag"),
+        sequencer=text_field(uploaded, "sequencer"),
+        size_bytes=count_field(uploaded, "size"),
+    )
+
+
+def refusal(source: SourceObject) -> PermanentError | None:
+    """Return why `source` can never be analysed, or None where it may be."""
+    if source.size_bytes == 0:
+        return EmptyObject(f"{source.uri} has no bytes: upload the video again.")
+    if source.size_bytes > MAX_SOURCE_BYTES:
+        return ObjectTooLarge(
+            f"{source.uri} has {source.size_bytes} bytes, Rekognition takes {MAX_SOURCE_BYTES}: cut it."
+        )
+    return None
+
+
+def _reason_to_ignore(event_name: str, key: str) -> str | None:
+    if not event_name.startswith("ObjectCreated:"):
+        return f"{event_name} is not an upload"
+    if key.endswith("/"):
+        return "a directory, not an object"
+    if not key.lower().endswith(_SUFFIX):
+        return f"the key does not end in {_SUFFIX}"
+    return None
