@@ -46,8 +46,11 @@ def _require_rekognition(environment: Mapping[str, str]) -> None:
 
     region = environment.get("AWS_REGION") or _required(environment, "AWS_DEFAULT_REGION")
     session = Session()
-    partition = session.get_partition_for_region(region)
-    regions = session.get_available_regions("rekognition", partition_name=partition)
+    regions = {
+        known
+        for partition in session.get_available_partitions()
+        for known in session.get_available_regions("rekognition", partition_name=partition)
+    }
     if region not in regions:
         raise ConfigurationError(
             f"Rekognition does not exist in {region}: deploy to one of {', '.join(sorted(regions))}."

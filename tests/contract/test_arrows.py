@@ -1,0 +1,91 @@
+"""Who may import whom: the layers of the design, held by reading every import statement."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+LIBRARY = set(sys.stdlib_module_names)
+CONTRACT = {"chalicelib.contract"}
+OWN = {"app", "chalicelib", "blur_container", "local_cloud", "benchmarks", "deploy", "tests"}
+PURE = {"timeline", "tracks", "geometry"}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the full names of all modules that the file at `path` imports, wherever in the file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {
+        node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+    }
+
+
+def own_imports(path: Path) -> set[str]:
+    """Return the modules of this project among the imports of the file at `path`."""
+    return {name for name in imports(path) if name.partition(".")[0] in OWN}
+
+
+def files(folder: str) -> list[Path]:
+    """Return the Python files below `folder`."""
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    """Return the file as it is called from the root of the project."""
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", files("chalicelib/contract"), ids=name)
+def test_contract_needs_the_standard_library_only(path: Path) -> None:
+    """The contract is copied into the image and must run wherever Python runs."""
+    foreign = {module for module in imports(path) if module.partition(".")[0] not in LIBRARY}
+
+    assert all(module.startswith("chalicelib.contract") for module in foreign)
+
+
+@pytest.mark.parametrize("path", files("chalicelib"), ids=name)
+def test_light_lambdas_never_import_the_framework_or_pixels(path: Path) -> None:
+    """What they run ships no wheel, and knows nothing of the framework around it."""
+    roots = {module.partition(".")[0] for module in imports(path)}
+
+    assert not roots & {"chalice", "cv2", "av", "numpy"}
+    assert all(module.startswith("chalicelib") for module in own_imports(path))
+
+
+@pytest.mark.parametrize("path", files("blur_container"), ids=name)
+def test_container_imports_the_contract_and_itself_only(path: Path) -> None:
+    """The image holds blur_container and the contract, nothing else of this project."""
+    allowed = ("blur_container", *CONTRACT)
+
+    assert all(module.startswith(allowed) for module in own_imports(path))
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_pure_modules_know_no_pixels_files_or_services(module: str) -> None:
+    """Time, tracks and geometry take and return values."""
+    roots = {name.partition(".")[0] for name in imports(ROOT / "blur_container" / f"{module}.py")}
+
+    assert not roots & {"cv2", "av", "boto3", "botocore", "os", "pathlib", "threading", "io"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in files("blur_container") if path.name not in {"transfer.py", "handler.py"}],
+    ids=name,
+)
+def test_only_transfer_speaks_to_services(path: Path) -> None:
+    """boto3 lives in one module of the container."""
+    roots = {module.partition(".")[0] for module in imports(path)}
+
+    assert not roots & {"boto3", "botocore"}
+
+
+def test_nobody_imports_the_local_cloud() -> None:
+    """Production code has no local mode."""
+    production = [ROOT / "app.py", *files("chalicelib"), *files("blur_container")]
+
+    importers = [name(path) for path in production if any(m.startswith("local_cloud") for m in imports(path))]
+
+    assert importers == []
