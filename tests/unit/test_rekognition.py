@@ -1,0 +1,205 @@
+"""Rekognition's answers and errors, in the words of this project."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from chalicelib.contract.errors import (
+    ConfigurationError,
+    DetectionFailed,
+    DetectionRefused,
+    DetectionTimedOut,
+    InvalidDocument,
+    RekognitionLimited,
+    RekognitionUnavailable,
+)
+from chalicelib.contract.faces import Box, Detection, VideoDescription
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, SourceObject
+from chalicelib.faces_store import collect_faces
+from chalicelib.rekognition import (
+    LONGEST_DETECTION_S,
+    LONGEST_WAIT_S,
+    FaceDetectionJobs,
+    check_detection,
+    next_wait_s,
+    start_detection,
+)
+
+SOURCE = SourceObject("input", "clip.mp4", "v1", "etag1", "00A1", 100)
+METADATA = {"Codec": "h264", "DurationMillis": 2000, "FrameRate": 30.0, "FrameWidth": 640, "FrameHeight": 360}
+
+
+class ScriptedRekognition:
+    """A Rekognition client that gives prepared answers, in order, and keeps the requests."""
+
+    def __init__(self, *answers: dict[str, Any] | Exception) -> None:
+        self._answers = list(answers)
+        self.requests: list[dict[str, Any]] = []
+
+    def start_face_detection(self, **request: Any) -> dict[str, Any]:
+        """Answer StartFaceDetection."""
+        return self._answer(request)
+
+    def get_face_detection(self, **request: Any) -> dict[str, Any]:
+        """Answer GetFaceDetection."""
+        return self._answer(request)
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.requests.append(request)
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def make_job(waited_s: int = 0, wait_s: int = 1) -> Job:
+    """Return a job whose detection is in progress."""
+    return Job(SOURCE, DetectionProgress(DetectionStatus.IN_PROGRESS, "job1", wait_s, waited_s))
+
+
+def make_error(code: str, status: int = 400) -> ClientError:
+    """Return an error as botocore raises it."""
+    answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "StartFaceDetection")
+
+
+def make_face(time_ms: int, left: float) -> dict[str, Any]:
+    """Return one element of Faces."""
+    box = {"Left": left, "Top": 0.25, "Width": 0.5, "Height": 0.5}
+    return {"Timestamp": time_ms, "Face": {"BoundingBox": box, "Confidence": 99.0}}
+
+
+def test_job_is_started_for_the_version_that_was_uploaded() -> None:
+    """The version analysed is the one that will be blurred; the token makes a second start the same job."""
+    client = ScriptedRekognition({"JobId": "job1"}, {"JobId": "job1"})
+
+    first = start_detection(
+        Job(SOURCE, DetectionProgress(DetectionStatus.NOT_STARTED)), FaceDetectionJobs(client)
+    )
+    start_detection(Job(SOURCE, DetectionProgress(DetectionStatus.NOT_STARTED)), FaceDetectionJobs(client))
+
+    assert first.detection == DetectionProgress(DetectionStatus.IN_PROGRESS, "job1")
+    assert client.requests[0]["Video"]["S3Object"] == {"Bucket": "input", "Name": "clip.mp4", "Version": "v1"}
+    assert client.requests[0] == client.requests[1]
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (make_error("LimitExceededException"), RekognitionLimited),
+        (make_error("ThrottlingException"), RekognitionLimited),
+        (make_error("ProvisionedThroughputExceededException"), RekognitionLimited),
+        (make_error("InternalServerError", 500), RekognitionUnavailable),
+        (make_error("SomethingElse", 503), RekognitionUnavailable),
+        (EndpointConnectionError(endpoint_url="https://example"), RekognitionUnavailable),
+        (ReadTimeoutError(endpoint_url="https://example"), RekognitionUnavailable),
+        (make_error("AccessDeniedException"), ConfigurationError),
+        (make_error("InvalidS3ObjectException"), DetectionRefused),
+        (make_error("VideoTooLargeException"), DetectionRefused),
+        (make_error("IdempotentParameterMismatchException"), DetectionRefused),
+    ],
+)
+def test_error_of_rekognition_gets_its_name(raised: Exception, expected: type[Exception]) -> None:
+    """The state machine retries what may pass and gives up on what cannot."""
+    jobs = FaceDetectionJobs(ScriptedRekognition(raised))
+
+    with pytest.raises(expected, match=r"s3://input/clip\.mp4"):
+        jobs.start(SOURCE)
+
+
+def test_running_job_says_how_long_to_wait() -> None:
+    """The waits so far are summed up and the next one follows from them."""
+    jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "IN_PROGRESS"}))
+
+    checked = check_detection(make_job(waited_s=30, wait_s=4), jobs)
+
+    assert checked.detection == DetectionProgress(DetectionStatus.IN_PROGRESS, "job1", 4, 34)
+
+
+def test_finished_job_ends_the_waiting() -> None:
+    """SUCCEEDED is what the state machine's Choice looks for."""
+    jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "SUCCEEDED"}))
+
+    checked = check_detection(make_job(), jobs)
+
+    assert checked.detection.status is DetectionStatus.SUCCEEDED
+
+
+def test_failed_job_raises_with_the_reason_given() -> None:
+    """Rekognition's own words reach the failure manifest."""
+    answer = {"JobStatus": "FAILED", "StatusMessage": "Unsupported codec/format."}
+
+    with pytest.raises(DetectionFailed, match=r"Unsupported codec/format\."):
+        check_detection(make_job(), FaceDetectionJobs(ScriptedRekognition(answer)))
+
+
+def test_job_that_never_ends_is_given_up() -> None:
+    """The history of an execution is bounded, so is the waiting."""
+    jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "IN_PROGRESS"}))
+
+    with pytest.raises(DetectionTimedOut):
+        check_detection(make_job(waited_s=LONGEST_DETECTION_S), jobs)
+
+
+def test_job_without_an_id_is_refused_by_name() -> None:
+    """A payload that skipped the start cannot be asked about."""
+    job = Job(SOURCE, DetectionProgress(DetectionStatus.IN_PROGRESS))
+
+    with pytest.raises(DetectionRefused):
+        check_detection(job, FaceDetectionJobs(ScriptedRekognition()))
+
+
+@pytest.mark.parametrize(("waited_s", "wait_s"), [(0, 1), (15, 1), (16, 2), (80, 10), (3600, LONGEST_WAIT_S)])
+def test_waits_grow_with_the_time_waited(waited_s: int, wait_s: int) -> None:
+    """A short video is not kept waiting, a long one does not fill the history."""
+    assert next_wait_s(waited_s) == wait_s
+
+
+def test_video_without_faces_gives_an_empty_document() -> None:
+    """No face is a result, not an error."""
+    page = {"JobStatus": "SUCCEEDED", "VideoMetadata": METADATA, "Faces": []}
+
+    document = collect_faces(make_job(), FaceDetectionJobs(ScriptedRekognition(page)))
+
+    assert document.detections == ()
+    assert document.video == VideoDescription("h264", 2000, 30.0, 640, 360)
+
+
+def test_faces_of_all_pages_are_collected_in_order() -> None:
+    """Paging goes on until no token is left; boxes outside the frame stay as they are."""
+    pages: list[dict[str, Any]] = [
+        {
+            "JobStatus": "SUCCEEDED",
+            "VideoMetadata": METADATA,
+            "Faces": [make_face(467, -0.25)],
+            "NextToken": "t1",
+        },
+        {"JobStatus": "SUCCEEDED", "VideoMetadata": METADATA, "Faces": [], "NextToken": "t2"},
+        {"JobStatus": "SUCCEEDED", "VideoMetadata": METADATA, "Faces": [make_face(967, 0.75)]},
+    ]
+    client = ScriptedRekognition(*pages)
+
+    document = collect_faces(make_job(), FaceDetectionJobs(client))
+
+    assert document.detections == (
+        Detection(467, Box(-0.25, 0.25, 0.5, 0.5), 99.0),
+        Detection(967, Box(0.75, 0.25, 0.5, 0.5), 99.0),
+    )
+    assert [request.get("NextToken") for request in client.requests] == [None, "t1", "t2"]
+    assert {request["MaxResults"] for request in client.requests} == {1000}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"JobStatus": "IN_PROGRESS"},
+        {"JobStatus": "SUCCEEDED", "Faces": []},
+    ],
+)
+def test_incomplete_answer_is_no_document(page: dict[str, Any]) -> None:
+    """Faces that are not final, or of an unknown video, must not reach the renderer."""
+    jobs = FaceDetectionJobs(ScriptedRekognition(page))
+
+    with pytest.raises(InvalidDocument):
+        collect_faces(make_job(), jobs)
