@@ -37,33 +37,37 @@ def face_detection_capitals(event: S3Event) -> dict[str, Any]:
 @app.lambda_function(name="start-face-detection")
 def start_face_detection(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Start the Rekognition job that face-detection could not start at once."""
-    with EventLog("start-face-detection").handling(**_source(event)):
-        return start_detection(Job.from_json(event), _rekognition()).to_json()
+    job = Job.from_json(event)
+    with _log("start-face-detection", job).handling():
+        return start_detection(job, _rekognition()).to_json()
 
 
 @app.lambda_function(name="check-rekognition-job-status")
 def check_rekognition_job_status(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Ask once how far the Rekognition job is, and say how long to wait before the next time."""
-    with EventLog("check-rekognition-job-status").handling(**_source(event)) as facts:
-        job = check_detection(Job.from_json(event), _rekognition())
-        facts.update(job.detection.to_json())
-        return job.to_json()
+    job = Job.from_json(event)
+    with _log("check-rekognition-job-status", job).handling() as facts:
+        checked = check_detection(job, _rekognition())
+        facts.update(checked.detection.to_json())
+        return checked.to_json()
 
 
 @app.lambda_function(name="get-rekognized-faces")
 def get_rekognized_faces(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Write all detections of the Rekognition job to the work bucket."""
-    with EventLog("get-rekognized-faces").handling(**_source(event)):
+    job = Job.from_json(event)
+    with _log("get-rekognized-faces", job).handling():
         bucket = bucket_setting(os.environ, "WORK_BUCKET")
-        return store_faces(Job.from_json(event), _rekognition(), client("s3"), bucket).to_json()
+        return store_faces(job, _rekognition(), client("s3"), bucket).to_json()
 
 
 @app.lambda_function(name="record-failure")
 def record_execution_failure(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Write the failure manifest to where the output would have been."""
-    with EventLog("record-failure").handling(**_source(event)):
+    job = Job.from_json(event)
+    with _log("record-failure", job).handling():
         bucket = bucket_setting(os.environ, "OUTPUT_BUCKET")
-        return record_failure(Job.from_json(event), client("s3"), bucket).to_json()
+        return record_failure(job, client("s3"), bucket).to_json()
 
 
 def _start(event: S3Event, function: str) -> dict[str, Any]:
@@ -79,5 +83,5 @@ def _rekognition() -> FaceDetectionJobs:
     return FaceDetectionJobs(client("rekognition"))
 
 
-def _source(event: dict[str, Any]) -> dict[str, Any]:
-    return {"source": event.get("source"), "execution": event.get("execution")}
+def _log(function: str, job: Job) -> EventLog:
+    return EventLog(function, source=job.source.uri, execution=job.execution.id if job.execution else None)

@@ -67,7 +67,7 @@ def _start_record(
         )
     job = _detect(source, rekognition)
     name = _start_execution(job, settings.state_machine_arn, stepfunctions)
-    log.info("execution started", execution=name, source=source.to_json(), **job.detection.to_json())
+    log.info("execution started", execution=name, source=source.uri, **job.detection.to_json())
     return [name]
 
 

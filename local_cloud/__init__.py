@@ -1,0 +1,1 @@
+"""The whole system on one machine: moto behind a front that runs Lambda, S3 events and Rekognition Video."""

@@ -1,0 +1,51 @@
+"""The command line of the local cloud: `run` blurs one video and ends, `up` stays until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command in `arguments` and return the exit code."""
+    options = _parse(arguments)
+    console = Console(highlight=False)
+    try:
+        if options.command == "up":
+            return _up(options.port, console)
+        return _run(options.video, options.out, console)
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing is left behind.")
+        return 130
+
+
+def _run(video: Path | None, out: Path | None, console: Console) -> int:
+    from local_cloud.run import blur_one  # noqa: PLC0415 --help and a wrong option answer at once
+
+    return blur_one(PROJECT, video, out, console)
+
+
+def _up(port: int, console: Console) -> int:
+    from local_cloud.up import stay_up  # noqa: PLC0415 as above
+
+    return stay_up(PROJECT, port, console)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="blur one video")
+    run.add_argument("--video", type=Path, help="an .mp4 of yours; without it, a demo clip is made")
+    run.add_argument("--out", type=Path, help="where the blurred video goes (default: out/<its name>)")
+    up = commands.add_parser("up", help="keep the local cloud running")
+    up.add_argument("--port", type=int, default=4566, help="the port on 127.0.0.1 (default: 4566)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

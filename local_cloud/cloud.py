@@ -1,0 +1,224 @@
+"""The local cloud: moto, Lambda, bucket events and Rekognition behind one port of this machine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.bucket_events import BucketEvents
+from local_cloud.chalice_deploy import chalice_deploying
+from local_cloud.clients import CloudClients
+from local_cloud.front import Front
+from local_cloud.functions import Function, FunctionRegistry
+from local_cloud.image import build_image
+from local_cloud.invocations import Invocations, LostEvent
+from local_cloud.lambda_api import LambdaApi
+from local_cloud.project import Buckets, ProjectNames, read_names
+from local_cloud.s3_api import S3Api
+from local_cloud.sandbox import Place, Sandbox
+from local_cloud.sandbox_environment import cloud_environment
+from local_cloud.settings import CloudSettings
+from local_cloud.stacks import apply_stack
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_ONE_AT_A_TIME = threading.Lock()
+_JSON = {"Content-Type": "application/json"}
+
+
+class CloudBusy(Exception):
+    """This process has a local cloud already; moto keeps its state once per process."""
+
+
+class NotDeployed(Exception):
+    """The names asked for are known once a project is deployed."""
+
+
+class LocalCloud:
+    """Context manager around one local cloud; leaves no process, thread, file or variable behind."""
+
+    def __init__(self, settings: CloudSettings | None = None) -> None:
+        self.settings = settings or CloudSettings()
+        self._resources = ExitStack()
+        self._names: ProjectNames | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            self._open(opening)
+            self._resources = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.__exit__(kind, error, trace)
+
+    @property
+    def endpoint_url(self) -> str:
+        """Return where the cloud listens."""
+        return f"http://127.0.0.1:{self._server.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make AWS clients use this cloud and nothing else."""
+        return cloud_environment(self.endpoint_url)
+
+    @property
+    def buckets(self) -> Buckets:
+        """Return the deployed project's buckets."""
+        return self._deployed.buckets
+
+    @property
+    def state_machine_arn(self) -> str:
+        """Return the deployed project's state machine."""
+        return self._deployed.state_machine_arn
+
+    @property
+    def lost_events(self) -> list[LostEvent]:
+        """Return the events whose function failed on every try."""
+        return self._invocations.lost_events
+
+    def log_group(self, function: str) -> str:
+        """Return the log group of a function of the deployed project, named as in the app."""
+        return self._deployed.log_group(function)
+
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of this cloud for `service`, whatever the caller's profile."""
+        return self._clients.get(service)
+
+    def push_image(self, uri: str, dockerfile: Path, context: Path) -> None:
+        """Make functions of the image `uri` run what `dockerfile` copies from `context`."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="image-")) / "task"
+        self._registry.push_image(uri, build_image(dockerfile, context, folder))
+
+    def deploy(self, project: Path) -> None:
+        """Deploy the foundation stack, then the app by a real `chalice deploy`, and the pipeline stack."""
+        names = read_names(project)
+        stacks = project / "statemachine"
+        apply_stack(stacks / "foundation.yaml", names.stack_parameters, self.client)
+        self.push_image(names.image_uri, project / "blur_container" / "Dockerfile", project)
+        staged = Path(tempfile.mkdtemp(dir=self._folder, prefix="app-")) / names.app
+        # The pipeline names the app's functions by their known ARNs and calls none: both may run at once.
+        with chalice_deploying(project, staged, self.environment):
+            parameters = {**names.stack_parameters, "ImageUri": names.image_uri}
+            apply_stack(stacks / "pipeline.yaml", parameters, self.client)
+        self._names = names
+
+    @property
+    def _deployed(self) -> ProjectNames:
+        if self._names is None:
+            raise NotDeployed("deploy a project first")
+        return self._names
+
+    def _open(self, opening: ExitStack) -> None:
+        if not _ONE_AT_A_TIME.acquire(blocking=False):
+            raise CloudBusy("close the other local cloud of this process first")
+        opening.callback(_ONE_AT_A_TIME.release)
+        opening.enter_context(_quiet_interpreter())
+        # Importing moto takes half a second: the command line answers --help without it.
+        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 see above
+            DomainDispatcherApplication,
+            create_backend_app,
+        )
+
+        from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 imports cv2
+        from local_cloud.server import CloudServer  # noqa: PLC0415 imports moto
+
+        self._folder = Path(tempfile.mkdtemp(prefix="face-blur-cloud-"))
+        opening.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        self._moto = moto = DomainDispatcherApplication(create_backend_app)
+        self._registry = FunctionRegistry(self._folder / "functions")
+        self._invocations = Invocations(
+            self._start_sandbox, self._concurrency_of, self.settings.retry_delays_s
+        )
+        lambda_api = LambdaApi(moto, self._registry, self._invocations)
+        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
+        s3_api = S3Api(moto, events, lambda arn: self._registry.find(arn) is not None)
+        rekognition = RekognitionVideo(
+            lambda: self._clients.make("s3"), self.settings.rekognition or RekognitionSettings()
+        )
+        front = Front(moto=moto, lambda_api=lambda_api, s3_api=s3_api, rekognition=rekognition)
+        self._server = CloudServer(front, self.settings.port)
+        opening.callback(self._server.close)
+        opening.enter_context(_process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
+        self._clients = CloudClients(self.endpoint_url)
+        opening.callback(self._clients.close)
+        self._place = Place(
+            self._folder / "sandboxes", self.endpoint_url, self.client("logs"), self.settings.runtime_client
+        )
+        self._reset()
+        opening.callback(self._reset)
+        opening.callback(rekognition.close)
+        opening.callback(self._invocations.close)
+        opening.callback(self._stop_executions)
+
+    def _start_sandbox(self, function: Function) -> Sandbox:
+        return Sandbox(function, self._place)
+
+    def _concurrency_of(self, function: Function) -> int:
+        return self.settings.image_concurrency if function.is_image else self.settings.zip_concurrency
+
+    def _reset(self) -> None:
+        """Empty moto, whose state belongs to the process, and switch its state machine interpreter on."""
+        self._post("/moto-api/reset", {})
+        self._post("/moto-api/config", {"stepfunctions": {"execute_state_machine": True}})
+
+    def _post(self, path: str, document: dict[str, Any]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._server.port)
+        try:
+            connection.request("POST", path, json.dumps(document), _JSON)
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        if answer.status >= http.HTTPStatus.BAD_REQUEST:
+            raise RuntimeError(f"moto answered {answer.status} to {path}: {body.decode(errors='replace')}")
+
+    def _stop_executions(self) -> None:
+        """Stop what still runs: the interpreter's threads would go on calling a closed port."""
+        if "stepfunctions" not in self._moto.app_instances:
+            # Nobody asked for it so far, and moto would take a second to load it.
+            return
+        stepfunctions = self.client("stepfunctions")
+        for machine in stepfunctions.list_state_machines()["stateMachines"]:
+            running = stepfunctions.list_executions(
+                stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING"
+            )
+            for execution in running["executions"]:
+                stepfunctions.stop_execution(executionArn=execution["executionArn"])
+
+
+@contextmanager
+def _quiet_interpreter() -> Iterator[None]:
+    """Keep moto's interpreter from printing each failed state; a caller's own logging still gets it."""
+    logger, handler = logging.getLogger("moto.stepfunctions"), logging.NullHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _process_environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set `variables` in this process while open: moto's interpreter makes its boto3 clients from them."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

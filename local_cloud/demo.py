@@ -1,0 +1,238 @@
+"""The demo clip of `make run`: an astronaut drifts through a field of galaxies, with a quiet tune.
+
+Both pictures come with scikit-image and are in the public domain: NASA's portrait of Eileen Collins and the
+Hubble eXtreme Deep Field.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from chalicelib.contract.faces import Box
+
+FRAME_SIZE = (1280, 720)
+FRAME_RATE = Fraction(30000, 1001)
+FRAME_COUNT = 240
+SOUND_RATE_HZ = 48000
+
+# The face in the portrait, in its pixels: left, top, right, bottom.
+_FACE = (180, 64, 270, 178)
+_PORTRAIT_SIDE = 512
+_SKY_WIDTH = 1560
+_SKY_TOP = 90
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the face is at a moment: centre in pixels of the frame, size as a factor of the portrait's."""
+
+    time_s: float
+    x: float
+    y: float
+    scale: float
+
+
+# In from the left, stop, across and nearer, back and farther, out to the right.
+_WAY = (
+    _Place(0.0, -60, 300, 0.8),
+    _Place(1.6, 330, 270, 0.9),
+    _Place(2.6, 330, 270, 0.9),
+    _Place(4.2, 880, 300, 1.6),
+    _Place(5.0, 860, 310, 1.55),
+    _Place(6.1, 600, 330, 0.6),
+    _Place(7.9, 1350, 230, 0.8),
+)
+
+
+def make_demo_clip(path: Path) -> None:
+    """Write the clip to `path`: eight seconds, 1280x720, H.264 with AAC in MP4."""
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        video, audio = _add_video(container), _add_audio(container)
+        for frame in _pictures():
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        for sound in _sounds():
+            container.mux(audio.encode(sound))
+        container.mux(audio.encode(None))
+
+
+def face_box_at(time_s: float) -> Box:
+    """Return the face's box; it lies outside the frame before the face enters and after it leaves."""
+    place = _place_at(time_s)
+    width, height = FRAME_SIZE
+    box_width = (_FACE[2] - _FACE[0]) * place.scale
+    box_height = (_FACE[3] - _FACE[1]) * place.scale
+    return Box(
+        left=(place.x - box_width / 2) / width,
+        top=(place.y - box_height / 2) / height,
+        width=box_width / width,
+        height=box_height / height,
+    )
+
+
+def portrait_path() -> Path:
+    """Return where scikit-image keeps the astronaut; scikit-image itself is not imported."""
+    return _picture_path("astronaut.png")
+
+
+def _picture_path(name: str) -> Path:
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("the demo's pictures are missing: pip install --no-deps scikit-image")
+    return Path(spec.submodule_search_locations[0], "data", name)
+
+
+def _read_picture(path: Path) -> NDArray[np.uint8]:
+    """Return the picture as RGB, shape (height, width, 3)."""
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise FileNotFoundError(f"not a readable picture: {path}")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _place_at(time_s: float) -> _Place:
+    """Return the place between two points of the way, with a soft start and stop at each."""
+    earlier = max(
+        (place for place in _WAY if place.time_s <= time_s), default=_WAY[0], key=lambda p: p.time_s
+    )
+    later = next((place for place in _WAY if place.time_s > time_s), earlier)
+    span_s = later.time_s - earlier.time_s
+    share = (time_s - earlier.time_s) / span_s if span_s else 0.0
+    eased = share * share * (3 - 2 * share)
+    return _Place(
+        time_s,
+        earlier.x + (later.x - earlier.x) * eased,
+        earlier.y + (later.y - earlier.y) * eased,
+        earlier.scale + (later.scale - earlier.scale) * eased,
+    )
+
+
+def _pictures() -> Iterator[VideoFrame]:
+    sky, (figure, opacity) = _sky(), _cut_out()
+    for index in range(FRAME_COUNT):
+        picture = sky[:, index : index + FRAME_SIZE[0]].copy()
+        _draw(picture, figure, opacity, _place_at(float(index / FRAME_RATE)))
+        frame = VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = index, 1 / FRAME_RATE
+        yield frame
+
+
+def _sky() -> NDArray[np.uint8]:
+    """Return the background, wider than the frame: the camera moves over it by one pixel a frame."""
+    whole = _read_picture(_picture_path("hubble_deep_field.jpg"))
+    height = round(whole.shape[0] * _SKY_WIDTH / whole.shape[1])
+    large = cv2.resize(whole, (_SKY_WIDTH, height), interpolation=cv2.INTER_CUBIC)
+    part = large[_SKY_TOP : _SKY_TOP + FRAME_SIZE[1]]
+    # Sharp and bright, now and then two galaxies look like a face to the detector; grain is half of the file.
+    return np.asarray(cv2.convertScaleAbs(cv2.GaussianBlur(part, (0, 0), 1.2), alpha=0.6), np.uint8)
+
+
+def _cut_out() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the portrait, RGB, and its opacity, uint8 (512, 512): the person without her surroundings."""
+    portrait = _read_picture(portrait_path())
+    half = cv2.resize(portrait, (_PORTRAIT_SIDE // 2, _PORTRAIT_SIDE // 2), interpolation=cv2.INTER_AREA)
+    person = _person_in(np.asarray(half, np.uint8))
+    opacity = cv2.GaussianBlur(cv2.resize(person, (_PORTRAIT_SIDE, _PORTRAIT_SIDE)), (0, 0), 2.0)
+    return portrait, _faded_below(np.asarray(opacity, np.uint8))
+
+
+def _person_in(half: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return uint8 (256, 256): 255 where the portrait at half its size shows the person."""
+    kinds = _sketch()
+    whole = (0, 0, *half.shape[:2])  # Unused: the sketch says where to begin.
+    cv2.setRNGSeed(0)
+    cv2.grabCut(half, kinds, whole, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
+    inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
+    # One pixel less keeps the bright studio wall out of her hair.
+    return np.asarray(cv2.erode(inside, np.ones((2, 2), np.uint8)), np.uint8)
+
+
+def _sketch() -> NDArray[np.uint8]:
+    """Return a first guess of the person at half the portrait's size, in the values of cv2.grabCut."""
+    kinds = np.full((_PORTRAIT_SIDE // 2, _PORTRAIT_SIDE // 2), cv2.GC_BGD, np.uint8)
+    near = [(58, 0), (165, 0), (165, 90), (215, 150), (245, 256), (0, 256), (20, 170), (68, 110)]
+    head = [(80, 60), (92, 10), (135, 10), (148, 60), (135, 95), (110, 110), (95, 95)]
+    body = [(80, 120), (135, 95), (170, 120), (205, 160), (225, 256), (20, 256), (40, 165)]
+    chest = [(80, 130), (110, 110), (150, 125), (180, 170), (190, 256), (60, 256), (60, 170)]
+    cv2.fillPoly(kinds, [np.array(near)], cv2.GC_PR_BGD)
+    cv2.fillPoly(kinds, [np.array(head), np.array(body)], cv2.GC_PR_FGD)
+    cv2.fillPoly(kinds, [np.array(chest)], cv2.GC_FGD)
+    cv2.ellipse(kinds, (112, 58), (26, 36), 0, 0, 360, cv2.GC_FGD, -1)
+    cv2.ellipse(kinds, (105, 108), (43, 30), 35, 0, 360, cv2.GC_FGD, -1)
+    # The wall beside the neck, left and right.
+    cv2.line(kinds, (84, 67), (86, 72), cv2.GC_BGD, 2)
+    cv2.line(kinds, (137, 70), (133, 80), cv2.GC_BGD, 3)
+    return kinds
+
+
+def _faded_below(opacity: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the opacity running out over the lowest 90 rows, where the portrait ends."""
+    strength = np.clip((opacity.shape[0] - 1 - np.arange(opacity.shape[0])) / 90, 0, 1)
+    return np.asarray(opacity * strength[:, None], np.uint8)
+
+
+def _draw(
+    picture: NDArray[np.uint8], figure: NDArray[np.uint8], opacity: NDArray[np.uint8], place: _Place
+) -> None:
+    """Draw the figure into the picture, in place."""
+    move_x = place.x - place.scale * (_FACE[0] + _FACE[2]) / 2
+    move_y = place.y - place.scale * (_FACE[1] + _FACE[3]) / 2
+    side = _PORTRAIT_SIDE * place.scale
+    left, top = max(0, int(move_x)), max(0, int(move_y))
+    right, bottom = min(FRAME_SIZE[0], int(move_x + side)), min(FRAME_SIZE[1], int(move_y + side))
+    if left >= right or top >= bottom:
+        return
+    matrix = np.array([[place.scale, 0, move_x - left], [0, place.scale, move_y - top]], np.float32)
+    size = (right - left, bottom - top)
+    part = picture[top:bottom, left:right]
+    share = cv2.warpAffine(opacity, matrix, size).astype(np.float32) / 255
+    drawn = cv2.warpAffine(figure, matrix, size)
+    part[:] = cv2.blendLinear(drawn, np.ascontiguousarray(part), share, 1 - share)
+
+
+def _add_video(container: OutputContainer) -> VideoStream:
+    stream = container.add_stream("libx264", rate=FRAME_RATE, options={"preset": "superfast", "crf": "20"})
+    stream.width, stream.height = FRAME_SIZE
+    stream.pix_fmt = "yuv420p"
+    return stream
+
+
+def _add_audio(container: OutputContainer) -> AudioStream:
+    stream = container.add_stream("aac", rate=SOUND_RATE_HZ)
+    stream.layout = "stereo"
+    return stream
+
+
+def _sounds() -> Iterator[AudioFrame]:
+    frame = AudioFrame.from_ndarray(np.ascontiguousarray(_tune()), format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE_HZ, 0, Fraction(1, SOUND_RATE_HZ)
+    yield frame
+
+
+def _tune() -> NDArray[np.float32]:
+    """Return the sound, float32 (2, samples): plucked notes that wander from ear to ear."""
+    length = round(FRAME_COUNT / FRAME_RATE * SOUND_RATE_HZ)
+    sound = np.zeros((2, length), np.float32)
+    notes_hz = (220.0, 329.63, 440.0, 493.88, 554.37, 493.88, 440.0, 329.63)
+    every = SOUND_RATE_HZ // 2
+    for number, begin in enumerate(range(0, length, every)):
+        times_s = np.arange(min(2 * every, length - begin)) / SOUND_RATE_HZ
+        note = 0.2 * np.sin(2 * np.pi * notes_hz[number % len(notes_hz)] * times_s)
+        note *= np.exp(-4 * times_s) * np.minimum(1, times_s / 0.01)
+        pan = 0.5 + 0.3 * np.sin(number)
+        sound[:, begin : begin + len(note)] += np.outer((1 - pan, pan), note)
+    return sound

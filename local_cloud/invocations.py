@@ -1,0 +1,179 @@
+"""Invocations of every function: sandboxes up to a limit, a line before them, and a queue for events."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from local_cloud.functions import Function
+from local_cloud.sandbox import Invocation, Outcome, Sandbox
+
+SandboxStarter = Callable[[Function], Sandbox]
+
+
+@dataclass(frozen=True)
+class LostEvent:
+    """An event that its function failed on as often as Lambda tries."""
+
+    function_name: str
+    payload: bytes
+    error: bytes
+
+
+class CloudClosed(Exception):
+    """The local cloud ends; nothing is started any more."""
+
+
+class SandboxPool:
+    """The sandboxes of one version of one function."""
+
+    def __init__(self, function: Function, start: SandboxStarter, concurrency: int) -> None:
+        self.function = function
+        self._start = start
+        self._places = threading.Semaphore(concurrency)
+        self._lock = threading.Lock()
+        self._is_quiet = threading.Condition(self._lock)
+        self._idle: list[Sandbox] = []
+        self._busy: list[Sandbox] = []
+        self._is_retired = False
+        self._is_closed = False
+
+    def invoke(self, invocation: Invocation) -> Outcome:
+        """Return what the function makes of the event, in an idle sandbox or a cold one; wait for a place."""
+        with self._places:
+            sandbox = self._take()
+            try:
+                return sandbox.invoke(invocation)
+            finally:
+                self._give_back(sandbox)
+
+    def retire(self) -> None:
+        """Stop the idle sandboxes; busy ones stop when they are done."""
+        with self._lock:
+            self._is_retired = True
+            idle, self._idle = self._idle, []
+        for sandbox in idle:
+            sandbox.close()
+
+    def close(self) -> None:
+        """Kill every process, and wait for the invocations that lose theirs."""
+        with self._lock:
+            self._is_closed = True
+            busy = list(self._busy)
+        self.retire()
+        for sandbox in busy:
+            sandbox.kill()
+        with self._is_quiet:
+            self._is_quiet.wait_for(lambda: not self._busy)
+
+    def _take(self) -> Sandbox:
+        with self._lock:
+            if self._is_closed:
+                raise CloudClosed(self.function.name)
+            while self._idle:
+                sandbox = self._idle.pop()
+                if sandbox.is_alive:
+                    self._busy.append(sandbox)
+                    return sandbox
+                sandbox.close()
+            # Started under the lock, so that close() sees every process.
+            sandbox = self._start(self.function)
+            self._busy.append(sandbox)
+            return sandbox
+
+    def _give_back(self, sandbox: Sandbox) -> None:
+        with self._lock:
+            is_reusable = sandbox.is_alive and not self._is_retired
+            if is_reusable:
+                self._idle.append(sandbox)
+        if not is_reusable:
+            sandbox.close()
+        with self._is_quiet:
+            self._busy.remove(sandbox)
+            self._is_quiet.notify_all()
+
+
+class Invocations:
+    """Every function's pool and its queue of events."""
+
+    def __init__(
+        self,
+        start: SandboxStarter,
+        concurrency_of: Callable[[Function], int],
+        retry_delays_s: tuple[float, ...],
+    ) -> None:
+        self.lost_events: list[LostEvent] = []
+        self._start = start
+        self._concurrency_of = concurrency_of
+        self._retry_delays_s = retry_delays_s
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._pools: dict[str, SandboxPool] = {}
+        self._queues: dict[str, ThreadPoolExecutor] = {}
+
+    def invoke(self, function: Function, invocation: Invocation) -> Outcome:
+        """Return what `function` makes of the event."""
+        return self._pool(function).invoke(invocation)
+
+    def enqueue(self, find: Callable[[], Function | None], name: str, invocation: Invocation) -> None:
+        """Invoke later, with retries; `find` gives the function as it is deployed then."""
+        with self._lock:
+            if self._closing.is_set():
+                raise CloudClosed(name)
+            queue = self._queues.get(name)
+            if queue is None:
+                function = find()
+                workers = self._concurrency_of(function) if function else 1
+                queue = ThreadPoolExecutor(workers, thread_name_prefix=f"events-{name}")
+                self._queues[name] = queue
+            queue.submit(self._deliver, find, name, invocation)
+
+    def retire(self, name: str) -> None:
+        """Stop the sandboxes of a function that was updated or deleted."""
+        with self._lock:
+            pool = self._pools.pop(name, None)
+        if pool is not None:
+            pool.retire()
+
+    def close(self) -> None:
+        """Kill every process and wait for every queue."""
+        with self._lock:
+            self._closing.set()
+            pools, queues = list(self._pools.values()), list(self._queues.values())
+        for pool in pools:
+            pool.close()
+        for queue in queues:
+            queue.shutdown(wait=True, cancel_futures=True)
+
+    def _pool(self, function: Function) -> SandboxPool:
+        with self._lock:
+            if self._closing.is_set():
+                raise CloudClosed(function.name)
+            pool = self._pools.get(function.name)
+            if pool is None:
+                pool = SandboxPool(function, self._start, self._concurrency_of(function))
+                self._pools[function.name] = pool
+            return pool
+
+    def _deliver(self, find: Callable[[], Function | None], name: str, invocation: Invocation) -> None:
+        outcome = self._attempt(find, invocation)
+        for delay_s in self._retry_delays_s:
+            if not outcome.function_error or self._closing.wait(delay_s):
+                return
+            outcome = self._attempt(find, invocation)
+        if outcome.function_error and not self._closing.is_set():
+            self.lost_events.append(LostEvent(name, invocation.payload, outcome.payload))
+            error = outcome.payload.decode("utf-8", "replace")
+            print(f"local cloud: event of {name} lost after its last retry: {error}", file=sys.stderr)
+
+    def _attempt(self, find: Callable[[], Function | None], invocation: Invocation) -> Outcome:
+        function = find()
+        if function is None:
+            return Outcome(b'{"errorType": "ResourceNotFoundException"}', "Unhandled")
+        try:
+            return self.invoke(function, invocation)
+        except CloudClosed:
+            return Outcome(b"", "Unhandled")

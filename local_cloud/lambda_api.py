@@ -1,0 +1,147 @@
+"""Lambda in front of moto: Invoke is answered here; what deploys a function is noted on its way to moto."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.functions import Function, FunctionRegistry, UnsupportedCode, function_name, parse_request
+from local_cloud.invocations import CloudClosed, Invocations
+from local_cloud.sandbox import Invocation, Outcome
+from local_cloud.wsgi import Answer, call, json_answer, path_of, read_body
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_PATH = re.compile(r"^/[\d-]+/functions(?:/(?P<name>[^/]+)(?:/(?P<verb>[\w-]+))?)?/?$")
+_SYNCHRONOUS_LIMIT_BYTES = 6 * 1024 * 1024
+_ASYNCHRONOUS_LIMIT_BYTES = 1024 * 1024
+
+
+class LambdaApi:
+    """WSGI application for requests to Lambda."""
+
+    def __init__(self, moto: WSGIApplication, registry: FunctionRegistry, invocations: Invocations) -> None:
+        self._moto = moto
+        self._registry = registry
+        self._invocations = invocations
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        match = _PATH.match(path_of(environ))
+        if match is None:
+            return self._moto(environ, start_response)
+        name, verb = match["name"], match["verb"]
+        method = environ["REQUEST_METHOD"]
+        if verb == "invocations":
+            return self._invoke(environ, name).send(start_response)
+        if (method, name, verb) == ("POST", None, None):
+            return self._deploy(environ, None, has_code=True).send(start_response)
+        if method == "PUT" and verb in {"code", "configuration"}:
+            return self._deploy(environ, function_name(name), has_code=verb == "code").send(start_response)
+        if method == "DELETE" and name and verb is None:
+            return self._delete(environ, function_name(name)).send(start_response)
+        return self._moto(environ, start_response)
+
+    def send_event(self, function_arn: str, event: bytes) -> None:
+        """Invoke a function later, as Lambda does with the events of other services."""
+        name = function_name(function_arn)
+        self._invocations.enqueue(lambda: self._registry.find(name), name, Invocation(event))
+
+    def _invoke(self, environ: WSGIEnvironment, name: str) -> Answer:
+        function = self._registry.find(name)
+        if function is None:
+            return _error("404 Not Found", "ResourceNotFoundException", f"Function not found: {name}")
+        payload = read_body(environ) or b"{}"
+        kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
+        refusal = _refusal(payload, kind)
+        if refusal is not None:
+            return refusal
+        if kind == "DryRun":
+            return Answer("204 No Content")
+        invocation = Invocation(payload)
+        headers = {"x-amzn-RequestId": invocation.request_id, "X-Amz-Executed-Version": "$LATEST"}
+        try:
+            if kind == "Event":
+                self._invocations.enqueue(lambda: self._registry.find(name), function.name, invocation)
+                return Answer("202 Accepted", headers)
+            outcome = self._invocations.invoke(function, invocation)
+        except CloudClosed:
+            return _error("503 Service Unavailable", "ServiceException", "the local cloud is closing")
+        return _outcome_answer(outcome, headers, environ)
+
+    def _deploy(self, environ: WSGIEnvironment, name: str | None, *, has_code: bool) -> Answer:
+        request = parse_request(read_body(environ))
+        target = name or request.get("FunctionName", "")
+        if name is None and self._registry.find(target) is not None:
+            return call(self._moto, environ)
+        try:
+            if has_code:
+                self._registry.keep_code(target, request)
+        except UnsupportedCode as error:
+            return _error("400 Bad Request", "InvalidParameterValueException", str(error))
+        answer = call(self._moto, environ)
+        if answer.succeeded:
+            self._keep(target, request, json.loads(answer.body))
+        return answer
+
+    def _keep(self, name: str, request: dict[str, Any], configuration: dict[str, Any]) -> None:
+        command = request.get("ImageConfig", {}).get("Command")
+        if command:
+            self._registry.keep_command(name, command)
+        self._registry.keep_configuration(configuration)
+        self._invocations.retire(name)
+
+    def _delete(self, environ: WSGIEnvironment, name: str) -> Answer:
+        answer = call(self._moto, environ)
+        if answer.succeeded:
+            self._registry.forget(name)
+            self._invocations.retire(name)
+        return answer
+
+
+def concurrency_of(function: Function, zip_limit: int, image_limit: int) -> int:
+    """Return how many sandboxes `function` may have at once."""
+    return image_limit if function.is_image else zip_limit
+
+
+def _refusal(payload: bytes, kind: str) -> Answer | None:
+    limit_bytes = _ASYNCHRONOUS_LIMIT_BYTES if kind == "Event" else _SYNCHRONOUS_LIMIT_BYTES
+    if len(payload) > limit_bytes:
+        return _error(
+            "413 Request Entity Too Large",
+            "RequestTooLargeException",
+            f"Request must be smaller than {limit_bytes} bytes for the InvokeFunction operation",
+        )
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        return _error(
+            "400 Bad Request",
+            "InvalidRequestContentException",
+            f"Could not parse request body into json: {error}",
+        )
+    return None
+
+
+def _outcome_answer(outcome: Outcome, headers: dict[str, str], environ: WSGIEnvironment) -> Answer:
+    payload, function_error = outcome.payload, outcome.function_error
+    if len(payload) > _SYNCHRONOUS_LIMIT_BYTES:
+        message = (
+            f"Response payload size exceeded maximum allowed payload size ({_SYNCHRONOUS_LIMIT_BYTES} bytes)."
+        )
+        payload = json.dumps({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}).encode()
+        function_error = "Unhandled"
+    named = {**headers, "Content-Type": "application/json"}
+    if function_error:
+        named["X-Amz-Function-Error"] = function_error
+    if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
+        named["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail).decode()
+    return Answer("200 OK", named, payload)
+
+
+def _error(status: str, code: str, message: str) -> Answer:
+    return json_answer(status, {"Type": "User", "Message": message}, {"x-amzn-ErrorType": code})

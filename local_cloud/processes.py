@@ -1,0 +1,73 @@
+"""The process of a sandbox: its start, its memory with that of its children, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+_CHILDREN_EVERY_S = 0.5
+
+
+class FunctionProcess:
+    """A process in a session of its own, so that it and its children end together."""
+
+    def __init__(self, command: list[str], folder: Path, environment: dict[str, str], output: Path) -> None:
+        with output.open("ab") as stream:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._observed = psutil.Process(self._process.pid)
+        self._children: list[psutil.Process] = []
+        self._children_seen_s = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """Return how the process ended, or None while it runs."""
+        return self._process.poll()
+
+    def resident_bytes(self) -> int:
+        """Return the memory of the process and its children; 0 once it has ended."""
+        # Listing children walks all processes of the machine, too dear for every look.
+        if time.monotonic() - self._children_seen_s > _CHILDREN_EVERY_S:
+            self._children = self._find_children()
+            self._children_seen_s = time.monotonic()
+        return sum(_resident_bytes(process) for process in [self._observed, *self._children])
+
+    def kill(self) -> None:
+        """End the process and its children, and wait for it."""
+        children = self._find_children()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._process.wait()
+
+    def _find_children(self) -> list[psutil.Process]:
+        try:
+            return self._observed.children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,137 @@
+"""`make run`: one video through the whole system on this machine, shown live."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from boto3.s3.transfer import TransferConfig
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.job import Job, ObjectReference
+from chalicelib.contract.manifest import readable_cause
+from local_cloud.cloud import LocalCloud
+from local_cloud.demo import make_demo_clip
+from local_cloud.picture import before_after
+from local_cloud.watch import Ended, FramesRendered, StateEntered, find_execution, follow
+
+_EXECUTION_STARTS_WITHIN_S = 60
+
+
+def blur_one(project: Path, video: Path | None, out: Path | None, console: Console) -> int:
+    """Blur `video` (or the demo clip) into `out` and return the exit code."""
+    complaint = _complaint(video)
+    if complaint:
+        console.print(f"[red]{complaint}[/red]", soft_wrap=True)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="face-blur-") as folder:
+        with console.status("Making the demo clip"):
+            source = video or _demo(Path(folder))
+        target = out or project / "out" / source.name
+        return _blur(project, source, target, console)
+
+
+def _complaint(video: Path | None) -> str | None:
+    if video is None:
+        return None
+    if not video.is_file():
+        return f"There is no file {video}: name an .mp4, make run VIDEO=path/to/your.mp4"
+    if video.suffix.lower() != ".mp4":
+        return f"{video.name} is not an .mp4: Rekognition takes H.264 in MP4. Convert it first, with FFmpeg."
+    if video.stat().st_size == 0:
+        return f"{video} is empty: there is nothing to blur."
+    return None
+
+
+def _demo(folder: Path) -> Path:
+    path = folder / "demo.mp4"
+    make_demo_clip(path)
+    return path
+
+
+def _blur(project: Path, source: Path, target: Path, console: Console) -> int:
+    begin_s = time.monotonic()
+    with LocalCloud() as cloud:
+        with console.status("Starting the local cloud and deploying to it"):
+            cloud.deploy(project)
+        console.print(f"{time.monotonic() - begin_s:5.1f} s  local cloud up, app deployed")
+        ended = _upload_and_follow(cloud, source, console)
+        if ended.status != "SUCCEEDED":
+            console.print(
+                f"[red]{ended.error or ended.status}[/red]: {readable_cause(ended.cause)}", soft_wrap=True
+            )
+            return 1
+        job = Job.from_json(ended.output)
+        manifest = json.loads(_read(cloud, job.manifest))
+        shown_s = _fullest_moment_s(FacesDocument.from_json(_read(cloud, job.faces)))
+        _fetch(cloud, job.output, target)
+    picture = target.with_name(f"{target.stem}.before-after.png")
+    before_after(source, target, picture, at_s=shown_s)
+    _summarise(manifest, time.monotonic() - begin_s, target, picture, console)
+    return 0
+
+
+def _upload_and_follow(cloud: LocalCloud, source: Path, console: Console) -> Ended:
+    """Put `source` into the input bucket and show the execution that it starts, to its end."""
+    cloud.client("s3").upload_file(str(source), cloud.buckets.input, source.name)
+    console.print(f"       uploaded to s3://{cloud.buckets.input}/{source.name}", soft_wrap=True)
+    stepfunctions = cloud.client("stepfunctions")
+    arn = find_execution(stepfunctions, cloud.state_machine_arn, _EXECUTION_STARTS_WITHIN_S)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("frames", total=None)
+        for event in follow(stepfunctions, cloud.client("logs"), arn, cloud.log_group("blur-faces")):
+            if isinstance(event, StateEntered):
+                progress.console.print(f"{event.after_s:5.1f} s  {event.name}")
+            elif isinstance(event, FramesRendered):
+                progress.update(bar, completed=event.frames, total=event.frames_total)
+            else:
+                return event
+    raise AssertionError("an execution that is followed ends")
+
+
+def _read(cloud: LocalCloud, reference: ObjectReference | None) -> bytes:
+    if reference is None:
+        raise InvalidDocument("the execution succeeded without naming its documents")
+    answer = cloud.client("s3").get_object(Bucket=reference.bucket, Key=reference.key)
+    return bytes(answer["Body"].read())
+
+
+def _fetch(cloud: LocalCloud, reference: ObjectReference | None, target: Path) -> None:
+    """Put the output at `target`, whole or not at all."""
+    if reference is None:
+        raise InvalidDocument("the execution succeeded without naming its output")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        cloud.client("s3").download_file(
+            reference.bucket, reference.key, str(partial), Config=TransferConfig(use_threads=False)
+        )
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _fullest_moment_s(faces: FacesDocument) -> float:
+    """Return the analysed moment with the most face on it; without faces, the middle of the video."""
+    areas: Counter[int] = Counter()
+    for detection in faces.detections:
+        areas[detection.time_ms] += round(1e6 * detection.box.width * detection.box.height)
+    if not areas:
+        return faces.video.duration_ms / 2000
+    return areas.most_common(1)[0][0] / 1000
+
+
+def _summarise(
+    manifest: dict[str, Any], seconds: float, target: Path, picture: Path, console: Console
+) -> None:
+    counts = f"{manifest['detections']} faces found, {manifest['tracks']} tracks, {manifest['frames']} frames"
+    console.print(f"[bold]{target}[/bold]: {counts}, {seconds:.1f} s in all", soft_wrap=True)
+    console.print(f"before and after: {picture}", soft_wrap=True)

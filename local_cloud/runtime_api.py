@@ -1,0 +1,107 @@
+"""The Lambda Runtime API of one sandbox: a listening socket, answered by the thread that invokes.
+
+awslambdaric reports init errors through http.client, which takes no path after the port: a prefix on the
+cloud's own port would lose them, so each sandbox has a port. Requests wait in the socket's backlog until the
+next invocation takes them: no thread serves an idle sandbox.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from dataclasses import dataclass
+from typing import IO
+
+_LOOPBACK = "127.0.0.1"
+_REQUEST_LIMIT_S = 30.0
+VERSION_PATH = "/2018-06-01/runtime"
+
+
+@dataclass
+class RuntimeRequest:
+    """One request of the runtime client, its connection still open."""
+
+    path: str
+    body: bytes
+    error_type: str
+    _connection: socket.socket
+
+    def answer(self, status: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
+        """Answer and hang up; a client that died meanwhile is noticed by its exit."""
+        lines = {
+            "Content-Type": "application/json",
+            **(headers or {}),
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+        head = f"HTTP/1.1 {status}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        with self._connection as connection:
+            try:
+                connection.sendall(head.encode() + b"\r\n" + body)
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Hang up without an answer."""
+        self._connection.close()
+
+
+class RuntimeApi:
+    """Where one sandbox asks for its next event and posts what came of it."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((_LOOPBACK, 0), backlog=8)
+
+    @property
+    def address(self) -> str:
+        """Return `host:port`, the value of AWS_LAMBDA_RUNTIME_API."""
+        host, port = self._listener.getsockname()[:2]
+        return f"{host}:{port}"
+
+    def receive(self, wait_s: float) -> RuntimeRequest | None:
+        """Return the next request, or None where none came whole within `wait_s`."""
+        self._listener.settimeout(max(wait_s, 0.001))
+        try:
+            connection, _ = self._listener.accept()
+        except TimeoutError:
+            return None
+        connection.settimeout(_REQUEST_LIMIT_S)
+        try:
+            return _read_request(connection)
+        except (OSError, ValueError, http.client.HTTPException):
+            # The process ended within its request; its exit says why.
+            connection.close()
+            return None
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._listener.close()
+
+
+def _read_request(connection: socket.socket) -> RuntimeRequest:
+    with connection.makefile("rb") as stream:
+        _, path, _ = stream.readline().decode("latin-1").split(" ")
+        headers = http.client.parse_headers(stream)
+        if headers.get("Expect", "").lower() == "100-continue":
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = _read_payload(stream, headers)
+    error_type = headers.get("Lambda-Runtime-Function-Error-Type", "")
+    return RuntimeRequest(path=path, body=body, error_type=error_type, _connection=connection)
+
+
+def _read_payload(stream: IO[bytes], headers: http.client.HTTPMessage) -> bytes:
+    if headers.get("Transfer-Encoding", "").lower() == "chunked":
+        return b"".join(_read_chunks(stream))
+    length = int(headers.get("Content-Length", "0"))
+    body = stream.read(length)
+    if len(body) < length:
+        raise ConnectionError("the runtime client hung up within its request")
+    return body
+
+
+def _read_chunks(stream: IO[bytes]) -> list[bytes]:
+    chunks = []
+    while size := int(stream.readline().split(b";")[0], 16):
+        chunks.append(stream.read(size))
+        stream.readline()
+    return chunks

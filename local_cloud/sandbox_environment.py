@@ -1,0 +1,64 @@
+"""The environment variables of a sandbox: as Lambda sets them, nothing that could reach a real account."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from local_cloud.functions import Function
+
+REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+# What the interpreter itself needs to start, wherever it is installed.
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def cloud_environment(endpoint_url: str) -> dict[str, str]:
+    """Return the variables that point an AWS client at the local cloud, and away from any real account."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "testing",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+
+
+def sandbox_environment(
+    function: Function, endpoint_url: str, runtime_address: str, folder: Path, log_stream: str
+) -> dict[str, str]:
+    """Return the whole environment of a process of `function`; `folder` stands in for /tmp."""
+    return {
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        **function.variables,
+        **cloud_environment(endpoint_url),
+        **_process_variables(function, folder),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_LAMBDA_RUNTIME_API": runtime_address,
+        "LAMBDA_TASK_ROOT": str(function.code_folder),
+        "_HANDLER": function.handler,
+        **({"AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}"} if function.runtime else {}),
+    }
+
+
+def _process_variables(function: Function, folder: Path) -> dict[str, str]:
+    return {
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(function.code_folder),
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,37 @@
+"""Settings of the local cloud."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from local_cloud.rekognition import RekognitionSettings
+
+
+class RuntimeClient(Enum):
+    """Which program asks the Runtime API for events: Lambda's own, or the stand-in beside it."""
+
+    AWSLAMBDARIC = "awslambdaric"
+    STAND_IN = "local_cloud/runtime_client.py"
+
+
+def default_runtime_client() -> RuntimeClient:
+    """Return Lambda's own client where it has wheels, which is Linux; the stand-in elsewhere."""
+    return RuntimeClient.AWSLAMBDARIC if sys.platform == "linux" else RuntimeClient.STAND_IN
+
+
+@dataclass(frozen=True)
+class CloudSettings:
+    """What a caller may choose about a local cloud; `port` 0 takes any free one."""
+
+    port: int = 0
+    event_deliveries: int = 1
+    retry_delays_s: tuple[float, ...] = (1.0, 2.0)
+    zip_concurrency: int = 10
+    image_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
+    runtime_client: RuntimeClient = field(default_factory=default_runtime_client)
+    rekognition: RekognitionSettings | None = None

@@ -1,0 +1,99 @@
+"""Following one execution while it runs: the states it enters, the frames it renders, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+POLL_S = 0.2
+_ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+
+
+@dataclass(frozen=True)
+class StateEntered:
+    """The execution is at state `name` for the first time, `after_s` seconds from its start."""
+
+    name: str
+    after_s: float
+
+
+@dataclass(frozen=True)
+class FramesRendered:
+    """The renderer has done `frames` of `frames_total`."""
+
+    frames: int
+    frames_total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The execution is over: with `output`, its last payload, or with an error and its cause."""
+
+    status: str
+    output: dict[str, Any]
+    error: str
+    cause: str
+
+
+def find_execution(stepfunctions: Any, machine_arn: str, timeout_s: float) -> str:
+    """Return the ARN of the only execution of `machine_arn`, once there is one."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        executions = stepfunctions.list_executions(stateMachineArn=machine_arn)["executions"]
+        if executions:
+            return str(executions[0]["executionArn"])
+        time.sleep(POLL_S)
+    raise TimeoutError(f"no execution of {machine_arn} started within {timeout_s:.0f} s of the upload")
+
+
+def follow(
+    stepfunctions: Any,
+    logs: Any,
+    execution_arn: str,
+    log_group: str,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[StateEntered | FramesRendered | Ended]:
+    """Yield what happens to the execution until it has ended; `log_group` is the renderer's."""
+    seen: set[str] = set()
+    frames = 0
+    while True:
+        described = stepfunctions.describe_execution(executionArn=execution_arn)
+        for event in _entered(stepfunctions, execution_arn, described["startDate"]):
+            if event.name not in seen:
+                seen.add(event.name)
+                yield event
+        rendered = _rendered(logs, log_group, execution_arn)
+        if rendered and rendered.frames > frames:
+            frames = rendered.frames
+            yield rendered
+        if described["status"] in _ENDED:
+            output = json.loads(described.get("output") or "{}")
+            yield Ended(described["status"], output, described.get("error", ""), described.get("cause", ""))
+            return
+        sleep(POLL_S)
+
+
+def _entered(stepfunctions: Any, execution_arn: str, started: Any) -> Iterator[StateEntered]:
+    pages = stepfunctions.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+    for event in (event for page in pages for event in page["events"]):
+        entered = event.get("stateEnteredEventDetails")
+        if entered:
+            yield StateEntered(entered["name"], (event["timestamp"] - started).total_seconds())
+
+
+def _rendered(logs: Any, log_group: str, execution_arn: str) -> FramesRendered | None:
+    """Return the newest progress in the renderer's log, or None where it has written none yet."""
+    try:
+        events = logs.filter_log_events(logGroupName=log_group)["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return None
+    lines = [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
+    progress = [
+        FramesRendered(line["frames"], line["frames_total"])
+        for line in lines
+        if line.get("message") == "rendering" and line.get("execution") == execution_arn
+    ]
+    return progress[-1] if progress else None
