@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import make_server
+from werkzeug.serving import ThreadedWSGIServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -23,28 +23,19 @@ class QuietRequestHandler(MotoRequestHandler):
         """Write nothing."""
 
 
-class CloudServer:
+class CloudServer(ThreadedWSGIServer):
     """Serves an application from a thread, until it is closed."""
 
-    def __init__(self, application: WSGIApplication, port: int) -> None:
-        self._server = make_server(
-            HOST, port, application, threaded=True, request_handler=QuietRequestHandler
-        )
-        # Closing waits for the requests under way, so that no thread is left and no answer lost.
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._serve, name="local-cloud", daemon=True)
-        self._thread.start()
+    # Closing waits for the requests under way, so that no thread is left and no answer lost.
+    daemon_threads = False
 
-    @property
-    def port(self) -> int:
-        """Return the port, chosen by the system where 0 was asked for."""
-        return int(self._server.port)
+    def __init__(self, application: WSGIApplication, port: int) -> None:
+        super().__init__(HOST, port, application, handler=QuietRequestHandler)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="local-cloud")
+        self._thread.start()
 
     def close(self) -> None:
         """Stop serving and give the port back."""
-        self._server.shutdown()
+        self.shutdown()
         self._thread.join()
-        self._server.server_close()
-
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.05)
+        self.server_close()

@@ -1,0 +1,156 @@
+"""Places in a frame: boxes, their mapping from displayed to coded pixels, and the rects that cover them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.contract.errors import UnsupportedVideo
+from chalicelib.contract.faces import Box
+
+_MATRIX_LENGTH = 9
+
+
+@dataclass(frozen=True)
+class Size:
+    """A frame's size in pixels."""
+
+    width: int
+    height: int
+
+    @property
+    def transposed(self) -> Size:
+        """Return the size of the frame turned by a quarter."""
+        return Size(self.height, self.width)
+
+
+@dataclass(frozen=True, order=True)
+class Rect:
+    """Whole pixels of the coded frame, half open: right and bottom are the first pixels outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        """Return width and height."""
+        return Size(self.right - self.left, self.bottom - self.top)
+
+    def scaled_down(self, horizontal: int, vertical: int) -> Rect:
+        """Return the rect of a plane with one sample per `horizontal` x `vertical` pixels."""
+        return Rect(
+            self.left // horizontal,
+            self.top // vertical,
+            -(-self.right // horizontal),
+            -(-self.bottom // vertical),
+        )
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a coded frame is turned for display: x' = a x + c y, y' = b x + d y about the centre."""
+
+    a: int = 1
+    b: int = 0
+    c: int = 0
+    d: int = 1
+
+    @classmethod
+    def from_display_matrix(cls, matrix: Sequence[int] | None) -> Orientation:
+        """Return the orientation in FFmpeg's nine numbers; refuse what is no multiple of 90 degrees."""
+        if matrix is None:
+            return cls()
+        if len(matrix) != _MATRIX_LENGTH:
+            raise UnsupportedVideo(f"the display matrix has {len(matrix)} numbers, not {_MATRIX_LENGTH}")
+        a, b, c, d = (_sign(matrix[index]) for index in (0, 1, 3, 4))
+        if abs(a) != abs(d) or abs(b) != abs(c) or abs(a) + abs(b) != 1:
+            raise UnsupportedVideo(f"the display matrix {list(matrix)} turns by no multiple of 90 degrees")
+        return cls(a, b, c, d)
+
+    @property
+    def is_quarter_turn(self) -> bool:
+        """Return whether width and height change places."""
+        return self.a == 0
+
+    def to_coded(self, box: Box) -> Box:
+        """Return `box`, given in fractions of the displayed frame, in fractions of the coded frame."""
+        x = box.left + box.width / 2 - 0.5
+        y = box.top + box.height / 2 - 0.5
+        # The matrix holds 0, 1 and -1 only and is orthogonal: its inverse is its transpose.
+        coded_x, coded_y = self.a * x + self.b * y, self.c * x + self.d * y
+        width, height = (box.height, box.width) if self.is_quarter_turn else (box.width, box.height)
+        return Box(coded_x + 0.5 - width / 2, coded_y + 0.5 - height / 2, width, height)
+
+
+def boxes_orientation(display: Orientation, coded: Size, analysed: Size) -> Orientation:
+    """Return how boxes are turned against the coded frame.
+
+    It is not documented whether Rekognition turns a frame before it looks. The shape it reports tells: a
+    quarter turn that left the coded shape as it was did not happen. Other turns leave no trace, and players
+    show them: there the boxes are taken as displayed.
+    """
+    seen_as_coded = _is_wide(analysed) == _is_wide(coded) and _is_wide(analysed) is not None
+    if display.is_quarter_turn and seen_as_coded:
+        return Orientation()
+    return display
+
+
+def padded(box: Box, margin: float) -> Box:
+    """Return `box` with `margin` of its own size added on each side."""
+    return Box(
+        box.left - box.width * margin,
+        box.top - box.height * margin,
+        box.width * (1 + 2 * margin),
+        box.height * (1 + 2 * margin),
+    )
+
+
+def hull(boxes: Sequence[Box]) -> Box:
+    """Return the smallest box around one or more boxes."""
+    left = min(box.left for box in boxes)
+    top = min(box.top for box in boxes)
+    right = max(box.right for box in boxes)
+    bottom = max(box.bottom for box in boxes)
+    return Box(left, top, right - left, bottom - top)
+
+
+def cover(box: Box, frame: Size) -> Rect | None:
+    """Return the pixels of `frame` that `box` touches, grown to even coordinates; None where it touches none.
+
+    Even coordinates let luma and chroma cover the same picture area.
+    """
+    rect = Rect(
+        _even_below(_clip(box.left, frame.width)),
+        _even_below(_clip(box.top, frame.height)),
+        min(frame.width, _even_above(_clip(box.right, frame.width))),
+        min(frame.height, _even_above(_clip(box.bottom, frame.height))),
+    )
+    return rect if rect.left < rect.right and rect.top < rect.bottom else None
+
+
+def short_side(box: Box, frame: Size) -> float:
+    """Return the shorter side of `box` in pixels, whether inside the frame or not."""
+    return min(box.width * frame.width, box.height * frame.height)
+
+
+def _clip(fraction: float, length: int) -> float:
+    return min(max(fraction, 0.0), 1.0) * length
+
+
+def _even_below(pixel: float) -> int:
+    return math.floor(pixel / 2) * 2
+
+
+def _even_above(pixel: float) -> int:
+    return math.ceil(pixel / 2) * 2
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def _is_wide(size: Size) -> bool | None:
+    return None if size.width == size.height else size.width > size.height

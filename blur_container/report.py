@@ -1,0 +1,57 @@
+"""The report: what the renderer counted and timed, as the manifest carries it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from blur_container.redact import RenderReport
+from blur_container.settings import Settings
+
+_MS_PER_S = 1000
+
+
+class Steps:
+    """Seconds and bytes of each step, in the order they were taken."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, dict[str, float]] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[dict[str, float]]:
+        """Time one step; its bytes go into the yielded dict."""
+        begin_s = time.monotonic()
+        facts: dict[str, float] = {}
+        yield facts
+        self._steps[name] = {"seconds": round(time.monotonic() - begin_s, 3), **facts}
+
+    def to_json(self) -> dict[str, dict[str, float]]:
+        """Return the steps as a JSON object."""
+        return dict(self._steps)
+
+
+def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> dict[str, Any]:
+    """Return what the manifest says of a rendering."""
+    duration_ms = (report.end_pts - report.pts[0]) * report.time_base * _MS_PER_S
+    return {
+        "code_version": settings.code_version,
+        "settings": asdict(settings.render),
+        "video": {
+            "codec": report.codec,
+            "width": report.size.width,
+            "height": report.size.height,
+            "frame_rate": str(report.frame_rate),
+            "duration_ms": round(duration_ms),
+        },
+        "audio_streams": len(report.audio),
+        "dropped_streams": list(report.dropped_streams),
+        "detections": report.detections,
+        "sampling_interval_ms": report.sampling_interval_ms,
+        "tracks": report.tracks,
+        "frames": len(report.pts),
+        "frames_with_faces": report.frames_with_faces,
+        "steps": steps.to_json(),
+    }

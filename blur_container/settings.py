@@ -1,0 +1,131 @@
+"""Settings: what the environment says, read once, and the figures that say how faces are covered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from blur_container import __version__
+from chalicelib.contract.errors import ConfigurationError
+
+PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+)
+_CRF_MAX = 51
+_THREADS_MAX = 16
+_PERCENT = 100
+_MARGIN_MAX = 3
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """How sparse detections become a mask for every frame; intervals count in the sampling interval."""
+
+    # Boxes end at the chin and the forehead; hair and ears identify too.
+    margin: float = 0.2
+    # Held boxes are guesses: each interval away from a detection adds this many faces on every side.
+    hold_growth: float = 0.5
+    # One interval reaches the sample that saw no face; the rest covers rounding to frames.
+    hold_intervals: float = 1.15
+    # A sample may miss a face once, and the one after may come late.
+    open_intervals: float = 2.5
+    # Covers stop-and-go: a face need not move evenly between two samples.
+    hull_intervals: float = 0.25
+    # A face at rest jitters within half of itself; a walking one passes three of itself in a second.
+    gate_faces: float = 0.5
+    speed_faces_per_s: float = 3.0
+    # Another face stands behind far more often than one face doubles between two samples.
+    size_ratio_max: float = 2.0
+    # Rekognition was seen to sample every 200 and 500 ms; one moment alone tells neither: the longer.
+    default_interval_ms: int = 500
+    # A detector that sees every frame still misses some: shorter intervals would leave them bare.
+    shortest_interval_ms: int = 100
+    # Rare faces leave gaps of many intervals, which are no interval.
+    longest_interval_ms: int = 1000
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """What decides the rendered file, beside the source and its faces."""
+
+    crf: int = 20
+    preset: str = "veryfast"
+    # Fixed, not the machine's count: the number of threads changes x264's output.
+    encoder_threads: int = 3
+    decoder_threads: int = 2
+    # Rekognition reports few faces in doubt; doubt blurs.
+    min_confidence: float = 0.0
+    # Cells on the short side of a face; recognition fails at 8 and fewer.
+    mosaic_cells: int = 7
+    tracks: TrackSettings = field(default_factory=TrackSettings)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the container Lambda."""
+
+    work_bucket: str
+    output_bucket: str
+    code_version: str
+    render: RenderSettings
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Settings:
+        """Return the settings in `environment`; raise ConfigurationError naming what is wrong."""
+        read = _Reader(environment)
+        default = RenderSettings()
+        return cls(
+            work_bucket=read.text("WORK_BUCKET"),
+            output_bucket=read.text("OUTPUT_BUCKET"),
+            code_version=environment.get("CODE_VERSION") or __version__,
+            render=RenderSettings(
+                crf=read.whole("CRF", default.crf, 0, _CRF_MAX),
+                preset=read.choice("PRESET", default.preset, PRESETS),
+                encoder_threads=read.whole("ENCODER_THREADS", default.encoder_threads, 1, _THREADS_MAX),
+                decoder_threads=read.whole("DECODER_THREADS", default.decoder_threads, 1, _THREADS_MAX),
+                min_confidence=read.number("MIN_CONFIDENCE", default.min_confidence, 0, _PERCENT),
+                tracks=TrackSettings(margin=read.number("MARGIN", default.tracks.margin, 0, _MARGIN_MAX)),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    environment: Mapping[str, str]
+
+    def text(self, name: str) -> str:
+        value = self.environment.get(name, "")
+        if not value:
+            raise ConfigurationError(f"{name} is not set")
+        return value
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self.environment.get(name) or default
+        if value not in choices:
+            raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+        return value
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        text = self.environment.get(name) or str(default)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ConfigurationError(f"{name} must be a number from {low} to {high}, not {text!r}")
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.number(name, default, low, high)
+        if not value.is_integer():
+            raise ConfigurationError(f"{name} must be a whole number, not {value}")
+        return int(value)

@@ -1,0 +1,71 @@
+"""Time: a frame's milliseconds from its pts, the sampling interval, and spans looked up by moment."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Generic, Protocol, TypeVar
+
+from blur_container.settings import TrackSettings
+
+_MS_PER_S = 1000
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Turns the pts of frames into the time of detections: milliseconds from the first frame."""
+
+    first_pts: int
+    time_base: Fraction
+
+    def ms(self, pts: int) -> Fraction:
+        """Return when the frame with `pts` is shown."""
+        return (pts - self.first_pts) * self.time_base * _MS_PER_S
+
+
+def sampling_interval_ms(times_ms: Iterable[int], settings: TrackSettings) -> int:
+    """Return how often the detector looked: the median gap of the distinct times, within sane bounds."""
+    moments = sorted(set(times_ms))
+    if len(moments) < 2:  # noqa: PLR2004 a gap needs two moments
+        return settings.default_interval_ms
+    # The lower median: a face that comes and goes makes long gaps, and an interval too long joins two faces.
+    gap = statistics.median_low(later - earlier for earlier, later in pairwise(moments))
+    return min(max(gap, settings.shortest_interval_ms), settings.longest_interval_ms)
+
+
+class Span(Protocol):
+    """What lasts from one moment to another, both included, in milliseconds."""
+
+    @property
+    def start_ms(self) -> float:
+        """Return the first moment."""
+
+    @property
+    def end_ms(self) -> float:
+        """Return the last moment."""
+
+
+SpanT = TypeVar("SpanT", bound=Span)
+
+
+class SpanIndex(Generic[SpanT]):
+    """Finds the spans at a moment by looking only at those that touch its bucket."""
+
+    def __init__(self, spans: Sequence[SpanT], bucket_ms: int) -> None:
+        self._bucket_ms = bucket_ms
+        self._buckets: defaultdict[int, list[SpanT]] = defaultdict(list)
+        for span in spans:
+            for bucket in range(self._bucket(span.start_ms), self._bucket(span.end_ms) + 1):
+                self._buckets[bucket].append(span)
+
+    def at(self, time_ms: float) -> list[SpanT]:
+        """Return the spans that last at `time_ms`, in the order they were given."""
+        near = self._buckets.get(self._bucket(time_ms), [])
+        return [span for span in near if span.start_ms <= time_ms <= span.end_ms]
+
+    def _bucket(self, time_ms: float) -> int:
+        return int(time_ms // self._bucket_ms)

@@ -1,0 +1,84 @@
+"""What tests read from a rendered file: streams, times, packets and pictures, by opening it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.contract.faces import Box
+
+Luma = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame as it is displayed: its time in seconds and its luma (height, width)."""
+
+    time: Fraction
+    luma: Luma
+
+
+def shown_frames(path: Path) -> list[Shown]:
+    """Return all frames of `path`, turned as players turn them."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        unit = stream.time_base or Fraction(1)
+        return [
+            Shown(
+                cast("int", frame.pts) * unit,
+                np.rot90(frame.to_ndarray(format="gray"), frame.rotation // 90),
+            )
+            for frame in container.decode(stream)
+        ]
+
+
+def video_times(path: Path) -> list[Fraction]:
+    """Return when each frame is shown, in seconds, earliest first."""
+    with av.open(str(path)) as container:
+        packets = container.demux(container.streams.video[0])
+        return sorted(cast("int", packet.pts) * packet.time_base for packet in packets if packet.size)
+
+
+def audio_packets(path: Path) -> list[list[bytes]]:
+    """Return the packets of each audio stream."""
+    with av.open(str(path)) as container:
+        packets: dict[int, list[bytes]] = {stream.index: [] for stream in container.streams.audio}
+        demuxed = cast("Any", container.demux(*container.streams.audio)) if packets else []
+        for packet in demuxed:
+            packets[packet.stream.index] += [bytes(packet)] if packet.size else []
+        return list(packets.values())
+
+
+def audio_starts(path: Path) -> list[Fraction]:
+    """Return when each audio stream begins, in seconds."""
+    with av.open(str(path)) as container:
+        streams = container.streams.audio
+        return [(stream.start_time or 0) * (stream.time_base or Fraction(1)) for stream in streams]
+
+
+def detail(luma: Luma, box: Box) -> float:
+    """Return how much neighbouring pixels differ inside `box`, on average; a blurred face is near 0."""
+    height, width = luma.shape
+    left, right = max(0, round(box.left * width)), min(width, round(box.right * width))
+    top, bottom = max(0, round(box.top * height)), min(height, round(box.bottom * height))
+    inside = luma[top:bottom, left:right].astype(np.float64)
+    return float(np.abs(np.diff(inside, axis=1)).mean() + np.abs(np.diff(inside, axis=0)).mean())
+
+
+def psnr_outside(before: Luma, after: Luma, boxes: list[Box], margin: float = 0.0) -> float:
+    """Return the likeness in dB of two pictures, leaving out `boxes` with `margin` of their size around."""
+    height, width = before.shape
+    keep = np.ones(before.shape, dtype=bool)
+    for box in boxes:
+        left, right = (box.left - margin * box.width) * width, (box.right + margin * box.width) * width
+        top, bottom = (box.top - margin * box.height) * height, (box.bottom + margin * box.height) * height
+        rows, columns = slice(max(0, int(top)), int(bottom) + 1), slice(max(0, int(left)), int(right) + 1)
+        keep[rows, columns] = False
+    error = (before.astype(np.float64) - after.astype(np.float64))[keep]
+    return float(10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)))

@@ -1,0 +1,222 @@
+"""Bad input: each kind ends in its named error, without an output and without a thread left behind."""
+
+from __future__ import annotations
+
+import threading
+import wave
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from blur_container.matroska import is_cut_short
+from blur_container.redact import Progress, redact_video
+from blur_container.settings import RenderSettings
+from chalicelib.contract.errors import (
+    DamagedVideo,
+    NotAVideo,
+    NoVideoStream,
+    OutputMismatch,
+    UnsupportedVideo,
+)
+from tests.clips import Clip, Face, document_of, make_clip
+
+CLIP = Clip(faces=[Face()], audio=["aac"], seconds=1.0)
+INDEX_FIRST = {"movflags": "+faststart"}
+
+
+def ignore(_: Progress) -> None:
+    """Take progress and say nothing."""
+
+
+def refuse(source: Path, error: type[Exception], target: Path | None = None) -> str:
+    """Render `source`, expecting `error`; return what it says."""
+    output = target or source.with_name("out.mp4")
+    with pytest.raises(error) as raised:
+        redact_video(source, output, document_of([]), RenderSettings(), ignore)
+    assert not output.exists()
+    assert [thread.name for thread in threading.enumerate() if thread.name == "reader"] == []
+    return str(raised.value)
+
+
+def written(path: Path, content: bytes) -> Path:
+    """Return `path` with `content` in it."""
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"This is no video.\n" * 100, id="text"),
+        pytest.param(b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", id="playlist"),
+        pytest.param(bytes(range(256)) * 64, id="noise"),
+    ],
+)
+def test_what_is_no_video_is_called_so(tmp_path: Path, content: bytes) -> None:
+    """A suffix makes no video; a playlist must not make the renderer read other files."""
+    refuse(written(tmp_path / "in.mp4", content), NotAVideo)
+
+
+def test_missing_file_is_no_bad_video(tmp_path: Path) -> None:
+    """A wrong path is the caller's error and keeps its own name."""
+    refuse(tmp_path / "in.mp4", FileNotFoundError)
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    """An audio file has nothing to blur."""
+    with wave.open(str(tmp_path / "in.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(8000))
+
+    refuse(tmp_path / "in.wav", NoVideoStream)
+
+
+def test_mp4_without_video_stream_is_refused(tmp_path: Path) -> None:
+    """The container is right, the stream is missing; the error names what is there."""
+    path = tmp_path / "in.mp4"
+    with av.open(str(make_clip(tmp_path / "whole.mp4", CLIP))) as whole, av.open(str(path), "w") as target:
+        audio = whole.streams.audio[0]
+        twin = target.add_stream_from_template(audio)
+        for packet in whole.demux(audio):
+            packet.stream = twin
+            target.mux([packet] if packet.size else [])
+
+    assert "audio" in refuse(path, NoVideoStream)
+
+
+@pytest.mark.parametrize("tenths", range(1, 10))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("in.mp4", {}),
+        ("in.mp4", INDEX_FIRST),
+        ("in.mp4", {"movflags": "frag_keyframe+empty_moov"}),
+        ("in.mkv", {}),
+    ],
+    ids=["index last", "index first", "fragments", "mkv"],
+)
+def test_truncated_file_is_damaged(tmp_path: Path, name: str, options: dict[str, str], tenths: int) -> None:
+    """Wherever a file ends too early, it is not taken for a short one."""
+    source = make_clip(tmp_path / name, Clip(faces=[Face()], audio=["aac"], container_options=options))
+    whole = source.read_bytes()
+
+    source.write_bytes(whole[: len(whole) * tenths // 10])
+
+    refuse(source, DamagedVideo)
+
+
+def test_missing_end_of_the_audio_is_damage(tmp_path: Path) -> None:
+    """The last bytes of a file with its index in front are sound: they count as well."""
+    clip = Clip(audio=["aac"], seconds=2.0, pts=range(10), container_options=INDEX_FIRST)
+    source = make_clip(tmp_path / "in.mp4", clip)
+
+    source.write_bytes(source.read_bytes()[:-40])
+
+    assert "audio" in refuse(source, DamagedVideo)
+
+
+def test_broken_picture_is_damage(tmp_path: Path) -> None:
+    """A decoder that hides a broken slice would hide that a face was decoded wrongly."""
+    source = make_clip(tmp_path / "in.mp4", Clip(faces=[Face()], seconds=1.0))
+    content = bytearray(source.read_bytes())
+    middle = content.index(b"mdat") + 2500
+
+    content[middle : middle + 200] = bytes(200)
+    source.write_bytes(bytes(content))
+
+    refuse(source, DamagedVideo)
+
+
+def test_whole_matroska_file_is_not_cut_short(tmp_path: Path) -> None:
+    """The length in its head is that of the file."""
+    assert not is_cut_short(make_clip(tmp_path / "in.mkv", CLIP))
+
+
+def test_live_matroska_file_promises_no_length(tmp_path: Path) -> None:
+    """A recorder that cannot seek back leaves the length open."""
+    source = make_clip(tmp_path / "in.mkv", Clip(container_options={"live": "1"}))
+
+    source.write_bytes(source.read_bytes()[:-100])
+
+    assert not is_cut_short(source)
+
+
+@pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
+def test_hdr_is_refused_not_flattened(tmp_path: Path, transfer: int) -> None:
+    """Written as it is in 8 bits, HDR comes out grey."""
+    clip = Clip(pixel_format="yuv420p10le", color=(1, 9, transfer, 9), seconds=0.2)
+
+    assert "HDR" in refuse(make_clip(tmp_path / "in.mp4", clip), UnsupportedVideo)
+
+
+def test_odd_size_is_refused(tmp_path: Path) -> None:
+    """4:2:0 has no half chroma sample."""
+    clip = Clip(size=(161, 91), codec="mjpeg", pixel_format="yuvj420p", options={}, seconds=0.2)
+
+    assert "161x91" in refuse(make_clip(tmp_path / "in.mkv", clip), UnsupportedVideo)
+
+
+def test_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
+    """One file, two sizes: there is no one place for a box."""
+    parts = [
+        make_clip(tmp_path / f"{width}.h264", Clip(size=(width, 96), seconds=0.4, options={"bf": "0"}))
+        for width in (160, 128)
+    ]
+    source = tmp_path / "in.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_mux_stream("h264", rate=30, width=160, height=96)
+        packets = [packet for part in parts for packet in packets_of(part)]
+        for index, packet in enumerate(packets):
+            packet.pts = packet.dts = index
+            packet.time_base, packet.stream = Fraction(1, 30), stream
+            container.mux_one(packet)
+
+    assert "changes" in refuse(source, UnsupportedVideo)
+
+
+def packets_of(path: Path) -> list[Packet[VideoStream]]:
+    """Return the video packets of `path`."""
+    with av.open(str(path)) as container:
+        return [packet for packet in container.demux(container.streams.video[0]) if packet.size]
+
+
+def test_audio_that_mp4_cannot_hold_is_refused(tmp_path: Path) -> None:
+    """No audio stream is dropped in silence."""
+    source = make_clip(tmp_path / "in.mov", Clip(audio=["pcm_mulaw"]))
+
+    assert "audio" in refuse(source, UnsupportedVideo)
+
+
+def test_target_that_cannot_be_written_is_no_bad_video(tmp_path: Path) -> None:
+    """The source is right; the error says that the output is not."""
+    source = make_clip(tmp_path / "in.mp4", CLIP)
+
+    refuse(source, OutputMismatch, tmp_path / "missing" / "out.mp4")
+
+
+def test_error_while_rendering_ends_the_reader(tmp_path: Path) -> None:
+    """Whoever asks for progress may fail: the thread that reads ahead ends, the output goes."""
+    source = make_clip(tmp_path / "in.mp4", Clip(seconds=3.0))
+    target = tmp_path / "out.mp4"
+
+    with pytest.raises(RuntimeError, match="no more"):
+        redact_video(source, target, document_of([]), RenderSettings(), failing_at(5))
+
+    assert not target.exists()
+    assert "reader" not in [thread.name for thread in threading.enumerate()]
+
+
+def failing_at(count: int) -> Callable[[Progress], None]:
+    """Return a listener that fails at frame `count`."""
+
+    def listen(progress: Progress) -> None:
+        if progress.frames == count:
+            raise RuntimeError("no more")
+
+    return listen

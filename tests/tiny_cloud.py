@@ -1,0 +1,179 @@
+"""A local cloud with tiny functions of the tests' own, and what those functions received."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+import psutil
+
+from local_cloud.cloud import LocalCloud
+from local_cloud.invocations import LostEvent
+
+PATIENCE_S = 10.0
+_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+RECORDER = """
+import json, os, pathlib, uuid
+
+def handler(event, context):
+    folder = pathlib.Path(os.environ["FOLDER"])
+    partial = folder / f"{uuid.uuid4()}.partial"
+    partial.write_text(json.dumps(event))
+    partial.rename(partial.with_suffix(".json"))
+"""
+
+
+@dataclass(frozen=True)
+class FunctionAnswer:
+    """What Invoke answered."""
+
+    payload: Any
+    function_error: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A notification of a bucket: which keys, and which events."""
+
+    suffix: str = ""
+    prefix: str = ""
+    events: list[str] = field(default_factory=lambda: ["s3:ObjectCreated:*"])
+
+
+class TinyCloud:
+    """A local cloud, seen by its clients."""
+
+    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
+        self.cloud = cloud
+        self._folder = folder
+        made = cloud.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument=_TRUST)
+        self._role_arn = made["Role"]["Arn"]
+
+    def deploy(
+        self, name: str, code: str, *, timeout_s: int = 5, memory_mb: int = 256, handler: str = "tiny.handler"
+    ) -> str:
+        """Deploy `code` as `name` and return its ARN."""
+        folder = self._folder / name
+        folder.mkdir()
+        made = self.cloud.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.11",
+            Role=self._role_arn,
+            Handler=handler,
+            Code={"ZipFile": zipped(code)},
+            Timeout=timeout_s,
+            MemorySize=memory_mb,
+            Environment={"Variables": {"FOLDER": str(folder)}},
+        )
+        return str(made["FunctionArn"])
+
+    def invoke(self, name: str, event: Any = None) -> FunctionAnswer:
+        """Invoke `name` and wait for its answer."""
+        answer = self.cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event or {}))
+        with answer["Payload"] as body:
+            return FunctionAnswer(json.loads(body.read()), answer.get("FunctionError", ""))
+
+    def watched_bucket(self, name: str, watch: Watch) -> str:
+        """Make a bucket that tells a recorder of the same name, and return the recorder's ARN."""
+        self.cloud.client("s3").create_bucket(Bucket=name)
+        arn = self.deploy(name, RECORDER)
+        self.watch(name, arn, watch)
+        return arn
+
+    def watch(self, bucket: str, function_arn: str, watch: Watch) -> None:
+        """Make `bucket` tell a function."""
+        rules = [{"Name": "prefix", "Value": watch.prefix}, {"Name": "suffix", "Value": watch.suffix}]
+        self.cloud.client("s3").put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={
+                "LambdaFunctionConfigurations": [
+                    {
+                        "LambdaFunctionArn": function_arn,
+                        "Events": watch.events,
+                        "Filter": {"Key": {"FilterRules": [rule for rule in rules if rule["Value"]]}},
+                    }
+                ]
+            },
+        )
+
+    def upload(self, bucket: str, key: str, body: bytes = b"video") -> dict[str, Any]:
+        """Put an object."""
+        answer: dict[str, Any] = self.cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+        return answer
+
+    def received(self, name: str, count: int) -> list[dict[str, Any]]:
+        """Return the records of the recorder `name`, a moment after there are `count`."""
+        self.wait_for(name, count)
+        time.sleep(0.2)
+        texts = [path.read_text() for path in (self._folder / name).glob("*.json")]
+        return [record for text in texts for record in json.loads(text)["Records"]]
+
+    def received_keys(self, name: str, count: int) -> list[str]:
+        """Return the decoded keys in those records, sorted."""
+        records = self.received(name, count)
+        return sorted(unquote_plus(record["s3"]["object"]["key"]) for record in records)
+
+    def wait_for(self, name: str, count: int, patience_s: float = PATIENCE_S) -> None:
+        """Wait until `name` has left `count` files."""
+        deadline_s = time.monotonic() + patience_s
+        while len(list((self._folder / name).glob("*.json"))) < count:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{name} did not receive {count} events")
+            time.sleep(0.02)
+
+    def lost_events(self) -> list[LostEvent]:
+        """Return the events that were lost, once there are any."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not self.cloud.lost_events and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        return self.cloud.lost_events
+
+    def log_messages(self, name: str) -> list[str]:
+        """Return what `name` logged so far."""
+        logs = self.cloud.client("logs")
+        try:
+            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [event["message"] for event in events]
+
+    def wait_for_log(self, name: str, text: str) -> None:
+        """Wait until `name` has logged a line with `text`."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not any(text in message for message in self.log_messages(name)):
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{name} did not log {text}")
+            time.sleep(0.05)
+
+
+def zipped(code: str) -> bytes:
+    """Return a deployment package that holds `code` as tiny.py."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as entries:
+        entries.writestr("tiny.py", code)
+    return archive.getvalue()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether `process` runs; an ended one that its parent has not looked at does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

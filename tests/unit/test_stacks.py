@@ -1,0 +1,207 @@
+"""Templates: parameters, intrinsics, order, and refusal of what is not known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.resources import RESOURCE_KINDS
+from local_cloud.stacks import apply_stack
+from local_cloud.templates import Scope, UnsupportedTemplate, read_template
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class RecordingService:
+    """Takes any call of boto3 and notes it; answers what the resource kinds read."""
+
+    def __init__(self, calls: list[tuple[str, dict[str, Any]]]) -> None:
+        self._calls = calls
+
+    def __getattr__(self, operation: str) -> Any:
+        """Return the call named `operation`."""
+
+        def call(**arguments: Any) -> dict[str, Any]:
+            self._calls.append((operation, arguments))
+            return {
+                "repository": {"repositoryName": "r", "repositoryArn": "arn:r", "repositoryUri": "uri:r"},
+                "logGroups": [{"arn": "arn:logs"}],
+                "Role": {"Arn": f"arn:role:{arguments.get('RoleName')}"},
+                "FunctionName": "f",
+                "FunctionArn": "arn:f",
+                "stateMachineArn": "arn:machine",
+            }
+
+        return call
+
+
+def applied(path: Path, parameters: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the calls that applying the template makes."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+    apply_stack(path, parameters, lambda _service: RecordingService(calls))
+    return calls
+
+
+def template(folder: Path, text: str) -> Path:
+    """Return a template file with `text`."""
+    path = folder / "stack.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_empty_template_makes_nothing(tmp_path: Path) -> None:
+    """A template without resources makes no call."""
+    assert applied(template(tmp_path, "Description: nothing\n"), {}) == []
+
+
+def test_parameter_defaults_and_pseudo_parameters_are_filled(tmp_path: Path) -> None:
+    """Ref and Sub know both."""
+    path = template(
+        tmp_path,
+        "Parameters: {Stage: {Type: String, Default: dev}}\n"
+        "Resources:\n"
+        "  Group:\n"
+        "    Type: AWS::Logs::LogGroup\n"
+        "    Properties: {LogGroupName: !Sub 'x-${Stage}-${AWS::Region}-${AWS::AccountId}'}\n",
+    )
+
+    calls = applied(path, {})
+
+    assert calls[0] == ("create_log_group", {"logGroupName": "x-dev-us-east-1-123456789012"})
+
+
+@pytest.mark.parametrize(
+    "reference", ["!GetAtt Role.Arn", "!Sub '${Role.Arn}'", "{'Fn::GetAtt': [Role, Arn]}"]
+)
+def test_attribute_of_a_later_resource_orders_it_first(tmp_path: Path, reference: str) -> None:
+    """A resource is made after those it names, wherever they stand."""
+    path = template(
+        tmp_path,
+        "Resources:\n"
+        "  Function:\n"
+        "    Type: AWS::Lambda::Function\n"
+        f"    Properties: {{FunctionName: f, Role: {reference}}}\n"
+        "  Role:\n"
+        "    Type: AWS::IAM::Role\n"
+        "    Properties: {RoleName: r, AssumeRolePolicyDocument: {}}\n",
+    )
+
+    calls = applied(path, {})
+
+    assert [name for name, _ in calls] == ["create_role", "create_function"]
+    assert calls[1][1]["Role"] == "arn:role:r"
+
+
+def test_depends_on_orders_too(tmp_path: Path) -> None:
+    """DependsOn counts where no property names the other."""
+    path = template(
+        tmp_path,
+        "Resources:\n"
+        "  A: {Type: 'AWS::Logs::LogGroup', DependsOn: B, Properties: {LogGroupName: a}}\n"
+        "  B: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: b}}\n",
+    )
+
+    calls = applied(path, {})
+
+    made = [arguments["logGroupName"] for name, arguments in calls if name == "create_log_group"]
+    assert made == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Resources: {A: {Type: 'AWS::SQS::Queue'}}", "AWS::SQS::Queue"),
+        ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {KmsKeyId: k}}}", "KmsKeyId"),
+        ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Condition: C}}", "Condition"),
+        ("Conditions: {}", "Conditions"),
+        (
+            "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: !Ref Nobody}}}",
+            "Nobody",
+        ),
+        (
+            "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: !Join ['', [a]]}}}",
+            "Join",
+        ),
+        (
+            "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: {'Fn::If': [a, b, c]}}}}",
+            "Fn::If",
+        ),
+        ("Parameters: {Needed: {Type: String}}", "Needed"),
+        (
+            "Resources: {A: {Type: 'AWS::Logs::LogGroup', DependsOn: B},"
+            " B: {Type: 'AWS::Logs::LogGroup', DependsOn: A}}",
+            "wait for each other",
+        ),
+    ],
+    ids=["type", "property", "attribute", "section", "ref", "short form", "intrinsic", "parameter", "circle"],
+)
+def test_unknown_part_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    """What is not applied is an error that names it, and nothing is made before."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+
+    with pytest.raises(UnsupportedTemplate, match=named):
+        apply_stack(template(tmp_path, text), {}, lambda _service: RecordingService(calls))
+
+    assert calls == []
+
+
+def test_parameter_that_the_template_has_not_is_refused(tmp_path: Path) -> None:
+    """A misspelt parameter is an error."""
+    with pytest.raises(UnsupportedTemplate, match="Stagge"):
+        applied(template(tmp_path, "Description: nothing\n"), {"Stagge": "dev"})
+
+
+def test_escaped_reference_stays_text() -> None:
+    """`${!name}` is how a template writes `${name}`."""
+    scope = Scope({"Name": "value"})
+
+    assert scope.evaluate({"Fn::Sub": "${Name} ${!Name}"}) == "value ${Name}"
+
+
+@pytest.mark.parametrize("name", ["foundation", "pipeline"])
+def test_projects_templates_are_understood(name: str) -> None:
+    """Every type and property of the project's own stacks is applied."""
+    resources = read_template(ROOT / "statemachine" / f"{name}.yaml").in_order()
+
+    assert [one.name for one in resources if one.kind not in RESOURCE_KINDS] == []
+    assert [
+        one.name for one in resources if one.properties.keys() - RESOURCE_KINDS[one.kind].properties
+    ] == []
+
+
+def test_state_machine_gets_its_substitutions(tmp_path: Path) -> None:
+    """The definition is read beside the template, and filled."""
+    (tmp_path / "machine.json").write_text('{"Resource": "${FunctionArn}"}')
+    path = template(
+        tmp_path,
+        "Resources:\n"
+        "  Machine:\n"
+        "    Type: AWS::StepFunctions::StateMachine\n"
+        "    Properties:\n"
+        "      StateMachineName: m\n"
+        "      RoleArn: arn:role\n"
+        "      DefinitionS3Location: machine.json\n"
+        "      DefinitionSubstitutions: {FunctionArn: arn:function}\n",
+    )
+
+    [(operation, arguments)] = applied(path, {})
+
+    assert operation == "create_state_machine"
+    assert arguments["definition"] == '{"Resource": "arn:function"}'
+
+
+def test_definition_with_an_unfilled_name_is_refused(tmp_path: Path) -> None:
+    """A substitution that is missing would be a literal in the machine."""
+    (tmp_path / "machine.json").write_text('{"Resource": "${Other}"}')
+    path = template(
+        tmp_path,
+        "Resources:\n"
+        "  Machine:\n"
+        "    Type: AWS::StepFunctions::StateMachine\n"
+        "    Properties: {StateMachineName: m, RoleArn: r, DefinitionS3Location: machine.json}\n",
+    )
+
+    with pytest.raises(UnsupportedTemplate, match="Other"):
+        applied(path, {})
