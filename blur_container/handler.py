@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,9 @@ class BlurFaces:
     def run(self, job: Job) -> Job:
         """Blur the faces of `job`; nothing is uploaded before its verification has passed."""
         steps = Steps()
-        with self.log.handling(source=job.source.uri) as facts, tempfile.TemporaryDirectory() as folder:
+        with self.log.handling(source=job.source.uri) as facts, _temporary_folder() as folder:
             faces = self._faces(job)
-            blurred = Path(folder) / "blurred.mp4"
+            blurred = folder / "blurred.mp4"
             report = self._render(job, faces, blurred, steps)
             output = self._deliver(job, blurred, steps)
             described = report_to_json(report, steps, self.settings)
@@ -84,3 +86,9 @@ class BlurFaces:
         with steps.timed("upload") as facts:
             facts["bytes"] = self.storage.upload(blurred, output, "video/mp4", metadata)
         return output
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="blur-faces-") as folder:
+        yield Path(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -33,7 +33,7 @@ from blur_container.video import (
 )
 from chalicelib.contract.faces import Box, FacesDocument
 
-# Frames decoded ahead of the encoder: enough to keep both busy, 19 MB at 1080p.
+# One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
 _FRAMES_AHEAD = 6
 _DEFAULT_RATE = Fraction(25)
 
@@ -118,28 +118,45 @@ class _Redaction:
         read_only(audio, list(audio.streams.audio))
 
     def run(self, target: Path, progress: Callable[[Progress], None]) -> RenderReport:
-        decoded = decoded_frames(self._video, self._stream, self._settings.decoder_threads)
-        with closing(read_ahead(decoded, _FRAMES_AHEAD)) as frames:
-            first = next(frames)
+        threads = self._settings.decoder_threads
+        with closing(decoded_frames(self._video, self._stream, threads)) as decoded:
+            first = next(decoded)
             require_renderable(first)
             planar = PlanarFrames(first)
             looks = self._looks(first, planar)
-            masks = self._masks(first, looks)
-            with open_output(target, looks, self._audio, self._video, self._settings) as output:
-                for frame in chain([first], frames):
-                    output.write(self._blurred(planar.convert(frame), masks))
-                    progress(Progress(len(self._pts), self._stream.frames))
-                return self._report(looks, output.finish())
+            blurred = self._blurred(chain([first], decoded), planar, self._masks(first, looks))
+            return self._report(looks, self._write(blurred, looks, target, progress))
 
-    def _blurred(self, frame: VideoFrame, masks: Masks) -> VideoFrame:
-        pts = presentation_time(frame)
-        patches = masks.patches_at(pts)
-        if patches:
-            blur_patches(editable_planes(frame), patches, self._settings.mosaic_cells)
-            self._frames_with_faces += 1
-        self._pts.append(pts)
-        self._end_pts = pts + frame.duration
-        return frame
+    def _blurred(
+        self, decoded: Iterator[VideoFrame], planar: PlanarFrames, masks: Masks
+    ) -> Generator[VideoFrame, None, None]:
+        for frame in decoded:
+            pts = presentation_time(frame)
+            # Reading on changes which frames the decoder still holds: a copy is taken here or never.
+            drawn = planar.convert(frame)
+            patches = masks.patches_at(pts)
+            if patches:
+                blur_patches(editable_planes(drawn), patches, self._settings.mosaic_cells)
+                self._frames_with_faces += 1
+            self._pts.append(pts)
+            self._end_pts = pts + frame.duration
+            yield drawn
+
+    def _write(
+        self,
+        blurred: Generator[VideoFrame, None, None],
+        looks: Looks,
+        target: Path,
+        progress: Callable[[Progress], None],
+    ) -> tuple[StreamDigest, ...]:
+        with (
+            closing(read_ahead(blurred, _FRAMES_AHEAD)) as frames,
+            open_output(target, looks, self._audio, self._video, self._settings) as output,
+        ):
+            for count, frame in enumerate(frames, start=1):
+                output.write(frame)
+                progress(Progress(count, self._stream.frames))
+            return output.finish()
 
     def _looks(self, first: VideoFrame, planar: PlanarFrames) -> Looks:
         return Looks(

@@ -33,6 +33,8 @@ from local_cloud.stacks import apply_stack
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from local_cloud.rekognition import RekognitionVideo
+
 _ONE_AT_A_TIME = threading.Lock()
 _JSON = {"Content-Type": "application/json"}
 
@@ -122,34 +124,18 @@ class LocalCloud:
         return self._names
 
     def _open(self, opening: ExitStack) -> None:
-        if not _ONE_AT_A_TIME.acquire(blocking=False):
-            raise CloudBusy("close the other local cloud of this process first")
-        opening.callback(_ONE_AT_A_TIME.release)
-        opening.enter_context(_quiet_interpreter())
-        # Importing moto takes half a second: the command line answers --help without it.
-        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 see above
-            DomainDispatcherApplication,
-            create_backend_app,
-        )
+        from local_cloud.server import CloudServer, moto_application  # noqa: PLC0415 moto loads in half a second
 
-        from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 imports cv2
-        from local_cloud.server import CloudServer  # noqa: PLC0415 imports moto
-
+        _claim_process(opening)
         self._folder = Path(tempfile.mkdtemp(prefix="face-blur-cloud-"))
         opening.callback(shutil.rmtree, self._folder, ignore_errors=True)
-        self._moto = moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = moto_application()
         self._registry = FunctionRegistry(self._folder / "functions")
         self._invocations = Invocations(
             self._start_sandbox, self._concurrency_of, self.settings.retry_delays_s
         )
-        lambda_api = LambdaApi(moto, self._registry, self._invocations)
-        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
-        s3_api = S3Api(moto, events, lambda arn: self._registry.find(arn) is not None)
-        rekognition = RekognitionVideo(
-            lambda: self._clients.make("s3"), self.settings.rekognition or RekognitionSettings()
-        )
-        front = Front(moto=moto, lambda_api=lambda_api, s3_api=s3_api, rekognition=rekognition)
-        self._server = CloudServer(front, self.settings.port)
+        rekognition = self._make_rekognition()
+        self._server = CloudServer(self._front(rekognition), self.settings.port)
         opening.callback(self._server.close)
         opening.enter_context(_process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
         self._clients = CloudClients(self.endpoint_url)
@@ -158,10 +144,20 @@ class LocalCloud:
             self._folder / "sandboxes", self.endpoint_url, self.client("logs"), self.settings.runtime_client
         )
         self._reset()
-        opening.callback(self._reset)
-        opening.callback(rekognition.close)
-        opening.callback(self._invocations.close)
-        opening.callback(self._stop_executions)
+        for ending in (self._reset, rekognition.close, self._invocations.close, self._stop_executions):
+            opening.callback(ending)
+
+    def _front(self, rekognition: RekognitionVideo) -> Front:
+        lambda_api = LambdaApi(self._moto, self._registry, self._invocations)
+        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
+        s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None)
+        return Front(moto=self._moto, lambda_api=lambda_api, s3_api=s3_api, rekognition=rekognition)
+
+    def _make_rekognition(self) -> RekognitionVideo:
+        from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av
+
+        settings = self.settings.rekognition or RekognitionSettings()
+        return RekognitionVideo(lambda: self._clients.make("s3"), settings)
 
     def _start_sandbox(self, function: Function) -> Sandbox:
         return Sandbox(function, self._place)
@@ -191,12 +187,19 @@ class LocalCloud:
             # Nobody asked for it so far, and moto would take a second to load it.
             return
         stepfunctions = self.client("stepfunctions")
+        pages = stepfunctions.get_paginator("list_executions")
         for machine in stepfunctions.list_state_machines()["stateMachines"]:
-            running = stepfunctions.list_executions(
-                stateMachineArn=machine["stateMachineArn"], statusFilter="RUNNING"
-            )
-            for execution in running["executions"]:
+            arn = machine["stateMachineArn"]
+            found = pages.paginate(stateMachineArn=arn, statusFilter="RUNNING").build_full_result()
+            for execution in found["executions"]:
                 stepfunctions.stop_execution(executionArn=execution["executionArn"])
+
+
+def _claim_process(opening: ExitStack) -> None:
+    if not _ONE_AT_A_TIME.acquire(blocking=False):
+        raise CloudBusy("close the other local cloud of this process first")
+    opening.callback(_ONE_AT_A_TIME.release)
+    opening.enter_context(_quiet_interpreter())
 
 
 @contextmanager
@@ -213,12 +216,12 @@ def _quiet_interpreter() -> Iterator[None]:
 @contextmanager
 def _process_environment(variables: dict[str, str]) -> Iterator[None]:
     """Set `variables` in this process while open: moto's interpreter makes its boto3 clients from them."""
-    before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
+    touched = {name for name in os.environ if name.startswith("AWS_")} | variables.keys()
+    before = {name: os.environ.pop(name) for name in touched if name in os.environ}
     os.environ.update(variables)
     try:
         yield
     finally:
-        os.environ.clear()
+        for name in touched:
+            os.environ.pop(name, None)
         os.environ.update(before)

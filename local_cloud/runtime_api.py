@@ -23,7 +23,6 @@ class RuntimeRequest:
 
     path: str
     body: bytes
-    error_type: str
     _connection: socket.socket
 
     def answer(self, status: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
@@ -85,8 +84,7 @@ def _read_request(connection: socket.socket) -> RuntimeRequest:
         if headers.get("Expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = _read_payload(stream, headers)
-    error_type = headers.get("Lambda-Runtime-Function-Error-Type", "")
-    return RuntimeRequest(path=path, body=body, error_type=error_type, _connection=connection)
+    return RuntimeRequest(path=path, body=body, _connection=connection)
 
 
 def _read_payload(stream: IO[bytes], headers: http.client.HTTPMessage) -> bytes:

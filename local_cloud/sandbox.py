@@ -61,6 +61,23 @@ class SandboxFailure(Exception):
         super().__init__(message)
         self.error_type = error_type
 
+    def payload(self, request_id: str) -> bytes:
+        """Return what Invoke answers."""
+        message = f"RequestId: {request_id} Error: {self}"
+        return json.dumps({"errorType": self.error_type, "errorMessage": message}).encode()
+
+
+class InitFailure(SandboxFailure):
+    """The handler could not be loaded; the runtime client's own report is the answer."""
+
+    def __init__(self, report: bytes) -> None:
+        super().__init__("Runtime.InitError", "the handler could not be loaded")
+        self._report = report
+
+    def payload(self, request_id: str) -> bytes:  # noqa: ARG002 the report names no request
+        """Return what Invoke answers."""
+        return self._report
+
 
 class Sandbox:
     """One process of one function."""
@@ -109,7 +126,7 @@ class Sandbox:
             payload, function_error = self._run(invocation)
         except SandboxFailure as failure:
             self._process.kill()
-            payload, function_error = _failure_payload(invocation, failure), "Unhandled"
+            payload, function_error = failure.payload(invocation.request_id), "Unhandled"
             if failure.error_type == "Sandbox.Timedout":
                 closing = [f"{_moment()} {invocation.request_id} {failure}"]
         report = self._report(invocation, (time.monotonic() - begin_s) * 1000)
@@ -133,8 +150,7 @@ class Sandbox:
         request = self._receive(limit_s)
         if request.path.endswith("/init/error"):
             request.answer("202 Accepted", body=b"{}")
-            document = json.loads(request.body)
-            raise SandboxFailure(request.error_type or document["errorType"], document["errorMessage"])
+            raise InitFailure(request.body)
         self._waiting = request
         if self._init_ms is None:
             self._init_ms = (time.monotonic() - self._started_s) * 1000
@@ -210,11 +226,6 @@ def _command(function: Function, client: RuntimeClient) -> list[str]:
     if client is RuntimeClient.AWSLAMBDARIC:
         return [sys.executable, "-B", "-m", "awslambdaric", function.handler]
     return [sys.executable, "-B", str(_STAND_IN), function.handler]
-
-
-def _failure_payload(invocation: Invocation, failure: SandboxFailure) -> bytes:
-    message = f"RequestId: {invocation.request_id} Error: {failure}"
-    return json.dumps({"errorType": failure.error_type, "errorMessage": message}).encode()
 
 
 def _exit_message(code: int) -> str:

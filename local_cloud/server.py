@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
 from werkzeug.serving import ThreadedWSGIServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 HOST = "127.0.0.1"
+
+
+class PortTaken(Exception):
+    """Another program listens on the port asked for."""
+
+
+def moto_application() -> DomainDispatcherApplication:
+    """Return moto: the application for every service that has none of its own here."""
+    return DomainDispatcherApplication(create_backend_app)
 
 
 class QuietRequestHandler(MotoRequestHandler):
@@ -30,6 +44,7 @@ class CloudServer(ThreadedWSGIServer):
     daemon_threads = False
 
     def __init__(self, application: WSGIApplication, port: int) -> None:
+        _require_free(port)
         super().__init__(HOST, port, application, handler=QuietRequestHandler)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="local-cloud")
         self._thread.start()
@@ -39,3 +54,13 @@ class CloudServer(ThreadedWSGIServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+
+def _require_free(port: int) -> None:
+    # werkzeug would print advice and end the process.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise PortTaken(f"port {port} of {HOST} is taken: {error.strerror}") from error

@@ -121,7 +121,7 @@ class TinyCloud:
     def received(self, name: str, count: int) -> list[dict[str, Any]]:
         """Return the records of the recorder `name`, a moment after there are `count`."""
         self.wait_for(name, count)
-        time.sleep(0.2)
+        time.sleep(0.1)
         texts = [path.read_text() for path in (self._folder / name).glob("*.json")]
         return [record for text in texts for record in json.loads(text)["Records"]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import psutil
 import pytest
 
 from local_cloud.cloud import CloudBusy, LocalCloud
+from local_cloud.server import PortTaken
+from local_cloud.settings import CloudSettings
 from tests.tiny_cloud import RECORDER, TinyCloud, is_alive
 
 PARENT = """
@@ -91,6 +94,15 @@ def test_second_cloud_in_the_process_is_refused() -> None:
     """Two clouds would share moto's state."""
     with LocalCloud(), pytest.raises(CloudBusy), LocalCloud():
         pass
+
+
+def test_taken_port_is_said() -> None:
+    """A port that another program has is an error, and nothing stays open."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        with pytest.raises(PortTaken, match=str(port)), LocalCloud(CloudSettings(port=port)):
+            pass
 
 
 def test_callers_profile_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

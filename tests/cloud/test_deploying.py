@@ -40,7 +40,7 @@ def test_empty_cloud_knows_no_buckets() -> None:
 
 
 def test_project_is_deployed_whole(project: Path) -> None:
-    """Functions, buckets, notifications and the state machine stand, and the project's folder is as it was."""
+    """Functions, buckets, notifications and the state machine stand; the project's folder is as it was."""
     before = sorted(project.rglob("*"))
 
     with LocalCloud() as cloud:

@@ -177,6 +177,7 @@ def test_missing_module_is_an_init_error(tiny: TinyCloud) -> None:
 
     assert answer.function_error == "Unhandled"
     assert answer.payload["errorType"] == "Runtime.ImportModuleError"
+    assert answer.payload["errorMessage"].startswith("Unable to import module 'tiny': No module named")
 
 
 def test_exit_of_the_process_is_an_exit_error(tiny: TinyCloud) -> None:

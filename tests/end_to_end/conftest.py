@@ -106,7 +106,7 @@ class Pipeline:
         return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Return the deployed system; every event is delivered twice, as S3 may."""
     with LocalCloud(CloudSettings(event_deliveries=2)) as cloud:

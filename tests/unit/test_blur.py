@@ -62,8 +62,8 @@ def test_equal_averages_give_equal_pixels() -> None:
     one, two = planes(), planes()
     two[0][20:118, 40:110] = np.roll(two[0][20:118, 40:110].reshape(7, 14, 70), 3, axis=1).reshape(98, 70)
 
-    blur_patches(one, [Patch(Rect(40, 20, 110, 118), 49.0)], CELLS)
-    blur_patches(two, [Patch(Rect(40, 20, 110, 118), 49.0)], CELLS)
+    blur_patches(one, [Patch(RECT, 14.0 * CELLS)], CELLS)
+    blur_patches(two, [Patch(RECT, 14.0 * CELLS)], CELLS)
 
     assert np.array_equal(one[0], two[0])
 

@@ -1,0 +1,51 @@
+"""Settings of the container: read once, refused by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from blur_container.settings import RenderSettings, Settings
+from chalicelib.contract.errors import ConfigurationError
+
+BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
+
+
+def test_buckets_are_all_that_must_be_set() -> None:
+    """Everything else has a default."""
+    assert Settings.from_env(BUCKETS) == Settings("work", "output", "0.1.0", RenderSettings())
+
+
+@pytest.mark.parametrize("name", ["WORK_BUCKET", "OUTPUT_BUCKET"])
+def test_missing_bucket_is_named(name: str) -> None:
+    """The error names the variable."""
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_env({**BUCKETS, name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CRF", "52"),
+        ("CRF", "20.5"),
+        ("CRF", "nan"),
+        ("PRESET", "placebo"),
+        ("MIN_CONFIDENCE", "101"),
+        ("MARGIN", "-0.1"),
+        ("MARGIN", "wide"),
+        ("ENCODER_THREADS", "0"),
+    ],
+)
+def test_senseless_value_is_named(name: str, value: str) -> None:
+    """A typing error must not decide how faces are blurred."""
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_env({**BUCKETS, name: value})
+
+
+def test_values_are_taken() -> None:
+    """What is set is used."""
+    chosen = {"CRF": "23", "PRESET": "fast", "MIN_CONFIDENCE": "50", "MARGIN": "0.3", "CODE_VERSION": "abc"}
+
+    settings = Settings.from_env({**BUCKETS, **chosen})
+
+    assert (settings.code_version, settings.render.crf, settings.render.preset) == ("abc", 23, "fast")
+    assert (settings.render.min_confidence, settings.render.tracks.margin) == (50.0, 0.3)

@@ -1,0 +1,79 @@
+"""Verification: what is not the promised file is not delivered."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from blur_container.audio import StreamDigest
+from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.settings import RenderSettings
+from blur_container.verify import verify_output
+from chalicelib.contract.errors import OutputMismatch
+from tests.clips import Clip, document_of, make_clip
+
+
+def ignore(_: Progress) -> None:
+    """Take progress and say nothing."""
+
+
+@pytest.fixture
+def rendered(tmp_path: Path) -> tuple[Path, RenderReport]:
+    """Return an output that is right, with its report."""
+    source = make_clip(tmp_path / "in.mp4", Clip(audio=["aac"]))
+    target = tmp_path / "out.mp4"
+    return target, redact_video(source, target, document_of([]), RenderSettings(), ignore)
+
+
+def test_right_output_passes(rendered: tuple[Path, RenderReport]) -> None:
+    """Nothing is said about a file that is as promised."""
+    verify_output(*rendered)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda report: replace(report, pts=report.pts[:-1]), id="a frame too many"),
+        pytest.param(lambda report: replace(report, pts=array("q", [*report.pts, 30])), id="a frame missing"),
+        pytest.param(lambda report: replace(report, pts=array("q", [1, *report.pts[1:]])), id="a frame late"),
+        pytest.param(lambda report: replace(report, audio=()), id="another number of audio streams"),
+        pytest.param(lambda report: replace(report, audio=(StreamDigest(45, "00"),)), id="another sound"),
+    ],
+)
+def test_every_difference_is_found(
+    rendered: tuple[Path, RenderReport], change: Callable[[RenderReport], RenderReport]
+) -> None:
+    """Frames, times and sound are compared one by one."""
+    path, report = rendered
+
+    with pytest.raises(OutputMismatch):
+        verify_output(path, change(report))
+
+
+@pytest.mark.parametrize("tenths", [0, 3, 9])
+def test_cut_output_is_found(rendered: tuple[Path, RenderReport], tenths: int) -> None:
+    """A full disk ends a file early."""
+    path, report = rendered
+    content = path.read_bytes()
+
+    path.write_bytes(content[: len(content) * tenths // 10])
+
+    with pytest.raises(OutputMismatch):
+        verify_output(path, report)
+
+
+def test_broken_keyframe_is_found(rendered: tuple[Path, RenderReport]) -> None:
+    """The index is right, the picture is not decodable."""
+    path, report = rendered
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"mdat") + 4
+
+    content[begin + 700 : begin + 1000] = bytes(300)
+    path.write_bytes(bytes(content))
+
+    with pytest.raises(OutputMismatch):
+        verify_output(path, report)
