@@ -8,6 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local_cloud.errors import LocalCloudError
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -19,6 +21,9 @@ def main(arguments: list[str]) -> int:
         if options.command == "up":
             return _up(options.port, console)
         return _run(options.video, options.out, console)
+    except LocalCloudError as error:
+        console.print(f"[red]{error}[/red]", soft_wrap=True)
+        return 1
     except KeyboardInterrupt:
         console.print("Stopped; nothing is left behind.")
         return 130

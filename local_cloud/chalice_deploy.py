@@ -10,16 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from local_cloud.errors import DeployFailed
 from local_cloud.project import STAGE
 
 # chalice has no __main__: this is its console script, with the interpreter at hand.
 _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 _PARTS = ("app.py", "chalicelib", "requirements.txt", ".chalice")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "deployed", "deployments")
-
-
-class DeployFailed(Exception):
-    """`chalice deploy` ended with an error; the message holds what it printed."""
 
 
 @contextmanager

@@ -20,9 +20,13 @@ from chalicelib.contract.manifest import readable_cause
 from local_cloud.cloud import LocalCloud
 from local_cloud.demo import make_demo_clip
 from local_cloud.picture import before_after
+from local_cloud.rekognition import RekognitionSettings
+from local_cloud.settings import CloudSettings
 from local_cloud.watch import Ended, FramesRendered, StateEntered, find_execution, follow
 
 _EXECUTION_STARTS_WITHIN_S = 60
+# Rekognition was seen to look every 200 to 500 ms; on one's own machine the denser costs nothing.
+_DENSE = RekognitionSettings(sampling_ms=200)
 
 
 def blur_one(project: Path, video: Path | None, out: Path | None, console: Console) -> int:
@@ -58,7 +62,7 @@ def _demo(folder: Path) -> Path:
 
 def _blur(project: Path, source: Path, target: Path, console: Console) -> int:
     begin_s = time.monotonic()
-    with LocalCloud() as cloud:
+    with LocalCloud(CloudSettings(rekognition=_DENSE)) as cloud:
         with console.status("Starting the local cloud and deploying to it"):
             cloud.deploy(project)
         console.print(f"{time.monotonic() - begin_s:5.1f} s  local cloud up, app deployed")

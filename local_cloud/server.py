@@ -13,14 +13,12 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import ThreadedWSGIServer
 
+from local_cloud.errors import PortTaken
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 HOST = "127.0.0.1"
-
-
-class PortTaken(Exception):
-    """Another program listens on the port asked for."""
 
 
 def moto_application() -> DomainDispatcherApplication:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from local_cloud.errors import NoExecution
+
 POLL_S = 0.2
 _ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
@@ -46,7 +48,7 @@ def find_execution(stepfunctions: Any, machine_arn: str, timeout_s: float) -> st
         if executions:
             return str(executions[0]["executionArn"])
         time.sleep(POLL_S)
-    raise TimeoutError(f"no execution of {machine_arn} started within {timeout_s:.0f} s of the upload")
+    raise NoExecution(f"The upload started no execution of {machine_arn} within {timeout_s:.0f} s.")
 
 
 def follow(

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from local_cloud.cloud import CloudBusy, LocalCloud
-from local_cloud.server import PortTaken
+from local_cloud.errors import PortTaken
 from local_cloud.settings import CloudSettings
 from tests.tiny_cloud import RECORDER, TinyCloud, is_alive
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.chalice_deploy import DeployFailed
 from local_cloud.cloud import LocalCloud, NotDeployed
+from local_cloud.errors import DeployFailed
 
 ROOT = Path(__file__).parent.parent.parent
 APP_FUNCTIONS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
@@ -14,7 +14,7 @@ from botocore.response import StreamingBody
 def refusal(code: str, status: int) -> ClientError:
     """Return the error by which boto3 reports a refused request."""
     answer = {"Error": {"Code": code, "Message": "refused"}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(answer, "AnyOperation")
+    return ClientError(cast("Any", answer), "AnyOperation")
 
 
 @dataclass

@@ -14,7 +14,7 @@ from blur_container.redact import Progress, RenderReport, redact_video
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
 from chalicelib.contract.errors import OutputMismatch
-from tests.clips import Clip, document_of, make_clip
+from tests.clips import Clip, Face, document_of, make_clip
 
 
 def ignore(_: Progress) -> None:
@@ -24,7 +24,7 @@ def ignore(_: Progress) -> None:
 @pytest.fixture
 def rendered(tmp_path: Path) -> tuple[Path, RenderReport]:
     """Return an output that is right, with its report."""
-    source = make_clip(tmp_path / "in.mp4", Clip(audio=["aac"]))
+    source = make_clip(tmp_path / "in.mp4", Clip(faces=[Face()], audio=["aac"]))
     target = tmp_path / "out.mp4"
     return target, redact_video(source, target, document_of([]), RenderSettings(), ignore)
 
@@ -72,7 +72,8 @@ def test_broken_keyframe_is_found(rendered: tuple[Path, RenderReport]) -> None:
     content = bytearray(path.read_bytes())
     begin = content.index(b"mdat") + 4
 
-    content[begin + 700 : begin + 1000] = bytes(300)
+    # The first 700 bytes of the first picture name the encoder.
+    content[begin + 720 : begin + 1400] = bytes(680)
     path.write_bytes(bytes(content))
 
     with pytest.raises(OutputMismatch):

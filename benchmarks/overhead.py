@@ -1,0 +1,125 @@
+"""The pipeline's own overhead: from upload to output, less detection and render, on a 10 s clip at 720p.
+
+Run it with `make bench`. Detection is timed by running the stand-in's detector alone on the same clip, the
+render by the manifest's own figure; what is left is events, state machine, waiting, starts and transfer.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from chalicelib.contract.job import SourceObject, manifest_key
+from local_cloud.cloud import LocalCloud
+from local_cloud.demo import make_demo_clip
+from local_cloud.detector import FaceDetector
+from local_cloud.face_jobs import RekognitionSettings
+from local_cloud.settings import CloudSettings
+from local_cloud.video_samples import open_sampled
+
+PROJECT = Path(__file__).resolve().parent.parent
+RUNS = 5
+_STRETCH = Fraction(5, 4)  # The demo clip lasts 8 s.
+_POLL_S = 0.02
+_GIVE_UP_S = 120
+_REKOGNITION = RekognitionSettings()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One upload: seconds from upload to output, and those of them that were detection and render."""
+
+    total_s: float
+    detection_s: float
+    render_s: float
+
+    @property
+    def overhead_s(self) -> float:
+        """Return what the pipeline adds."""
+        return self.total_s - self.detection_s - self.render_s
+
+
+def main() -> None:
+    """Print one line a run and the medians."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCloud(CloudSettings(rekognition=_REKOGNITION)) as cloud,
+    ):
+        clip = _ten_seconds(Path(folder))
+        cloud.deploy(PROJECT)
+        print("run            total s  detection s  render s  overhead s")
+        runs = [_measure(cloud, clip, number) for number in range(RUNS + 1)]
+    for number, run in enumerate(runs):
+        _print(f"{number} {'(cold)' if number == 0 else '':8s}", run)
+    warm = runs[1:]
+    median = Run(
+        statistics.median(run.total_s for run in warm),
+        statistics.median(run.detection_s for run in warm),
+        statistics.median(run.render_s for run in warm),
+    )
+    print(f"median overhead of {RUNS} warm runs: {statistics.median(run.overhead_s for run in warm):.2f} s")
+    _print("median    ", median)
+
+
+def _print(name: str, run: Run) -> None:
+    figures = f"{run.total_s:11.2f} {run.detection_s:12.2f} {run.render_s:9.2f} {run.overhead_s:11.2f}"
+    print(f"{name:10s}{figures}")
+
+
+def _ten_seconds(folder: Path) -> Path:
+    """Return the demo clip's pictures, shown a quarter slower."""
+    whole, slow = folder / "demo.mp4", folder / "ten-seconds.mp4"
+    make_demo_clip(whole)
+    with av.open(str(whole)) as source, av.open(str(slow), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.time_base = packet.time_base * _STRETCH
+                packet.stream = stream
+                target.mux(packet)
+    return slow
+
+
+def _measure(cloud: LocalCloud, clip: Path, number: int) -> Run:
+    detection_s = _detect(clip)
+    s3, key = cloud.client("s3"), f"bench/{number}.mp4"
+    begin_s = time.monotonic()
+    s3.upload_file(str(clip), cloud.buckets.input, key)
+    manifest = _manifest(cloud, key, begin_s)
+    total_s = time.monotonic() - begin_s
+    return Run(total_s, detection_s, float(manifest["steps"]["render"]["seconds"]))
+
+
+def _detect(clip: Path) -> float:
+    begin_s = time.monotonic()
+    detector = FaceDetector()
+    with open_sampled(clip) as video:
+        for sample in video.samples(_REKOGNITION.sampling_ms, _REKOGNITION.long_side):
+            detector.detect(sample.picture)
+    return time.monotonic() - begin_s
+
+
+def _manifest(cloud: LocalCloud, key: str, begin_s: float) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the manifest of `key` as soon as it is there: it is written last."""
+    s3 = cloud.client("s3")
+    name = manifest_key(SourceObject(cloud.buckets.input, key, None, "", "", 0))
+    while time.monotonic() - begin_s < _GIVE_UP_S:
+        try:
+            body = s3.get_object(Bucket=cloud.buckets.output, Key=name)["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            time.sleep(_POLL_S)
+            continue
+        manifest: dict[str, dict[str, dict[str, float]]] = json.loads(body)
+        return manifest
+    raise TimeoutError(f"{name} is not there after {_GIVE_UP_S} s")
+
+
+if __name__ == "__main__":
+    main()
