@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -31,6 +31,7 @@ from blur_container.video import (
     time_base,
     video_stream,
 )
+from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.faces import Box, FacesDocument
 
 # One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
@@ -92,12 +93,10 @@ def redact_video(
     progress: Callable[[Progress], None],
 ) -> RenderReport:
     """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
-    try:
-        with open_source(source) as video, open_source(source) as audio:
-            return _Redaction(video, audio, faces, settings).run(target, progress)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+    if source.resolve() == target.resolve():
+        raise ConfigurationError(f"{source} cannot be both source and target")
+    with open_source(source) as video, open_source(source) as audio:
+        return _Redaction(video, audio, faces, settings).run(target, progress)
 
 
 class _Redaction:
@@ -132,7 +131,6 @@ class _Redaction:
     ) -> Generator[VideoFrame, None, None]:
         for frame in decoded:
             pts = presentation_time(frame)
-            # Reading on changes which frames the decoder still holds: a copy is taken here or never.
             drawn = planar.convert(frame)
             patches = masks.patches_at(pts)
             if patches:
@@ -150,6 +148,7 @@ class _Redaction:
         progress: Callable[[Progress], None],
     ) -> tuple[StreamDigest, ...]:
         with (
+            _nothing_partial(target),
             closing(read_ahead(blurred, _FRAMES_AHEAD)) as frames,
             open_output(target, looks, self._audio, self._video, self._settings) as output,
         ):
@@ -195,3 +194,12 @@ class _Redaction:
             audio=audio,
             dropped_streams=tuple(dropped),
         )
+
+
+@contextmanager
+def _nothing_partial(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

@@ -61,8 +61,7 @@ class RenderSettings:
     preset: str = "veryfast"
     # Fixed, not the machine's count: the number of threads changes x264's output.
     encoder_threads: int = 3
-    # One keeps up with the encoder. More let time decide which frames are copied before they are edited, and
-    # x264's output changes with a frame's row length.
+    # One keeps up with the encoder; each more costs the memory of its frames.
     decoder_threads: int = 1
     # Rekognition reports few faces in doubt; doubt blurs.
     min_confidence: float = 0.0

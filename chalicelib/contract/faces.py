@@ -20,7 +20,7 @@ FACES_VERSION = 1
 _BOX_NUMBERS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Box:
     """Where a face is: fractions of the displayed frame, origin top left; may reach outside [0, 1]."""
 
@@ -40,7 +40,7 @@ class Box:
         return self.top + self.height
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Detection:
     """One face in one analysed frame: ms from the first frame, place, confidence in percent (0 to 100)."""
 

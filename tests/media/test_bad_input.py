@@ -17,6 +17,7 @@ from blur_container.matroska import is_cut_short
 from blur_container.redact import Progress, redact_video
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import (
+    ConfigurationError,
     DamagedVideo,
     NotAVideo,
     NoVideoStream,
@@ -198,6 +199,17 @@ def test_target_that_cannot_be_written_is_no_bad_video(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", CLIP)
 
     refuse(source, OutputMismatch, tmp_path / "missing" / "out.mp4")
+
+
+def test_source_is_never_its_own_target(tmp_path: Path) -> None:
+    """Opening it for writing would empty it."""
+    source = make_clip(tmp_path / "in.mp4", CLIP)
+    before = source.read_bytes()
+
+    with pytest.raises(ConfigurationError):
+        redact_video(source, source, document_of([]), RenderSettings(), ignore)
+
+    assert source.read_bytes() == before
 
 
 def test_error_while_rendering_ends_the_reader(tmp_path: Path) -> None:
