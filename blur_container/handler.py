@@ -56,6 +56,8 @@ class BlurFaces:
     def _faces(self, job: Job) -> FacesDocument:
         if job.faces is None:
             raise InvalidDocument("the job names no faces document")
+        if job.faces.bucket != self.settings.work_bucket:
+            raise InvalidDocument(f"the faces document lies in {job.faces.bucket}, not in WORK_BUCKET")
         faces = FacesDocument.from_json(self.storage.read_text(job.faces))
         if faces.source_id != job.source.identity:
             raise InvalidDocument(

@@ -45,8 +45,15 @@ class TrackSettings:
     speed_faces_per_s: float = 3.0
     # Another face stands behind far more often than one face doubles between two samples.
     size_ratio_max: float = 2.0
+    # A chain that breaks off and one that begins while it may still be open can be one face, too fast or
+    # turning too sharply to be sure. The way between is covered too, up to one frame width a second.
+    bridge_frames_per_s: float = 1.0
+    # More broken chains than this at once are a crowd: bridges between them would cover everything.
+    bridge_ends_max: int = 64
     # Rekognition was seen to sample every 200 and 500 ms; one moment alone tells neither: the longer.
     default_interval_ms: int = 500
+    # Fewer gaps than this tell no interval.
+    gaps_to_trust: int = 3
     # A detector that sees every frame still misses some: shorter intervals would leave them bare.
     shortest_interval_ms: int = 100
     # Rare faces leave gaps of many intervals, which are no interval.

@@ -28,12 +28,18 @@ class Clock:
 
 
 def sampling_interval_ms(times_ms: Iterable[int], settings: TrackSettings) -> int:
-    """Return how often the detector looked: the median gap of the distinct times, within sane bounds."""
+    """Return how often the detector looked: the median gap of the distinct times, within sane bounds.
+
+    Few gaps prove nothing: the last frame of a video is looked at early, and its short gap would leave the
+    start of the face bare. Then the longest gap counts, or the default where that is longer.
+    """
     moments = sorted(set(times_ms))
-    if len(moments) < 2:  # noqa: PLR2004 a gap needs two moments
-        return settings.default_interval_ms
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    if len(gaps) < settings.gaps_to_trust:
+        gap = max(gaps, default=0)
+        return min(max(gap, settings.default_interval_ms), settings.longest_interval_ms)
     # The lower median: a face that comes and goes makes long gaps, and an interval too long joins two faces.
-    gap = statistics.median_low(later - earlier for earlier, later in pairwise(moments))
+    gap = statistics.median_low(gaps)
     return min(max(gap, settings.shortest_interval_ms), settings.longest_interval_ms)
 
 

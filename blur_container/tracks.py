@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blur_container.association import associate
+from blur_container.bridges import bridges
 from blur_container.geometry import hull, padded
 from blur_container.settings import TrackSettings
 from blur_container.timeline import SpanIndex, sampling_interval_ms
@@ -86,7 +87,10 @@ class Tracks:
         chains = associate(every, self.interval_ms, settings)
         spans = [Track(chain, self.interval_ms, settings) for chain in chains]
         self.count = len(spans)
-        self._index = SpanIndex(spans, self.interval_ms)
+        between = [
+            Track(pair, self.interval_ms, settings) for pair in bridges(chains, self.interval_ms, settings)
+        ]
+        self._index = SpanIndex([*spans, *between], self.interval_ms)
 
     def boxes_at(self, time_ms: float) -> list[Box]:
         """Return what covers the faces at `time_ms`; boxes may reach outside the frame."""

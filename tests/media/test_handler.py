@@ -109,7 +109,7 @@ def test_manifest_tells_what_was_counted_and_timed(scene: Scene) -> None:
     assert manifest["status"] == "SUCCEEDED"
     assert manifest["source"]["version_id"] == "v7"
     assert (manifest["code_version"], manifest["settings"]["crf"]) == ("0.1.0+test", 20)
-    assert (manifest["detections"], manifest["tracks"], manifest["sampling_interval_ms"]) == (3, 1, 200)
+    assert (manifest["detections"], manifest["tracks"], manifest["sampling_interval_ms"]) == (3, 1, 500)
     assert (manifest["frames"], manifest["frames_with_faces"], manifest["audio_streams"]) == (15, 15, 1)
     assert manifest["video"] == {
         "codec": "h264",
@@ -149,6 +149,16 @@ def test_faces_of_another_upload_are_refused(scene: Scene) -> None:
 
     with pytest.raises(InvalidDocument, match="belongs to"):
         scene.run(other)
+
+    assert scene.outputs == {}
+
+
+def test_faces_document_from_another_bucket_is_refused(scene: Scene) -> None:
+    """Only get-rekognized-faces writes to the work bucket."""
+    elsewhere = replace(JOB, faces=ObjectReference("uploads", "faces.json"))
+
+    with pytest.raises(InvalidDocument, match="not in WORK_BUCKET"):
+        scene.run(elsewhere)
 
     assert scene.outputs == {}
 

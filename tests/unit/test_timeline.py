@@ -55,8 +55,11 @@ def test_time_counts_exactly_from_the_first_frame(clock: Clock, pts: int, ms: Fr
         pytest.param([466, 966, 1466, 1966], 500, id="2 a second, end of interval"),
         pytest.param([0, 500, 1000, 1500, 2000, 9000], 500, id="a face comes back"),
         pytest.param([0, 33, 67, 100], 100, id="every frame"),
+        pytest.param([480, 560], 500, id="a short clip whose last frame was looked at too"),
+        pytest.param([480, 980, 1060], 500, id="two intervals and the last frame"),
+        pytest.param([500, 1500, 2500], 1000, id="few but wide"),
         pytest.param([0, 30_000], 1000, id="rare"),
-        pytest.param([400, 0, 200, 200], 200, id="any order"),
+        pytest.param([400, 0, 200, 200, 600], 200, id="any order"),
     ],
 )
 def test_sampling_interval_is_the_usual_gap(times_ms: list[int], interval_ms: int) -> None:
