@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from chalice.app import Chalice, S3Event
+from chalice.app import Chalice
 
 from chalicelib.clients import client
 from chalicelib.contract.job import Job
@@ -13,6 +13,7 @@ from chalicelib.faces_store import store_faces
 from chalicelib.failures import record_failure
 from chalicelib.rekognition import FaceDetectionJobs, check_detection, start_detection
 from chalicelib.settings import StartSettings, bucket_setting
+from chalicelib.uploads import S3Notification
 
 app = Chalice(app_name="face-blur")
 
@@ -21,7 +22,7 @@ _INPUT_BUCKET = os.environ.get("INPUT_BUCKET", "input-bucket-not-set")
 
 
 @app.on_s3_event(bucket=_INPUT_BUCKET, events=["s3:ObjectCreated:*"], suffix=".mp4", name="face-detection")
-def face_detection(event: S3Event) -> dict[str, Any]:
+def face_detection(event: S3Notification) -> dict[str, Any]:
     """Start face detection and one execution of the state machine for every uploaded video."""
     return _start(event, "face-detection")
 
@@ -29,9 +30,13 @@ def face_detection(event: S3Event) -> dict[str, Any]:
 @app.on_s3_event(
     bucket=_INPUT_BUCKET, events=["s3:ObjectCreated:*"], suffix=".MP4", name="face-detection-capitals"
 )
-def face_detection_capitals(event: S3Event) -> dict[str, Any]:
+def face_detection_capitals(event: S3Notification) -> dict[str, Any]:
     """Do as face-detection does: S3's suffix filter knows case, and cameras write .MP4."""
     return _start(event, "face-detection-capitals")
+
+
+# chalice's own S3Event reads the first record at once: an event without one, or with a broken one, would crash.
+face_detection.event_class = face_detection_capitals.event_class = S3Notification
 
 
 @app.lambda_function(name="start-face-detection")
@@ -70,11 +75,11 @@ def record_execution_failure(event: dict[str, Any], _context: object) -> dict[st
         return record_failure(job, client("s3"), bucket).to_json()
 
 
-def _start(event: S3Event, function: str) -> dict[str, Any]:
+def _start(event: S3Notification, function: str) -> dict[str, Any]:
     log = EventLog(function)
     with log.handling() as facts:
         settings = StartSettings.from_env(os.environ)
-        outcome = start_executions(event.to_dict(), settings, _rekognition(), client("stepfunctions"), log)
+        outcome = start_executions(event.event, settings, _rekognition(), client("stepfunctions"), log)
         facts.update(outcome)
         return outcome
 

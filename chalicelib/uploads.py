@@ -14,6 +14,14 @@ _SUFFIX = ".mp4"
 
 
 @dataclass(frozen=True)
+class S3Notification:
+    """What S3 sends, before anybody has looked into it."""
+
+    event: dict[str, Any]
+    context: object
+
+
+@dataclass(frozen=True)
 class Ignored:
     """A record that asks for nothing, and why."""
 

@@ -41,6 +41,8 @@ class Outcome:
 class Pipeline:
     """A deployed local cloud, seen as its users see it: buckets and executions."""
 
+    project = ROOT
+
     def __init__(self, cloud: LocalCloud, folder: Path) -> None:
         self.cloud = cloud
         self._folder = folder
@@ -56,7 +58,7 @@ class Pipeline:
 
     def wait(self, upload: Upload) -> Outcome:
         """Return how `upload` ended."""
-        described = self._ended(upload.execution_arn)
+        described = self.ended(upload.execution_arn)
         manifest = self.read(manifest_key(upload.source))
         return Outcome(
             status=described["status"],
@@ -84,7 +86,8 @@ class Pipeline:
         found = pages.paginate(stateMachineArn=self.cloud.state_machine_arn)
         return [execution["name"] for page in found for execution in page["executions"]]
 
-    def _ended(self, execution_arn: str) -> dict[str, Any]:
+    def ended(self, execution_arn: str) -> dict[str, Any]:
+        """Return the execution's description once it has ended."""
         stepfunctions = self.cloud.client("stepfunctions")
         deadline_s = time.monotonic() + LONGEST_EXECUTION_S
         while time.monotonic() < deadline_s:

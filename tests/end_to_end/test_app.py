@@ -1,0 +1,154 @@
+"""Each function of the app by Chalice's own test client, against the services of the local cloud."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from chalice.test import Client
+
+from app import app
+from chalicelib.clients import client
+from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.job import (
+    DetectionProgress,
+    DetectionStatus,
+    Failure,
+    Job,
+    SourceObject,
+    execution_name,
+)
+from tests.end_to_end.conftest import Pipeline
+from tests.portraits import make_portrait_clip, standing
+
+BUCKET = "uploads-without-events"
+
+
+@pytest.fixture
+def functions(pipeline: Pipeline) -> Iterator[Client]:
+    """Return Chalice's test client; the app's own boto3 clients speak to the pipeline's cloud."""
+    client.cache_clear()
+    with Client(app, stage_name="local", project_dir=str(pipeline.project)) as test_client:
+        yield test_client
+    client.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def source(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> SourceObject:
+    """Return a video in a bucket that tells nobody of its uploads."""
+    clip = make_portrait_clip(tmp_path_factory.mktemp("clip") / "portrait.mp4", standing(1.0))
+    s3 = pipeline.cloud.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    answer = s3.put_object(Bucket=BUCKET, Key="a face+.mp4", Body=clip.read_bytes())
+    return SourceObject(BUCKET, "a face+.mp4", None, answer["ETag"].strip('"'), "1", clip.stat().st_size)
+
+
+def invoke(functions: Client, name: str, job: Job) -> Job:
+    """Return what the function `name` makes of `job`."""
+    return Job.from_json(functions.lambda_.invoke(name, job.to_json()).payload)
+
+
+def succeeded(functions: Client, job: Job) -> Job:
+    """Return `job` once its Rekognition job has succeeded."""
+    checked = invoke(functions, "check-rekognition-job-status", job)
+    while checked.detection.status is DetectionStatus.IN_PROGRESS:
+        checked = invoke(functions, "check-rekognition-job-status", checked)
+    return checked
+
+
+def test_face_detection_starts_an_execution_for_an_event(functions: Client, source: SourceObject) -> None:
+    """The test client does not encode the key as S3 does: the test quotes it."""
+    event: dict[str, Any] = functions.events.generate_s3_event(source.bucket, quote_plus(source.key))
+
+    answer = functions.lambda_.invoke("face-detection", event).payload
+
+    assert answer["records"] == 1
+    assert [name.startswith("a-face-") for name in answer["executions"]] == [True]
+
+
+@pytest.mark.parametrize("function", ["face-detection", "face-detection-capitals"])
+def test_test_event_of_s3_is_answered(functions: Client, function: str) -> None:
+    """S3 sends it when a notification is set up."""
+    answer = functions.lambda_.invoke(function, {"Service": "Amazon S3", "Event": "s3:TestEvent"}).payload
+
+    assert answer == {"records": 0, "executions": []}
+
+
+def test_job_goes_from_start_to_its_faces_document(
+    functions: Client, pipeline: Pipeline, source: SourceObject
+) -> None:
+    """What the state machine does in its first half, function by function."""
+    waiting = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
+
+    started = invoke(functions, "start-face-detection", waiting)
+    stored = invoke(functions, "get-rekognized-faces", succeeded(functions, started))
+
+    assert stored.faces is not None
+    body = pipeline.cloud.client("s3").get_object(Bucket=stored.faces.bucket, Key=stored.faces.key)["Body"]
+    document = FacesDocument.from_json(body.read())
+    assert document.source_id == source.identity
+    assert [detection.time_ms for detection in document.detections] == [480, 960]
+
+
+def test_failure_is_recorded_beside_where_the_output_would_be(
+    functions: Client, pipeline: Pipeline, source: SourceObject
+) -> None:
+    """The manifest names the error, in words and not as a stack trace."""
+    cause = json.dumps({"errorMessage": "it ends early", "errorType": "DamagedVideo", "stackTrace": []})
+    failed = Job(
+        source, DetectionProgress(DetectionStatus.SUCCEEDED, "j"), failure=Failure("DamagedVideo", cause)
+    )
+
+    recorded = invoke(functions, "record-failure", failed)
+
+    assert recorded.manifest is not None
+    manifest = json.loads(pipeline.read(recorded.manifest.key) or b"{}")
+    assert (manifest["status"], manifest["error"], manifest["cause"]) == (
+        "FAILED",
+        "DamagedVideo",
+        "it ends early",
+    )
+
+
+def test_function_run_twice_does_what_it_did_once(functions: Client, source: SourceObject) -> None:
+    """Lambda and Step Functions retry: the same token gives the same Rekognition job."""
+    waiting = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
+
+    first, second = (invoke(functions, "start-face-detection", waiting) for _ in range(2))
+
+    assert first == second
+
+
+def test_missing_object_ends_in_a_refused_detection(
+    functions: Client, pipeline: Pipeline, source: SourceObject
+) -> None:
+    """An upload that was deleted at once still gets its execution, which records why there is no output."""
+    event: dict[str, Any] = functions.events.generate_s3_event(source.bucket, "deleted.mp4")
+    event["Records"][0]["s3"]["object"]["size"] = 100
+
+    (name,) = functions.lambda_.invoke("face-detection", event).payload["executions"]
+
+    arn = pipeline.cloud.state_machine_arn.replace(":stateMachine:", ":execution:")
+    described = pipeline.ended(f"{arn}:{name}")
+    assert (described["status"], described["error"]) == ("FAILED", "DetectionRefused")
+
+
+def test_names_in_the_app_are_those_in_the_configuration(pipeline: Pipeline) -> None:
+    """Both stages configure every function, alike, and no other."""
+    config = json.loads((pipeline.project / ".chalice" / "config.json").read_text(encoding="utf-8"))
+
+    local, dev = (config["stages"][stage]["lambda_functions"] for stage in ("local", "dev"))
+    names = {function.name for function in app.pure_lambda_functions}
+    names |= {event.name for event in app.event_sources}
+
+    assert set(local) == names
+    assert local == dev
+
+
+def test_upload_is_told_by_its_name(source: SourceObject) -> None:
+    """People find the execution of their video by its name."""
+    assert execution_name(replace(source, key="My Holiday.mp4")).startswith("My-Holiday-")
