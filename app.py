@@ -35,7 +35,7 @@ def face_detection_capitals(event: S3Notification) -> dict[str, Any]:
     return _start(event, "face-detection-capitals")
 
 
-# chalice's own S3Event reads the first record at once: an event without one, or with a broken one, would crash.
+# chalice's own S3Event reads the first record at once: an event without one, or a broken one, would crash.
 face_detection.event_class = face_detection_capitals.event_class = S3Notification
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.contract.job import SourceObject, execution_name, manifest_key
 from local_cloud.cloud import LocalCloud
+from local_cloud.rekognition import RekognitionSettings
 from local_cloud.settings import CloudSettings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -80,6 +81,17 @@ class Pipeline:
             return None
         return bytes(answer["Body"].read())
 
+    def states(self, upload: Upload) -> list[str]:
+        """Return the states that the execution of `upload` entered, in order."""
+        pages = self.cloud.client("stepfunctions").get_paginator("get_execution_history")
+        history = pages.paginate(executionArn=upload.execution_arn)
+        events = (event for page in history for event in page["events"])
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for event in events
+            if "stateEnteredEventDetails" in event
+        ]
+
     def executions(self) -> list[str]:
         """Return the names of all executions there ever were."""
         pages = self.cloud.client("stepfunctions").get_paginator("list_executions")
@@ -111,7 +123,8 @@ class Pipeline:
 
 @pytest.fixture(scope="package")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """Return the deployed system; every event is delivered twice, as S3 may."""
-    with LocalCloud(CloudSettings(event_deliveries=2)) as cloud:
+    """Return the deployed system: events are delivered twice, as S3 may, and Rekognition takes few jobs."""
+    settings = CloudSettings(event_deliveries=2, rekognition=RekognitionSettings(open_jobs=8))
+    with LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
         yield Pipeline(cloud, tmp_path_factory.mktemp("outputs"))

@@ -187,7 +187,7 @@ def test_audio_without_video_ends_in_a_recorded_failure(pipeline: Pipeline, fold
 
 
 def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, folder: Path) -> None:
-    """Every event is delivered twice; there are twenty executions and twenty outputs."""
+    """Every event comes twice and Rekognition has eight jobs: twenty executions, twenty outputs."""
     clip = make_portrait_clip(folder / "short.mp4", PortraitClip([(240, 135)] * 5))
     before = set(pipeline.executions())
 
@@ -198,6 +198,7 @@ def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, 
     assert all(outcome.output for outcome in outcomes)
     assert len(set(pipeline.executions()) - before) == 20
     assert pipeline.cloud.lost_events == []
+    assert any("Start face detection" in pipeline.states(upload) for upload in uploads)
 
 
 def test_what_is_no_mp4_starts_nothing(pipeline: Pipeline, portrait: Path) -> None:
