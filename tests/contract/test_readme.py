@@ -1,0 +1,81 @@
+"""The README says what the code does: settings, commands, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from blur_container.settings import Settings
+from chalicelib.settings import StartSettings
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+UNDOCUMENTED = {"AWS_REGION", "CODE_VERSION"}  # Set by Lambda, and by the image.
+
+
+class AskedEnvironment(Mapping[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        """Return the variable and remember its name."""
+        self.asked.add(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the variables."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return how many variables there are."""
+        return len(self._values)
+
+
+def documented() -> dict[str, str]:
+    """Return the variables of the README's table with their defaults."""
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| [^|]+ \| ([^|]+) \|", README, re.MULTILINE))
+
+
+def test_every_variable_the_code_reads_is_in_the_table_and_no_other() -> None:
+    """Settings are found in one place."""
+    renderer = AskedEnvironment({"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"})
+    starter = AskedEnvironment(
+        {"INPUT_BUCKET": "in", "OUTPUT_BUCKET": "out", "STATE_MACHINE_ARN": "arn", "AWS_REGION": "us-east-1"}
+    )
+
+    Settings.from_env(renderer)
+    StartSettings.from_env(starter)
+
+    assert documented().keys() == (renderer.asked | starter.asked) - UNDOCUMENTED
+
+
+def test_defaults_in_the_table_are_those_of_the_code() -> None:
+    """Setting every variable to the default in the table changes nothing."""
+    buckets = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
+    defaults = {name: default for name, default in documented().items() if default != "-"}
+
+    assert Settings.from_env({**defaults, **buckets}) == Settings.from_env(buckets)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
+def test_commands_in_the_readme_are_targets_of_the_makefile(target: str) -> None:
+    """Whoever pastes a command gets what it says."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    """A link to a file of this project has its file."""
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
