@@ -36,9 +36,8 @@ def blur_one(project: Path, video: Path | None, out: Path | None, console: Conso
         console.print(f"[red]{complaint}[/red]", soft_wrap=True)
         return 2
     with tempfile.TemporaryDirectory(prefix="face-blur-") as folder:
-        with console.status("Making the demo clip"):
-            source = video or _demo(Path(folder))
-        target = out or project / "out" / source.name
+        source = video or _demo(Path(folder), console)
+        target = (out or project / "out" / source.name).absolute()
         return _blur(project, source, target, console)
 
 
@@ -54,9 +53,11 @@ def _complaint(video: Path | None) -> str | None:
     return None
 
 
-def _demo(folder: Path) -> Path:
+def _demo(folder: Path, console: Console) -> Path:
     path = folder / "demo.mp4"
-    make_demo_clip(path)
+    with console.status("Making the demo clip"):
+        make_demo_clip(path)
+    console.print("         demo clip made: eight seconds, one face")
     return path
 
 
@@ -85,7 +86,7 @@ def _blur(project: Path, source: Path, target: Path, console: Console) -> int:
 def _upload_and_follow(cloud: LocalCloud, source: Path, console: Console) -> Ended:
     """Put `source` into the input bucket and show the execution that it starts, to its end."""
     cloud.client("s3").upload_file(str(source), cloud.buckets.input, source.name)
-    console.print(f"       uploaded to s3://{cloud.buckets.input}/{source.name}", soft_wrap=True)
+    console.print(f"         uploaded to s3://{cloud.buckets.input}/{source.name}", soft_wrap=True)
     stepfunctions = cloud.client("stepfunctions")
     arn = find_execution(stepfunctions, cloud.state_machine_arn, _EXECUTION_STARTS_WITHIN_S)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -136,6 +137,13 @@ def _fullest_moment_s(faces: FacesDocument) -> float:
 def _summarise(
     manifest: dict[str, Any], seconds: float, target: Path, picture: Path, console: Console
 ) -> None:
-    counts = f"{manifest['detections']} faces found, {manifest['tracks']} tracks, {manifest['frames']} frames"
-    console.print(f"[bold]{target}[/bold]: {counts}, {seconds:.1f} s in all", soft_wrap=True)
-    console.print(f"before and after: {picture}", soft_wrap=True)
+    faces = f"{manifest['detections']} detections of faces, tracks: {manifest['tracks']}"
+    frames = f"frames: {manifest['frames']}, with faces: {manifest['frames_with_faces']}"
+    console.print(f"{seconds:5.1f} s  [bold]{_shown(target)}[/bold]  {faces}, {frames}", soft_wrap=True)
+    console.print(f"         {_shown(picture)}  before and after", soft_wrap=True)
+
+
+def _shown(path: Path) -> str:
+    """Return the path as people type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
