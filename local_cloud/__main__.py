@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 def main(arguments: list[str]) -> int:
     """Run the command in `arguments` and return the exit code."""
     options = _parse(arguments)
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)  # All end as Ctrl-C does: by cleaning up.
     console = Console(highlight=False)
     try:
         if options.command == "up":

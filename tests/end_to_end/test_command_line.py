@@ -1,0 +1,114 @@
+"""`make run` and `make up` as a person meets them: what they print, leave, and return."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.media.reading import audio_packets, video_times
+from tests.portraits import PortraitClip, make_portrait_clip
+
+ROOT = Path(__file__).parent.parent.parent
+LONGEST_S = 120
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command line with temporary files in `folder`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "local_cloud", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Return the exit code of the command line and what it printed."""
+    with start(folder, *arguments) as process:
+        printed, _ = process.communicate(timeout=LONGEST_S)
+        return process.returncode, printed
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """Return an empty folder for the temporary files of the command."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+def test_own_video_comes_out_where_it_was_asked_for(tmp_path: Path, temporary: Path) -> None:
+    """With a picture beside it, and nothing else left anywhere."""
+    video = make_portrait_clip(tmp_path / "my clip.mp4", PortraitClip([(240, 135)] * 10))
+    target = tmp_path / "there" / "blurred.mp4"
+
+    code, printed = run(temporary, "run", "--video", str(video), "--out", str(target))
+
+    assert code == 0, printed
+    assert video_times(target) == video_times(video)
+    assert audio_packets(target) == audio_packets(video)
+    assert sorted(path.name for path in target.parent.iterdir()) == [
+        "blurred.before-after.png",
+        "blurred.mp4",
+    ]
+    assert "frames: 10, with faces: 10" in printed
+    assert list(temporary.iterdir()) == []
+
+
+def test_video_that_cannot_be_blurred_says_why_and_leaves_nothing(tmp_path: Path, temporary: Path) -> None:
+    """The error's name and its cause, exit code 1, no file."""
+    video = tmp_path / "letter.mp4"
+    video.write_text("Dear Sir or Madam")
+    target = tmp_path / "there" / "letter.mp4"
+
+    code, printed = run(temporary, "run", "--video", str(video), "--out", str(target))
+
+    assert code == 1
+    assert "DetectionFailed" in printed
+    assert "Traceback" not in printed
+    assert not target.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        pytest.param("missing.mp4", None, "There is no file", id="missing"),
+        pytest.param("clip.mkv", b"1", "is not an .mp4", id="another suffix"),
+        pytest.param("empty.mp4", b"", "is empty", id="empty"),
+    ],
+)
+def test_wrong_file_is_refused_at_once(
+    tmp_path: Path, temporary: Path, name: str, content: bytes | None, sentence: str
+) -> None:
+    """One sentence, exit code 2, before anything is started."""
+    video = tmp_path / name
+    _ = content is None or video.write_bytes(content)
+
+    code, printed = run(temporary, "run", "--video", str(video))
+
+    assert code == 2
+    assert sentence in printed.replace("\n", " ")
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_local_cloud_that_is_ended_leaves_nothing_behind(temporary: Path, ending: signal.Signals) -> None:
+    """No folder, no process: the pipe ends only when every process that holds it has ended."""
+    with start(temporary, "up", "--port", "0") as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        greeting = next(line for line in lines if "The local cloud is up" in line)
+
+        process.send_signal(ending)
+
+        farewell = list(lines)[-1]
+        assert process.wait(LONGEST_S) == 130
+    assert greeting
+    assert "nothing is left behind" in farewell
+    assert list(temporary.iterdir()) == []
