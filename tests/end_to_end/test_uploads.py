@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -187,11 +188,12 @@ def test_audio_without_video_ends_in_a_recorded_failure(pipeline: Pipeline, fold
 
 
 def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, folder: Path) -> None:
-    """Every event comes twice and Rekognition has eight jobs: twenty executions, twenty outputs."""
+    """Every event comes twice and Rekognition has four jobs: twenty executions, twenty outputs."""
     clip = make_portrait_clip(folder / "short.mp4", PortraitClip([(240, 135)] * 5))
     before = set(pipeline.executions())
 
-    uploads = [pipeline.put(clip, f"storm/{number}.mp4") for number in range(20)]
+    with ThreadPoolExecutor(20) as threads:
+        uploads = list(threads.map(lambda number: pipeline.put(clip, f"storm/{number}.mp4"), range(20)))
     outcomes = [pipeline.wait(upload) for upload in uploads]
 
     assert [outcome.status for outcome in outcomes] == ["SUCCEEDED"] * 20

@@ -169,7 +169,7 @@ def test_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
         make_clip(tmp_path / f"{width}.h264", Clip(size=(width, 96), seconds=0.4, options={"bf": "0"}))
         for width in (160, 128)
     ]
-    source = tmp_path / "in.mkv"
+    source = tmp_path / "in.avi"
     with av.open(str(source), "w") as container:
         stream = container.add_mux_stream("h264", rate=30, width=160, height=96)
         packets = [packet for part in parts for packet in packets_of(part)]
