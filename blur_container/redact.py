@@ -11,16 +11,18 @@ from itertools import chain
 from pathlib import Path
 
 from av.container import InputContainer
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from blur_container.audio import StreamDigest
-from blur_container.blur import Patch, blur_patches
+from blur_container.blur import Look, Patch, blur_patches
 from blur_container.frames import PlanarFrames, editable_planes, read_ahead
-from blur_container.geometry import Orientation, Size, boxes_orientation, cover, short_side
+from blur_container.geometry import Orientation, Size, around, boxes_orientation, short_side
+from blur_container.noise import track_key
 from blur_container.output import Looks, open_output
 from blur_container.settings import RenderSettings
 from blur_container.timeline import Clock
-from blur_container.tracks import Tracks
+from blur_container.tracks import Track, Tracks
 from blur_container.video import (
     decoded_frames,
     display_matrix,
@@ -68,7 +70,10 @@ class RenderReport:
 class Masks:
     """Finds the patches to blur in the frame of a given pts."""
 
-    def __init__(self, tracks: Tracks, clock: Clock, orientation: Orientation, size: Size) -> None:
+    def __init__(
+        self, source_id: str, tracks: Tracks, clock: Clock, orientation: Orientation, size: Size
+    ) -> None:
+        self._source_id = source_id
         self._tracks = tracks
         self._clock = clock
         self._orientation = orientation
@@ -76,13 +81,18 @@ class Masks:
 
     def patches_at(self, pts: int) -> list[Patch]:
         """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves."""
-        boxes = self._tracks.boxes_at(float(self._clock.ms(pts)))
-        patches = (self._patch(self._orientation.to_coded(box)) for box in boxes)
+        time_ms = float(self._clock.ms(pts))
+        patches = (self._patch(track, track.box_at(time_ms)) for track in self._tracks.at(time_ms))
         return sorted({patch for patch in patches if patch is not None})
 
-    def _patch(self, box: Box) -> Patch | None:
-        rect = cover(box, self._size)
-        return None if rect is None else Patch(rect, short_side(box, self._size))
+    def _patch(self, track: Track, displayed: Box) -> Patch | None:
+        box = self._orientation.to_coded(displayed)
+        whole = around(box, self._size)
+        rect = whole.within(self._size)
+        if rect is None:
+            return None
+        key = track_key(self._source_id, track.detections[0])
+        return Patch(rect, whole, short_side(box, self._size), key)
 
 
 def redact_video(
@@ -129,12 +139,13 @@ class _Redaction:
     def _blurred(
         self, decoded: Iterator[VideoFrame], planar: PlanarFrames, masks: Masks
     ) -> Generator[VideoFrame, None, None]:
+        look = self._look(planar)
         for frame in decoded:
             pts = presentation_time(frame)
             drawn = planar.convert(frame)
             patches = masks.patches_at(pts)
             if patches:
-                blur_patches(editable_planes(drawn), patches, self._settings.mosaic_cells)
+                blur_patches(editable_planes(drawn), patches, look)
                 self._frames_with_faces += 1
             self._pts.append(pts)
             self._end_pts = pts + frame.duration
@@ -157,6 +168,11 @@ class _Redaction:
                 progress(Progress(count, self._stream.frames))
             return output.finish()
 
+    def _look(self, planar: PlanarFrames) -> Look:
+        settings = self._settings
+        depth = VideoFormat(planar.pixel_format).components[0].bits
+        return Look(settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, depth)
+
     def _looks(self, first: VideoFrame, planar: PlanarFrames) -> Looks:
         return Looks(
             first=first,
@@ -175,7 +191,8 @@ class _Redaction:
             coded=size,
             analysed=Size(described.width, described.height),
         )
-        return Masks(self._tracks, Clock(presentation_time(first), looks.time_base), orientation, size)
+        clock = Clock(presentation_time(first), looks.time_base)
+        return Masks(self._faces.source_id, self._tracks, clock, orientation, size)
 
     def _report(self, looks: Looks, audio: tuple[StreamDigest, ...]) -> RenderReport:
         kept = {self._stream.index, *(stream.index for stream in self._audio.streams.audio)}

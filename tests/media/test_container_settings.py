@@ -31,6 +31,8 @@ def test_missing_bucket_is_named(name: str) -> None:
         ("PRESET", "placebo"),
         ("MIN_CONFIDENCE", "101"),
         ("MARGIN", "-0.1"),
+        ("BLUR_STYLE", "gaussian"),
+        ("BLUR_SHAPE", "Ellipse"),
         ("MARGIN", "wide"),
         ("ENCODER_THREADS", "0"),
     ],
