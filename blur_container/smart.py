@@ -17,8 +17,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.audio import AudioCopy, PacketDigest, StreamDigest
+from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.avc import ParameterRecord, SequenceParameters, UnfitStream
+from blur_container.companions import Companions, Written
 from blur_container.frames import read_ahead
 from blur_container.gops import Run, decode_times
 from blur_container.output import Looks, dress
@@ -114,11 +115,11 @@ class SplicedOutput:
         self,
         container: OutputContainer,
         template: VideoStream,
-        audio: AudioCopy,
+        companions: Companions,
         splice: Splice,
         encoder: Callable[[], VideoCodecContext],
     ) -> None:
-        self._container, self._audio, self._splice = container, audio, splice
+        self._container, self._companions, self._splice = container, companions, splice
         self._video = container.add_stream_from_template(template, opaque=True)
         self._video.codec_context.extradata = splice.header
         self._unit = time_base(template)
@@ -146,12 +147,12 @@ class SplicedOutput:
         for packet in encoder.encode(None) if encoder else []:
             self._mux(packet)
 
-    def finish(self) -> tuple[StreamDigest, ...]:
-        """Write the rest of the audio; return the digests of the audio streams."""
+    def finish(self) -> Written:
+        """Write the rest of the companions; return what stands beside the video."""
         if self._written != len(self._splice.dts):
             raise OutputMismatch(f"{self._written} packets for {len(self._splice.dts)} frames")
-        self._audio.write_rest()
-        return self._audio.digests()
+        self._companions.write_rest()
+        return self._companions.written()
 
     def copied(self) -> CopiedPackets:
         """Return what verification must find again."""
@@ -165,7 +166,7 @@ class SplicedOutput:
         if packet.pts is None or packet.pts < packet.dts:
             raise OutputMismatch(f"packet {self._written} would be decoded after it is shown")
         self._written += 1
-        self._audio.write_until(packet.dts * self._unit)
+        self._companions.write_until(packet.dts * self._unit)
         packet.stream = self._video
         self._container.mux_one(packet)
 

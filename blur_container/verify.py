@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from av.video.stream import VideoStream
 
 from blur_container.audio import PacketDigest
 from blur_container.redact import RenderReport
+from blur_container.subtitles import shows_text
 from blur_container.video import open_source, time_base, video_stream
 from chalicelib.contract.errors import OutputMismatch, PermanentError
 
@@ -41,23 +43,32 @@ def verify_output(path: Path, report: RenderReport) -> None:
 def _require_packets(container: InputContainer, report: RenderReport) -> None:
     stream = video_stream(container)
     sound = {audio.index: PacketDigest() for audio in container.streams.audio}
+    text = {subtitle.index: PacketDigest() for subtitle in container.streams.subtitles}
     stream.codec_context.skip_frame = "NONKEY"
-    video = _VideoPackets(stream)
+    video = _VideoPackets(stream, report.copied.runs if report.copied else ())
     for packet in _packets(container):
         if packet.stream.index == stream.index:
             video.add(packet)
-        elif packet.size:
+        elif packet.stream.index in sound and packet.size:
             sound[packet.stream.index].add(packet)
-    _require("audio", tuple(digest.result() for digest in sound.values()), report.audio)
+        elif shows_text(packet):
+            text[packet.stream.index].add(packet)
+    _require("audio", tuple(digest.result() for digest in sound.values()), report.beside.audio)
+    _require("subtitles", tuple(digest.result() for digest in text.values()), report.beside.text)
     _require("keyframes", video.decoded, video.keyframes)
+    if report.copied is not None:
+        _require("copied packets", video.copied.result(), report.copied.digest)
     _require_times(video.pts, time_base(stream), report)
 
 
 class _VideoPackets:
-    """The times of a stream's packets; keyframes are decoded as they pass."""
+    """Times of a stream's packets, and the digest of copied ones; keyframes are decoded as they pass."""
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: VideoStream, copied: Sequence[range]) -> None:
         self.pts: array[int] = array("q")
+        self.copied = PacketDigest()
+        self._copied_places = chain.from_iterable(copied)
+        self._next_copied = next(self._copied_places, None)
         self.keyframes = 0
         self.decoded = 0
         _decode_strictly(stream)
@@ -66,6 +77,9 @@ class _VideoPackets:
         self.decoded += len(packet.decode())
         if packet.size:
             self.keyframes += packet.is_keyframe
+            if len(self.pts) == self._next_copied:
+                self.copied.add(packet)
+                self._next_copied = next(self._copied_places, None)
             self.pts.append(cast("int", packet.pts))
 
 
@@ -95,7 +109,8 @@ def _decode_strictly(stream: VideoStream) -> None:
 
 
 def _packets(container: InputContainer) -> Iterator[Packet[Any]]:
-    return cast("Iterator[Packet[Any]]", container.demux(*container.streams.video, *container.streams.audio))
+    streams = container.streams
+    return cast("Iterator[Packet[Any]]", container.demux(*streams.video, *streams.audio, *streams.subtitles))
 
 
 def _require(what: str, found: object, expected: object) -> None:

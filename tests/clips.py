@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -61,6 +62,8 @@ class Clip:
     audio: Sequence[str] = ()
     sample_aspect_ratio: Fraction | None = None
     color: tuple[int, int, int, int] | None = None
+    # FFmpeg's AVFieldOrder: 2 is top field first, 3 bottom field first.
+    field_order: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
     container_options: dict[str, str] = field(default_factory=dict)
 
@@ -142,6 +145,9 @@ def _video(container: OutputContainer, clip: Clip) -> VideoStream:
         stream.set_display_rotation(clip.rotation)
     if clip.sample_aspect_ratio:
         stream.codec_context.sample_aspect_ratio = clip.sample_aspect_ratio
+    if clip.field_order:
+        stream.codec_context.flags |= Flags.interlaced_dct
+        stream.codec_context.field_order = clip.field_order
     if clip.color:
         context = stream.codec_context
         context.color_range, context.color_primaries, context.color_trc, context.colorspace = clip.color

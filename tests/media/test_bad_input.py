@@ -148,21 +148,6 @@ def test_live_matroska_file_promises_no_length(tmp_path: Path) -> None:
     assert not is_cut_short(source)
 
 
-@pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
-def test_hdr_is_refused_not_flattened(tmp_path: Path, transfer: int) -> None:
-    """Written as it is in 8 bits, HDR comes out grey."""
-    clip = Clip(pixel_format="yuv420p10le", color=(1, 9, transfer, 9), seconds=0.2)
-
-    assert "HDR" in refuse(make_clip(tmp_path / "in.mp4", clip), UnsupportedVideo)
-
-
-def test_odd_size_is_refused(tmp_path: Path) -> None:
-    """4:2:0 has no half chroma sample."""
-    clip = Clip(size=(161, 91), codec="mjpeg", pixel_format="yuvj420p", options={}, seconds=0.2)
-
-    assert "161x91" in refuse(make_clip(tmp_path / "in.mkv", clip), UnsupportedVideo)
-
-
 def test_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
     """One file, two sizes: there is no one place for a box."""
     parts = [
@@ -185,13 +170,6 @@ def packets_of(path: Path) -> list[Packet[VideoStream]]:
     """Return the video packets of `path`."""
     with av.open(str(path)) as container:
         return [packet for packet in container.demux(container.streams.video[0]) if packet.size]
-
-
-def test_audio_that_mp4_cannot_hold_is_refused(tmp_path: Path) -> None:
-    """No audio stream is dropped in silence."""
-    source = make_clip(tmp_path / "in.mov", Clip(audio=["pcm_mulaw"]))
-
-    assert "audio" in refuse(source, UnsupportedVideo)
 
 
 def test_target_that_cannot_be_written_is_no_bad_video(tmp_path: Path) -> None:
