@@ -86,7 +86,9 @@ class Companions:
         return Written(self._results(self._kept.sound), self._results(self._kept.text), changes)
 
     def _results(self, streams: Sequence[Stream]) -> tuple[StreamDigest, ...]:
-        return tuple(self._digests[stream.index].result() for stream in streams)
+        results = (self._digests[stream.index].result() for stream in streams)
+        # The muxer leaves out a stream without packets.
+        return tuple(result for result in results if result.packets)
 
     def _next(self) -> Packet[Any] | None:
         packet, self._waiting = self._waiting, None

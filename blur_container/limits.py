@@ -9,6 +9,8 @@ from chalicelib.contract.errors import VideoTooLarge
 
 _MEBIBYTE = 1024**2
 _HOUR_S = 3600
+# Up to so many times the limit an error tells the size that was found.
+_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,11 @@ class Limits:
         }
 
     def decoder_options(self) -> dict[str, str]:
-        """Return what keeps a decoder from making room for larger frames."""
-        return {"max_pixels": str(self.frame_px)}
+        """Return what keeps a decoder from making room for frames far over the limit.
+
+        It says no more than "invalid argument" then: frames a little over are let through, to be named.
+        """
+        return {"max_pixels": str(_NAMED * self.frame_px)}
 
     def require_frame(self, width: int, height: int) -> None:
         """Raise VideoTooLarge where a frame has too many pixels."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from blur_container.audio import PacketDigest
+from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.redact import RenderReport
 from blur_container.subtitles import shows_text
 from blur_container.video import open_source, time_base, video_stream
@@ -53,12 +53,17 @@ def _require_packets(container: InputContainer, report: RenderReport) -> None:
             sound[packet.stream.index].add(packet)
         elif shows_text(packet):
             text[packet.stream.index].add(packet)
-    _require("audio", tuple(digest.result() for digest in sound.values()), report.beside.audio)
-    _require("subtitles", tuple(digest.result() for digest in text.values()), report.beside.text)
+    _require("audio", _results(sound), report.beside.audio)
+    _require("subtitles", _results(text), report.beside.text)
     _require("keyframes", video.decoded, video.keyframes)
     if report.copied is not None:
         _require("copied packets", video.copied.result(), report.copied.digest)
     _require_times(video.pts, time_base(stream), report)
+
+
+def _results(digests: Mapping[int, PacketDigest]) -> tuple[StreamDigest, ...]:
+    results = (digest.result() for digest in digests.values())
+    return tuple(result for result in results if result.packets)
 
 
 class _VideoPackets:

@@ -69,8 +69,8 @@ def read_only(container: InputContainer, streams: list[Any]) -> None:
     """Let the demuxer skip the bytes of all streams but `streams`."""
     wanted = {stream.index for stream in streams}
     for stream in container.streams:
-        if stream.index not in wanted:
-            stream.discard = Discard.all
+        # FFmpeg skips streams of data unless told.
+        stream.discard = Discard.default if stream.index in wanted else Discard.all
 
 
 def decoded_frames(
@@ -123,6 +123,8 @@ def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
 
 def _require_within(container: InputContainer, stream: VideoStream, limits: Limits) -> None:
     context = stream.codec_context
+    if not context.width or not context.height:
+        raise DamagedVideo("the size of the frames is not told, or far over all limits")
     limits.require_frame(context.width, context.height)
     limits.require_duration(Fraction(container.duration or 0, av.time_base))
     limits.require_start((stream.start_time or 0) * time_base(stream))
@@ -167,6 +169,7 @@ class _Census:
     def count_frame(self, frame: VideoFrame) -> None:
         if frame.is_corrupt:
             raise DamagedVideo(f"{self.position}: a frame is marked as corrupt")
+        self._limits.require_frame(frame.width, frame.height)
         pts = presentation_time(frame)
         if self._last_pts is not None and pts <= self._last_pts:
             raise DamagedVideo(f"{self.position}: pts {pts} follows {self._last_pts}")

@@ -177,12 +177,13 @@ def _stamp(picture: Picture, box: Box, texture: Picture) -> None:
 
 
 def _tone(clip: Clip, pitch_hz: int, sample_format: str) -> list[AudioFrame]:
+    is_float = "flt" in sample_format
     frames = []
     for start in range(0, int(clip.seconds * _AUDIO_RATE), _AUDIO_FRAME):
         moments = np.arange(start, start + _AUDIO_FRAME) / _AUDIO_RATE
         wave = np.sin(2 * np.pi * pitch_hz * moments)[np.newaxis, :]
-        samples = wave.astype(np.float32) if "flt" in sample_format else (wave * 16_000).astype(np.int16)
-        frame = AudioFrame.from_ndarray(samples, format=sample_format, layout="mono")
+        samples = wave.astype(np.float32) if is_float else (wave * 16_000).astype(np.int16)
+        frame = AudioFrame.from_ndarray(samples, format="fltp" if is_float else "s16p", layout="mono")
         frame.pts, frame.rate, frame.time_base = start, _AUDIO_RATE, Fraction(1, _AUDIO_RATE)
         frames.append(frame)
     return frames

@@ -29,6 +29,7 @@ from tests.media.reading import (
 
 GONE = 12.0  # Faces of the clips show 60 and more, half of one 30; the slopes between cells 10 at most.
 LIKE_DB = 38.0
+PICTURE = "a picture beside the video"
 VFR_PTS = (0, 20, 70, 75, 130, 190, 200, 290, 300, 400)
 BORDERS = [
     pytest.param(Face(left=-0.08), id="left"),
@@ -310,7 +311,7 @@ def test_cover_picture_is_neither_rendered_nor_kept(tmp_path: Path) -> None:
     report = render(covered, document_of([]))
 
     assert len(report.pts) == 30
-    assert report.dropped_streams == (DroppedStream("video", "mjpeg", "a picture beside the video"),)
+    assert report.dropped_streams == (DroppedStream("video", "mjpeg", PICTURE),)
 
 
 def with_cover(source: Path, target: Path) -> Path:

@@ -45,7 +45,7 @@ def test_right_output_passes(rendered: tuple[Path, RenderReport]) -> None:
         pytest.param(lambda report: replace(report, pts=report.pts[:-1]), id="a frame too many"),
         pytest.param(lambda report: replace(report, pts=array("q", [*report.pts, 30])), id="a frame missing"),
         pytest.param(lambda report: replace(report, pts=array("q", [1, *report.pts[1:]])), id="a frame late"),
-        pytest.param(lambda report: with_audio(report), id="another number of audio streams"),
+        pytest.param(with_audio, id="another number of audio streams"),
         pytest.param(lambda report: with_audio(report, StreamDigest(45, "00")), id="another sound"),
     ],
 )
