@@ -10,6 +10,8 @@ from blur_container.geometry import Size
 
 _LENGTH_BYTES = 4
 _HEAD_BYTES = 7
+# Enough for the three numbers in front.
+_SLICE_HEAD_BYTES = 16
 _TYPE_BITS = 0x1F
 _IDS_MAX = 32
 _MACROBLOCK_PX = 16
@@ -45,6 +47,18 @@ def nal_units(packet: memoryview) -> Iterator[tuple[int, memoryview]]:
         if not begin < position <= len(packet):
             raise UnfitStream("a NAL unit does not fit its packet")
         yield packet[begin] & _TYPE_BITS, packet[begin:position]
+
+
+def picture_set_ids(packet: memoryview) -> set[int]:
+    """Return which picture parameter sets the slices of `packet` name. Source: H.264, 7.3.3."""
+    slices = (unit for kind, unit in nal_units(packet) if kind in (Nal.SLICE, Nal.IDR))
+    return {_picture_set_id(bytes(unit[1:_SLICE_HEAD_BYTES])) for unit in slices}
+
+
+def _picture_set_id(header: bytes) -> int:
+    bits = _Bits(header)
+    bits.skip_numbers(2)
+    return bits.unsigned()
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ class _Redaction:
         self._pts, self._end_pts = splice.pts, splice.end_pts
         with (
             _nothing_partial(target),
-            open_source(Path(self._video.name)) as source,
+            open_source(Path(self._video.name), self._settings.limits) as source,
             open_container(target, looks.time_base, self._kept) as container,
         ):
             companions = Companions(self._kept, container)

@@ -21,6 +21,7 @@ from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.avc import ParameterRecord, SequenceParameters, UnfitStream
 from blur_container.companions import Companions, Written
 from blur_container.frames import read_ahead
+from blur_container.geometry import Size
 from blur_container.gops import Run, decode_times
 from blur_container.output import Looks, dress
 from blur_container.settings import RenderSettings
@@ -48,10 +49,14 @@ class Splice:
 
 @dataclass(frozen=True)
 class CopiedPackets:
-    """Which packets of the output, counted in decode order, are the source's own."""
+    """Which packets of the output, counted in decode order, are the source's own.
+
+    All others name the picture parameter set `encoder_set_id`, which the source does not have.
+    """
 
     runs: tuple[range, ...]
     digest: StreamDigest
+    encoder_set_id: int
 
 
 def plan_splice(
@@ -61,7 +66,7 @@ def plan_splice(
 
     Raise UnfitStream where all of it has to be encoded.
     """
-    found = survey(source)
+    found = survey(source, settings)
     runs = found.groups.runs(shows_face)
     if all(run.encoded for run in runs):
         raise UnfitStream("a face is shown in every group of pictures")
@@ -79,11 +84,17 @@ def plan_splice(
 def _require_fit(found: Survey, added: ParameterRecord) -> int:
     """Raise UnfitStream unless pictures of both kinds fit one track; return the encoder's reorder delay."""
     ours, theirs = SequenceParameters.parse(added.sequence_sets[0]), found.parameters
+    if not ours.progressive:
+        raise UnfitStream("the frames hold two fields each")
     if ours.size != theirs.size:
-        raise UnfitStream(f"its pictures have {theirs.size}, encoded ones {ours.size}")
+        raise UnfitStream(f"its pictures are {_named(theirs.size)}, encoded ones {_named(ours.size)}")
     if ours.reorder_frames is None:
         raise UnfitStream("the encoder does not tell how it orders frames")
     return ours.reorder_frames
+
+
+def _named(size: Size) -> str:
+    return f"{size.width}x{size.height}"
 
 
 def _encoder(looks: Looks, settings: RenderSettings, set_id: int) -> VideoCodecContext:
@@ -137,6 +148,7 @@ class SplicedOutput:
         """Encode one frame; the first after a copied packet begins a group."""
         if self._encoder is None:
             self._encoder = self._open_encoder()
+        # Otherwise the encoder repeats the frame types of the source.
         frame.pict_type = 0
         for packet in self._encoder.encode(frame):
             self._mux(packet)
@@ -157,7 +169,7 @@ class SplicedOutput:
     def copied(self) -> CopiedPackets:
         """Return what verification must find again."""
         runs = tuple(run.packets for run in self._splice.runs if not run.encoded)
-        return CopiedPackets(runs, self._copied.result())
+        return CopiedPackets(runs, self._copied.result(), self._splice.set_id)
 
     def _mux(self, packet: Packet[VideoStream]) -> None:
         if self._written == len(self._splice.dts):

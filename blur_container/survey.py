@@ -15,7 +15,8 @@ from av.video.stream import VideoStream
 
 from blur_container.avc import Nal, ParameterRecord, SequenceParameters, UnfitStream, nal_units
 from blur_container.gops import Groups
-from blur_container.video import open_source, read_only, video_stream
+from blur_container.settings import RenderSettings
+from blur_container.video import open_source, read_only, time_base, video_stream
 from chalicelib.contract.errors import DamagedVideo
 
 _KNOWN_UNITS = frozenset(Nal)
@@ -41,24 +42,25 @@ class Survey:
     parameters: SequenceParameters
 
 
-def survey(path: Path) -> Survey:
+def survey(path: Path, settings: RenderSettings) -> Survey:
     """Read all packets of the video in `path`, decoding none.
 
     Raise UnfitStream where they must not be copied, DamagedVideo where some are missing.
     """
-    with open_source(path) as container:
+    with open_source(path, settings.limits) as container:
         stream = video_stream(container)
         read_only(container, [stream])
-        header, record = _record(stream)
-        groups, end_pts = _groups(container, stream, record)
-        return Survey(groups, end_pts, header, record, _parameters(record))
+        header = stream.codec_context.extradata or b""
+        record = _record(stream.codec_context.name, header)
+        parameters = _parameters(record)
+        groups, end_pts = _Reading(container, stream, record, settings).groups()
+        return Survey(groups, end_pts, header, record, parameters)
 
 
-def _record(stream: VideoStream) -> tuple[bytes, ParameterRecord]:
-    if stream.codec_context.name != "h264":
-        raise UnfitStream(f"the codec is {stream.codec_context.name}, not h264")
-    header = stream.codec_context.extradata or b""
-    return header, ParameterRecord.parse(header)
+def _record(codec: str, header: bytes) -> ParameterRecord:
+    if codec != "h264":
+        raise UnfitStream(f"the codec is {codec}, not h264")
+    return ParameterRecord.parse(header)
 
 
 def _parameters(record: ParameterRecord) -> SequenceParameters:
@@ -74,29 +76,57 @@ def _parameters(record: ParameterRecord) -> SequenceParameters:
     return parameters
 
 
-def _groups(container: InputContainer, stream: VideoStream, record: ParameterRecord) -> tuple[Groups, int]:
-    groups, end_pts = Groups(array("q"), array("q")), 0
-    known_sets = frozenset(record.sequence_sets + record.picture_sets)
-    for packet in _packets(container, stream):
-        if _begins_group(packet, known_sets):
-            groups.starts.append(len(groups.pts))
-        elif not groups.starts:
-            raise UnfitStream("the first picture is no IDR picture")
-        pts = cast("int", packet.pts)
-        groups.pts.append(pts)
-        end_pts = max(end_pts, pts + (packet.duration or 0))
-    _require_whole(groups, stream)
-    return groups, end_pts
+class _Reading:
+    """Goes through the packets of a stream once."""
 
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        record: ParameterRecord,
+        settings: RenderSettings,
+    ) -> None:
+        self._container, self._stream, self._settings = container, stream, settings
+        self._known_sets = frozenset(record.sequence_sets + record.picture_sets)
+        self._unit = time_base(stream)
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    try:
-        for packet in container.demux(stream):
-            if packet.size:
-                _require_plain(packet)
-                yield packet
-    except av.FFmpegError as error:
-        raise DamagedVideo(f"the video cannot be read to its end: {error.strerror}") from error
+    def groups(self) -> tuple[Groups, int]:
+        """Return the groups, and when the last frame ends."""
+        groups, end_pts = Groups(array("q"), array("q")), 0
+        for packet in self._packets():
+            if self._begins_group(packet):
+                groups.starts.append(len(groups.pts))
+            elif not groups.starts:
+                raise UnfitStream("the first picture is no IDR picture")
+            pts = cast("int", packet.pts)
+            groups.pts.append(pts)
+            self._settings.limits.require_duration((pts - groups.pts[0]) * self._unit)
+            end_pts = max(end_pts, pts + (packet.duration or 0))
+        _require_whole(groups, self._stream)
+        return groups, end_pts
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    _require_plain(packet)
+                    self._settings.limits.require_packet(packet.size)
+                    yield packet
+        except av.FFmpegError as error:
+            raise DamagedVideo(f"the video cannot be read to its end: {error.strerror}") from error
+
+    def _begins_group(self, packet: Packet[VideoStream]) -> bool:
+        """Return whether `packet` holds an IDR picture: none after it refers to any before."""
+        is_idr = False
+        for kind, unit in nal_units(memoryview(packet)):
+            if kind not in _KNOWN_UNITS:
+                raise UnfitStream(f"there are NAL units of type {kind}")
+            if kind in (Nal.SPS, Nal.PPS) and bytes(unit) not in self._known_sets:
+                raise UnfitStream("the parameter sets change")
+            if kind == Nal.SEI and not self._settings.keep_metadata:
+                _require_harmless(bytes(unit[1:]))
+            is_idr = is_idr or kind == Nal.IDR
+        return is_idr
 
 
 def _require_plain(packet: Packet[VideoStream]) -> None:
@@ -108,6 +138,8 @@ def _require_plain(packet: Packet[VideoStream]) -> None:
         raise UnfitStream("a packet has no time")
     if packet.has_sidedata("new_extradata"):
         raise UnfitStream("the parameter sets change")
+    if packet.has_sidedata("encryption_info"):
+        raise UnfitStream("the video is encrypted")
 
 
 def _require_whole(groups: Groups, stream: VideoStream) -> None:
@@ -118,20 +150,6 @@ def _require_whole(groups: Groups, stream: VideoStream) -> None:
         raise DamagedVideo("the video stream has no frame")
     if not groups.follow_each_other():
         raise UnfitStream("groups of pictures overlap in time")
-
-
-def _begins_group(packet: Packet[VideoStream], known_sets: frozenset[bytes]) -> bool:
-    """Return whether `packet` holds an IDR picture, before which no later one looks."""
-    is_idr = False
-    for kind, unit in nal_units(memoryview(packet)):
-        if kind not in _KNOWN_UNITS:
-            raise UnfitStream(f"there are NAL units of type {kind}")
-        if kind in (Nal.SPS, Nal.PPS) and bytes(unit) not in known_sets:
-            raise UnfitStream("the parameter sets change")
-        if kind == Nal.SEI:
-            _require_harmless(bytes(unit[1:]))
-        is_idr = is_idr or kind == Nal.IDR
-    return is_idr
 
 
 def _require_harmless(payload: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from blur_container.audio import PacketDigest, StreamDigest
+from blur_container.avc import picture_set_ids
 from blur_container.redact import RenderReport
+from blur_container.smart import CopiedPackets
 from blur_container.subtitles import shows_text
 from blur_container.video import open_source, time_base, video_stream
 from chalicelib.contract.errors import OutputMismatch, PermanentError
@@ -45,7 +47,7 @@ def _require_packets(container: InputContainer, report: RenderReport) -> None:
     sound = {audio.index: PacketDigest() for audio in container.streams.audio}
     text = {subtitle.index: PacketDigest() for subtitle in container.streams.subtitles}
     stream.codec_context.skip_frame = "NONKEY"
-    video = _VideoPackets(stream, report.copied.runs if report.copied else ())
+    video = _VideoPackets(stream, report.copied)
     for packet in _packets(container):
         if packet.stream.index == stream.index:
             video.add(packet)
@@ -69,10 +71,11 @@ def _results(digests: Mapping[int, PacketDigest]) -> tuple[StreamDigest, ...]:
 class _VideoPackets:
     """Times of a stream's packets, and the digest of copied ones; keyframes are decoded as they pass."""
 
-    def __init__(self, stream: VideoStream, copied: Sequence[range]) -> None:
+    def __init__(self, stream: VideoStream, expected: CopiedPackets | None) -> None:
         self.pts: array[int] = array("q")
         self.copied = PacketDigest()
-        self._copied_places = chain.from_iterable(copied)
+        self._expected = expected
+        self._copied_places = chain.from_iterable(expected.runs if expected else ())
         self._next_copied = next(self._copied_places, None)
         self.keyframes = 0
         self.decoded = 0
@@ -82,10 +85,17 @@ class _VideoPackets:
         self.decoded += len(packet.decode())
         if packet.size:
             self.keyframes += packet.is_keyframe
-            if len(self.pts) == self._next_copied:
-                self.copied.add(packet)
-                self._next_copied = next(self._copied_places, None)
+            if self._expected is not None:
+                self._compare(packet, self._expected)
             self.pts.append(cast("int", packet.pts))
+
+    def _compare(self, packet: Packet[VideoStream], expected: CopiedPackets) -> None:
+        if len(self.pts) == self._next_copied:
+            self.copied.add(packet)
+            self._next_copied = next(self._copied_places, None)
+        elif picture_set_ids(memoryview(packet)) != {expected.encoder_set_id}:
+            # It would show a face as the source does.
+            raise OutputMismatch(f"packet {len(self.pts)} is the source's own and should be encoded")
 
 
 def _require_times(pts: array[int], unit: Fraction, report: RenderReport) -> None:
