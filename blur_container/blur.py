@@ -21,7 +21,9 @@ _BYTE_BITS = 8
 _CELL_MIN_PX = 4
 # How much noise moves a cell of Y, U and V at most, in value ranges; more in colours catches the eye.
 _NOISE = (0.05, 0.02, 0.02)
-# `blur` keeps so many values of a cell of Y, U and V; colours use a smaller part of the range.
+# So many values of a cell of Y, U and V are told apart; colours use a smaller part of the range. Who knows
+# how the mask moved over a face can solve for detail below the cells: 50 frames, a mask that trembles by 7 %
+# of the face, correlation with the face 0.75 from exact averages, 0.57 from 16 values, 0.21 from one frame.
 _LEVELS = (16, 32, 32)
 # `blur` is drawn at so many pixels a cell, smoothed there by this sigma, and enlarged.
 _SOFT_PX = 4
@@ -53,8 +55,8 @@ def blur_patches(planes: Sequence[Plane], patches: Sequence[Patch], look: Look) 
     """Blur `patches` in place on Y, U and V: arrays (height, width), uint8 or, deeper than 8 bits, uint16.
 
     U and V may have as many samples as Y or half of them in either direction. What is left of a patch
-    depends on nothing but the averages of at most `cells` cells on a face's short side, plus noise; in the
-    style `solid` on nothing at all.
+    depends on nothing but the averages of at most `cells` cells on a face's short side, moved by noise and
+    rounded to few values; in the style `solid` on nothing at all.
     """
     height, width = planes[0].shape
     for patch in patches:
@@ -79,7 +81,7 @@ def _blurred(area: Plane, index: int, patch: Patch, look: Look) -> Plane:
     values = _cell_values(area, index, patch, look)
     height, width = area.shape
     if look.style is BlurStyle.BLUR:
-        values = _soft(_coarse(values, (1 << look.depth) / _LEVELS[index]))
+        values = _soft(values)
     top = (1 << look.depth) - 1
     cells = np.clip(np.rint(values), 0, top).astype(area.dtype)
     # Smooth between the cells: hard edges cost bits and catch the eye.
@@ -87,13 +89,13 @@ def _blurred(area: Plane, index: int, patch: Patch, look: Look) -> Plane:
 
 
 def _cell_values(area: Plane, index: int, patch: Patch, look: Look) -> NDArray[np.float32]:
-    """Return float32 (rows, columns): the averages of the cells, moved by the track's noise."""
+    """Return float32 (rows, columns): the averages of the cells, moved by the track's noise, then rounded."""
     height, width = area.shape
     wanted = cell_grid(patch, look.cells)
     grid = Size(min(wanted.width, width), min(wanted.height, height))
     few = cv2.resize(area, (grid.width, grid.height), interpolation=cv2.INTER_AREA)
     noise = cell_noise(patch.key, index, grid) * np.float32(_NOISE[index] * (1 << look.depth))
-    return np.asarray(few + noise, np.float32)
+    return _coarse(np.asarray(few + noise, np.float32), (1 << look.depth) / _LEVELS[index])
 
 
 def _coarse(values: NDArray[np.float32], step: float) -> NDArray[np.float32]:
