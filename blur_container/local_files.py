@@ -67,8 +67,8 @@ class LocalFiles:
             "execution": None,
             "detection_job": faces.job_id,
             "status": "SUCCEEDED",
-            **report,
             "output": {"file": self.target.name},
+            **report,
         }
         return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -50,7 +50,7 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
         "render_mode": "full" if report.copied is None else "smart",
         "fallback_reason": report.fallback_reason,
         "frames_copied": 0 if report.copied is None else report.copied.digest.packets,
-        "output": {
+        "output_video": {
             "codec": _CODECS[report.form.encoder],
             "width": report.form.size.width,
             "height": report.form.size.height,

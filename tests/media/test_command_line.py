@@ -80,6 +80,7 @@ def test_manifest_describes_local_files(folder: Path) -> None:
     )
     settings = manifest["settings"]
     assert (settings["style"], settings["shape"], settings["crf"]) == ("solid", "box", 23)
+    assert manifest["output_video"] == {"codec": "h264", "width": 320, "height": 180}
     assert set(manifest["steps"]) == {"render", "verify"}
 
 

@@ -94,7 +94,7 @@ def likeness(one: Numbers, two: Numbers) -> float:
 
 
 def faces_in(picture: Picture, box: Box, detector: FaceDetector) -> int:
-    """Return how many faces are found with their middle in the padded box; folds of the suit look like more."""
+    """Return how many faces are found with their middle in the padded box; a suit has folds like faces."""
     around_face = padded(box, SETTINGS.tracks.margin)
     middles = [
         (found.box.left + found.box.width / 2, found.box.top + found.box.height / 2)
