@@ -37,6 +37,7 @@ def test_missing_bucket_is_named(name: str) -> None:
         ("OUTPUT_CODEC", "hevc"),
         ("KEEP_METADATA", "yes"),
         ("ENCODER_THREADS", "0"),
+        ("SMART_RENDER", "true"),
     ],
 )
 def test_senseless_value_is_named(name: str, value: str) -> None:
@@ -53,6 +54,12 @@ def test_values_are_taken() -> None:
 
     assert (settings.code_version, settings.render.crf, settings.render.preset) == ("abc", 23, "fast")
     assert (settings.render.min_confidence, settings.render.tracks.margin) == (50.0, 0.3)
+
+
+@pytest.mark.parametrize(("said", "taken"), [("", False), ("off", False), ("on", True)])
+def test_smart_rendering_is_off_until_asked_for(said: str, *, taken: bool) -> None:
+    """Mixed streams are legal, but not every player was tried."""
+    assert Settings.from_env({**BUCKETS, "SMART_RENDER": said}).render.smart_render is taken
 
 
 def test_output_may_be_h264_alone_and_keep_its_metadata() -> None:
