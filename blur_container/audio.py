@@ -1,21 +1,27 @@
-"""Audio: packets copied bit for bit, counted and hashed on their way."""
+"""Audio: packets copied bit for bit, or encoded as AAC where MP4 cannot hold what the source has."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import av
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
-_KEPT_TAGS = ("language",)
+# What MP4 has a place for and players look for there. FFmpeg would write PCM and Vorbis too.
+_MP4_CODECS = frozenset(
+    ("aac", "ac3", "alac", "dca", "eac3", "flac", "libopus", "mp2", "mp2float", "mp3", "mp3float", "opus")
+)
+_AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
+_AAC_BITS_PER_CHANNEL = 96_000
+_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
 
 @dataclass(frozen=True)
@@ -43,73 +49,69 @@ class PacketDigest:
         return StreamDigest(self._packets, self._hash.hexdigest())
 
 
-class AudioCopy:
-    """Copies all audio streams of one container into another, in step with its video."""
+class CopiedStream:
+    """A stream of the output that takes the packets of the source as they are."""
 
-    def __init__(self, source: InputContainer, target: OutputContainer) -> None:
-        self._streams = list(source.streams.audio)
-        self._targets = {stream.index: _twin(target, stream) for stream in self._streams}
-        self._digests = {stream.index: PacketDigest() for stream in self._streams}
-        self._output = target
-        self._packets = self._read(source)
-        self._waiting: Packet[AudioStream] | None = None
+    change: str | None = None
 
-    def write_until(self, moment: Fraction) -> None:
-        """Write the packets that begin up to `moment`, in seconds."""
-        while (packet := self._next()) is not None:
-            if packet.dts is not None and packet.dts * packet.time_base > moment:
-                self._waiting = packet
-                return
-            self._write(packet)
-
-    def write_rest(self) -> None:
-        """Write all packets that are left; raise DamagedVideo where some are missing."""
-        while (packet := self._next()) is not None:
-            self._write(packet)
-
-    def digests(self) -> tuple[StreamDigest, ...]:
-        """Return what was written to each stream."""
-        return tuple(digest.result() for digest in self._digests.values())
-
-    def _next(self) -> Packet[AudioStream] | None:
-        packet, self._waiting = self._waiting, None
-        return packet or next(self._packets, None)
-
-    def _read(self, source: InputContainer) -> Iterator[Packet[AudioStream]]:
-        if not self._streams:
-            return
+    def __init__(self, target: OutputContainer, source: Any) -> None:
         try:
-            packets = cast("Iterator[Packet[AudioStream]]", source.demux(*self._streams))
-            for packet in packets:
-                if packet.is_corrupt:
-                    raise DamagedVideo(f"audio stream {packet.stream.index}: a packet is cut short")
-                if packet.size:
-                    yield packet
+            self.stream = target.add_stream_from_template(source)
+        except ValueError as error:
+            raise UnsupportedVideo(f"stream {source.index} cannot be copied into MP4: {error}") from error
+
+    def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
+        """Return what is written for one packet of the source."""
+        return [packet]
+
+    def rest(self) -> list[Packet[Any]]:
+        """Return what is written at the end."""
+        return []
+
+
+class EncodedSound:
+    """An AAC stream of the output, encoded from sound that MP4 cannot hold."""
+
+    def __init__(self, target: OutputContainer, source: AudioStream) -> None:
+        self._source = source
+        codec, rate = source.codec_context.name, _aac_rate(source.rate)
+        self.change = f"audio stream {source.index}: {codec} became aac"
+        self.stream = target.add_stream("aac", rate=rate)
+        context = self.stream.codec_context
+        context.layout = _aac_layout(source)
+        context.bit_rate = _AAC_BITS_PER_CHANNEL * context.layout.nb_channels
+
+    def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
+        """Return what is written for one packet of the source."""
+        return self._encoded(self._decoded(packet))
+
+    def rest(self) -> list[Packet[Any]]:
+        """Return what is written at the end."""
+        return [*self._encoded(self._decoded(None)), *self.stream.encode(None)]
+
+    def _decoded(self, packet: Packet[Any] | None) -> Sequence[AudioFrame]:
+        try:
+            return self._source.decode(packet)
         except av.FFmpegError as error:
-            raise DamagedVideo(f"the audio cannot be read to its end: {error.strerror}") from error
-        self._require_whole()
+            raise DamagedVideo(
+                f"audio stream {self._source.index} cannot be decoded: {error.strerror}"
+            ) from error
 
-    def _require_whole(self) -> None:
-        for stream in self._streams:
-            indexed, copied = len(stream.index_entries), self._digests[stream.index].result().packets
-            if copied < indexed:
-                raise DamagedVideo(
-                    f"audio stream {stream.index}: the index promises {indexed} packets, {copied} are there"
-                )
-
-    def _write(self, packet: Packet[AudioStream]) -> None:
-        self._digests[packet.stream.index].add(packet)
-        packet.stream = self._targets[packet.stream.index]
-        self._output.mux_one(packet)
+    def _encoded(self, frames: Sequence[AudioFrame]) -> list[Packet[Any]]:
+        return [packet for frame in frames for packet in self.stream.encode(frame)]
 
 
-def _twin(target: OutputContainer, stream: AudioStream) -> AudioStream:
-    # PyAV says None here where FFmpeg has no decoder, against its own type hints.
-    if cast("object", stream.codec_context) is None:
-        raise UnsupportedVideo(f"audio stream {stream.index} is of an unknown kind")
-    try:
-        twin = target.add_stream_from_template(stream)
-    except ValueError as error:
-        raise UnsupportedVideo(f"audio stream {stream.index} cannot be copied into MP4: {error}") from error
-    twin.metadata.update({tag: stream.metadata[tag] for tag in _KEPT_TAGS if tag in stream.metadata})
-    return twin
+def is_held_by_mp4(stream: AudioStream) -> bool:
+    """Return whether the packets of `stream` can be copied into MP4."""
+    return stream.codec_context.name in _MP4_CODECS
+
+
+def _aac_rate(rate: int) -> int:
+    return next((held for held in _AAC_RATES if held >= rate), _AAC_RATES[-1])
+
+
+def _aac_layout(source: AudioStream) -> str:
+    layout = source.codec_context.layout
+    if layout.name in _AAC_LAYOUTS:
+        return layout.name
+    return "mono" if layout.nb_channels == 1 else "stereo"

@@ -8,16 +8,17 @@ from contextlib import closing
 from queue import Empty, Queue
 from typing import TypeVar
 
-import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, VideoReformatter
 
 from blur_container.blur import Plane
+from blur_container.color import Color
+from blur_container.form import Form
+from blur_container.geometry import Size
+from blur_container.padding import Padding, arrays
 from chalicelib.contract.errors import UnsupportedVideo
 
-_PLANAR_420 = ("yuv420p", "yuvj420p")
 _WAKE_S = 0.05
-_FULL_RANGE = 2
 
 EntryT = TypeVar("EntryT")
 
@@ -74,35 +75,60 @@ def _drain(queue: Queue[EntryT | _End], thread: threading.Thread) -> None:
 
 
 class PlanarFrames:
-    """Brings frames of one kind to 8-bit planar 4:2:0, the form that is blurred and encoded."""
+    """Brings frames of one kind to planar 4:2:0, and, once blurred, to the size that is encoded."""
 
-    def __init__(self, first: VideoFrame) -> None:
+    def __init__(self, first: VideoFrame, form: Form) -> None:
         self._kind = _kind(first)
+        self._form = form
+        self._color = Color.of(first)
         self._reformatter = VideoReformatter()  # One for all: building it takes longer than using it.
-        source_format = first.format.name
-        full_range = source_format.startswith("yuvj") or first.color_range == _FULL_RANGE
-        if source_format in _PLANAR_420:
-            self.pixel_format = source_format
-        else:
-            self.pixel_format = "yuvj420p" if full_range else "yuv420p"
+        grows = form.size != Size(first.width, first.height)
+        self._padding = Padding(first, form) if grows else None
+        self._is_kept = first.format.name == form.pixel_format and not self._is_mapped
 
     def convert(self, frame: VideoFrame) -> VideoFrame:
-        """Return `frame` as 4:2:0; one that already is comes back untouched and uncopied."""
+        """Return `frame` as planar 4:2:0; one that is so already comes back untouched and uncopied."""
         if _kind(frame) != self._kind:
             raise UnsupportedVideo(f"the picture changes from {self._kind} to {_kind(frame)} on its way")
-        if frame.format.name == self.pixel_format:
-            return frame
-        return self._reformatter.reformat(frame, format=self.pixel_format, threads=1)
+        return frame if self._is_kept else self._reformatted(frame)
+
+    def padded(self, frame: VideoFrame) -> VideoFrame:
+        """Return a converted frame in the size that is encoded."""
+        return frame if self._padding is None else self._padding.grow(frame)
+
+    @property
+    def _is_mapped(self) -> bool:
+        return self._color.transfer != self._form.color.transfer
+
+    def _reformatted(self, frame: VideoFrame) -> VideoFrame:
+        color = self._form.color
+        # Told, these map every pixel's light, HDR by its mastering display: 16 ms a frame of 720p.
+        transfer, primaries = (color.transfer, color.primaries) if self._is_mapped else (None, None)
+        return self._reformatter.reformat(
+            frame,
+            format=self._form.pixel_format,
+            dst_colorspace=color.matrix,
+            # Not told, the reformatter takes each side's range from its format, which may not say it.
+            src_color_range=_range(self._color),
+            dst_color_range=_range(color),
+            dst_color_trc=transfer,
+            dst_color_primaries=primaries,
+            threads=1,
+        )
 
 
 def editable_planes(frame: VideoFrame) -> list[Plane]:
-    """Return Y, U and V as uint8 arrays (height, width) that show and change the frame itself."""
+    """Return Y, U and V as arrays (height, width) that show and change the frame itself.
+
+    uint8 for samples of 8 bits, uint16 for deeper ones.
+    """
     # The decoder predicts later frames from this one: edited in place it would spread the blur to them.
     frame.make_writable()
-    return [
-        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-        for plane in frame.planes
-    ]
+    return list(arrays(frame))
+
+
+def _range(color: Color) -> ColorRange:
+    return ColorRange.JPEG if color.is_full_range else ColorRange.MPEG
 
 
 def _kind(frame: VideoFrame) -> tuple[int, int, str]:

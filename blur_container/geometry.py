@@ -10,6 +10,8 @@ from chalicelib.contract.errors import UnsupportedVideo
 from chalicelib.contract.faces import Box
 
 _MATRIX_LENGTH = 9
+# A box may reach anywhere; beyond this it is cut, before its pixels are too many to count.
+_FAR_FRAMES = 1e6
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class Rect:
     def size(self) -> Size:
         """Return width and height."""
         return Size(self.right - self.left, self.bottom - self.top)
+
+    def within(self, frame: Size) -> Rect | None:
+        """Return the part of the rect inside the frame, or None where there is none."""
+        rect = Rect(
+            max(0, self.left), max(0, self.top), min(frame.width, self.right), min(frame.height, self.bottom)
+        )
+        return rect if rect.left < rect.right and rect.top < rect.bottom else None
 
     def scaled_down(self, horizontal: int, vertical: int) -> Rect:
         """Return the rect of a plane with one sample per `horizontal` x `vertical` pixels."""
@@ -117,18 +126,17 @@ def hull(boxes: Sequence[Box]) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def cover(box: Box, frame: Size) -> Rect | None:
-    """Return the pixels of `frame` that `box` touches, grown to even coordinates; None where it touches none.
+def around(box: Box, frame: Size) -> Rect:
+    """Return the pixels that `box` touches, grown to even coordinates, in the frame and beyond it.
 
     Even coordinates let luma and chroma cover the same picture area.
     """
-    rect = Rect(
-        _even_below(_clip(box.left, frame.width)),
-        _even_below(_clip(box.top, frame.height)),
-        min(frame.width, _even_above(_clip(box.right, frame.width))),
-        min(frame.height, _even_above(_clip(box.bottom, frame.height))),
+    return Rect(
+        _even_below(_pixels(box.left, frame.width)),
+        _even_below(_pixels(box.top, frame.height)),
+        _even_above(_pixels(box.right, frame.width)),
+        _even_above(_pixels(box.bottom, frame.height)),
     )
-    return rect if rect.left < rect.right and rect.top < rect.bottom else None
 
 
 def short_side(box: Box, frame: Size) -> float:
@@ -136,8 +144,8 @@ def short_side(box: Box, frame: Size) -> float:
     return min(box.width * frame.width, box.height * frame.height)
 
 
-def _clip(fraction: float, length: int) -> float:
-    return min(max(fraction, 0.0), 1.0) * length
+def _pixels(fraction: float, length: int) -> float:
+    return min(max(fraction, -_FAR_FRAMES), _FAR_FRAMES) * length
 
 
 def _even_below(pixel: float) -> int:

@@ -1,4 +1,4 @@
-"""The rendered file: an H.264 stream with the source's times and looks, its audio, and few of its tags."""
+"""The rendered file: the source's times and looks, its companions, and few of its tags."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.container import InputContainer, OutputContainer
+from av.codec.context import Flags
+from av.container import OutputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.audio import AudioCopy, StreamDigest
+from blur_container.chapters import copy_chapters
+from blur_container.color import mastering_parameters
+from blur_container.companions import Companions, Written
+from blur_container.form import Form
+from blur_container.privacy import Kept
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import OutputMismatch
 
-# Tags name places, devices and people: only these are known not to.
-_KEPT_TAGS = ("creation_time", "title")
 _TIMESCALE_MAX = 2**31 - 1
+_X264 = "libx264"
 
 
 @dataclass(frozen=True)
@@ -29,20 +34,20 @@ class Looks:
     """How frames are meant to be shown: what the encoder must be told before the first of them."""
 
     first: VideoFrame
+    form: Form
     time_base: Fraction
-    pixel_format: str
     frame_rate: Fraction
     sample_aspect_ratio: Fraction | None
     display_matrix: Sequence[int] | None
 
 
 class Output:
-    """An MP4 being written: frames are encoded, audio follows in step."""
+    """An MP4 being written: frames are encoded, their companions follow in step."""
 
-    def __init__(self, container: OutputContainer, video: VideoStream, audio: AudioCopy) -> None:
+    def __init__(self, container: OutputContainer, video: VideoStream, companions: Companions) -> None:
         self._container = container
         self._video = video
-        self._audio = audio
+        self._companions = companions
 
     def write(self, frame: VideoFrame) -> None:
         """Encode one frame; later ones must follow in the order of presentation."""
@@ -50,66 +55,84 @@ class Output:
         frame.pict_type = 0
         self._mux(self._video.encode(frame))
 
-    def finish(self) -> tuple[StreamDigest, ...]:
-        """Write what the encoder and the audio still hold; return the digests of the audio streams."""
+    def finish(self) -> Written:
+        """Write what the encoder and the companions still hold; return what stands beside the video."""
         self._mux(self._video.encode(None))
-        self._audio.write_rest()
-        return self._audio.digests()
+        self._companions.write_rest()
+        return self._companions.written()
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
             if packet.dts is not None:
-                self._audio.write_until(packet.dts * packet.time_base)
+                self._companions.write_until(packet.dts * packet.time_base)
             self._container.mux_one(packet)
 
 
 @contextmanager
-def open_output(
-    path: Path, looks: Looks, audio: InputContainer, source: InputContainer, settings: RenderSettings
-) -> Iterator[Output]:
+def open_output(path: Path, looks: Looks, kept: Kept, settings: RenderSettings) -> Iterator[Output]:
     """Open `path` for writing; it is whole only after this context has ended without an error."""
+    with open_container(path, looks.time_base, kept) as container:
+        video = _add_video(container, looks, settings)
+        yield Output(container, video, Companions(kept, container))
+
+
+@contextmanager
+def open_container(path: Path, time_base: Fraction, kept: Kept) -> Iterator[OutputContainer]:
+    """Open `path` as an MP4 without streams, with the tags and chapters that are kept."""
     options = {
-        "movflags": "+faststart",
-        "movie_timescale": str(_movie_timescale(looks.time_base, audio)),
-        "video_track_timescale": str(looks.time_base.denominator),
+        # Only so does MP4 hold tags that it has no place for.
+        "movflags": "+faststart+use_metadata_tags" if kept.keep_metadata else "+faststart",
+        "movie_timescale": str(_movie_timescale(time_base, kept)),
+        "video_track_timescale": str(time_base.denominator),
     }
     try:
         with av.open(str(path.resolve()), "w", format="mp4", container_options=options) as container:
-            container.metadata.update(
-                {tag: source.metadata[tag] for tag in _KEPT_TAGS if tag in source.metadata}
-            )
-            video = _add_video(container, looks, settings)
-            yield Output(container, video, AudioCopy(audio, container))
+            container.metadata.update(kept.tags())
+            copy_chapters(kept.source, container)
+            yield container
     except av.FFmpegError as error:
         raise OutputMismatch(f"the output cannot be written: {error.strerror}") from error
 
 
-def _add_video(container: OutputContainer, looks: Looks, settings: RenderSettings) -> VideoStream:
-    first = looks.first
-    options = {
-        "crf": str(settings.crf),
-        "preset": settings.preset,
-        # With two lookahead threads equal frames gave 16 different files in 150 runs; with one, 4 in 1,000.
-        "x264-params": "lookahead-threads=1",
-    }
-    video = container.add_stream("libx264", looks.frame_rate, options)
-    video.width, video.height, video.pix_fmt = first.width, first.height, looks.pixel_format
-    context = video.codec_context
-    context.time_base = looks.time_base
+def dress(context: VideoCodecContext, looks: Looks, settings: RenderSettings) -> None:
+    """Tell an encoder everything but its frames."""
+    form = looks.form
+    context.width, context.height, context.pix_fmt = form.size.width, form.size.height, form.pixel_format
+    context.options = {"crf": str(settings.crf), "preset": settings.preset, **_parameters(looks, settings)}
+    context.time_base, context.framerate = looks.time_base, looks.frame_rate
     context.thread_count = settings.encoder_threads
     if looks.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = looks.sample_aspect_ratio
-    context.color_range = first.color_range
-    context.color_primaries = first.color_primaries
-    context.color_trc = first.color_trc
-    context.colorspace = first.colorspace
+    form.color.tag(context)
+    if form.is_interlaced:
+        # Which field is first each frame tells by itself.
+        context.flags |= Flags.interlaced_dct
+        context.field_order = form.field_order
+    if form.encoder != _X264:
+        # Apple's players want the parameter sets in the header, and this name for that.
+        context.codec_tag = "hvc1"
+
+
+def _parameters(looks: Looks, settings: RenderSettings) -> dict[str, str]:
+    if looks.form.encoder == _X264:
+        # With two lookahead threads equal frames gave 16 different files in 150 runs; with one, 4 in 1,000.
+        fields = ":weightp=0" if looks.form.is_interlaced else ""
+        return {"x264-params": f"lookahead-threads=1{fields}"}
+    fixed = ["log-level=none", "open-gop=0", "frame-threads=1", f"pools={settings.encoder_threads}"]
+    return {"x265-params": ":".join([*fixed, *mastering_parameters(looks.first)])}
+
+
+def _add_video(container: OutputContainer, looks: Looks, settings: RenderSettings) -> VideoStream:
+    video = container.add_stream(looks.form.encoder, looks.frame_rate)
+    assert isinstance(video, VideoStream)  # noqa: S101 tells mypy what the encoder's name says
+    dress(video.codec_context, looks, settings)
     video.set_display_matrix(looks.display_matrix)
     return video
 
 
-def _movie_timescale(video: Fraction, audio: InputContainer) -> int:
+def _movie_timescale(video: Fraction, kept: Kept) -> int:
     """Return a scale in which every stream starts on a whole tick; edit lists are written in it."""
-    rates = [stream.time_base.denominator for stream in audio.streams.audio if stream.time_base]
+    rates = [stream.time_base.denominator for stream in kept.streams if stream.time_base]
     scale = math.lcm(video.denominator, *rates)
     # Past the field's width the video stays exact.
     return scale if scale <= _TIMESCALE_MAX else video.denominator

@@ -7,27 +7,32 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from blur_container.audio import StreamDigest
-from blur_container.blur import Patch, blur_patches
+from blur_container.avc import UnfitStream
+from blur_container.blur import Look, Patch, blur_patches
+from blur_container.companions import Companions, Written
+from blur_container.form import Form, form_of
 from blur_container.frames import PlanarFrames, editable_planes, read_ahead
-from blur_container.geometry import Orientation, Size, boxes_orientation, cover, short_side
-from blur_container.output import Looks, open_output
+from blur_container.geometry import Orientation, Size, around, boxes_orientation, short_side
+from blur_container.noise import track_key
+from blur_container.output import Looks, open_container, open_output
+from blur_container.privacy import DroppedStream, choose_streams
 from blur_container.settings import RenderSettings
+from blur_container.smart import CopiedPackets, Pieces, Splice, SplicedOutput, plan_splice, splice_encoder
 from blur_container.timeline import Clock
-from blur_container.tracks import Tracks
+from blur_container.tracks import Track, Tracks
 from blur_container.video import (
     decoded_frames,
     display_matrix,
     open_source,
     presentation_time,
     read_only,
-    require_renderable,
     time_base,
     video_stream,
 )
@@ -61,14 +66,24 @@ class RenderReport:
     detections: int
     tracks: int
     sampling_interval_ms: int
-    audio: tuple[StreamDigest, ...]
-    dropped_streams: tuple[str, ...]
+    # Looks and companions: what is there, what is not the source's own, in words, and what is left out.
+    form: Form
+    beside: Written
+    dropped_streams: tuple[DroppedStream, ...]
+    dropped_tags: tuple[str, ...]
+    # Packets that a smart render copied; None where every frame was encoded.
+    copied: CopiedPackets | None = field(default=None, repr=False)
+    # Why a smart render was asked for and not possible.
+    fallback_reason: str | None = None
 
 
 class Masks:
     """Finds the patches to blur in the frame of a given pts."""
 
-    def __init__(self, tracks: Tracks, clock: Clock, orientation: Orientation, size: Size) -> None:
+    def __init__(
+        self, source_id: str, tracks: Tracks, clock: Clock, orientation: Orientation, size: Size
+    ) -> None:
+        self._source_id = source_id
         self._tracks = tracks
         self._clock = clock
         self._orientation = orientation
@@ -76,13 +91,18 @@ class Masks:
 
     def patches_at(self, pts: int) -> list[Patch]:
         """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves."""
-        boxes = self._tracks.boxes_at(float(self._clock.ms(pts)))
-        patches = (self._patch(self._orientation.to_coded(box)) for box in boxes)
+        time_ms = float(self._clock.ms(pts))
+        patches = (self._patch(track, track.box_at(time_ms)) for track in self._tracks.at(time_ms))
         return sorted({patch for patch in patches if patch is not None})
 
-    def _patch(self, box: Box) -> Patch | None:
-        rect = cover(box, self._size)
-        return None if rect is None else Patch(rect, short_side(box, self._size))
+    def _patch(self, track: Track, displayed: Box) -> Patch | None:
+        box = self._orientation.to_coded(displayed)
+        whole = around(box, self._size)
+        rect = whole.within(self._size)
+        if rect is None:
+            return None
+        key = track_key(self._source_id, track.detections[0])
+        return Patch(rect, whole, short_side(box, self._size), key)
 
 
 def redact_video(
@@ -95,7 +115,7 @@ def redact_video(
     """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
     if source.resolve() == target.resolve():
         raise ConfigurationError(f"{source} cannot be both source and target")
-    with open_source(source) as video, open_source(source) as audio:
+    with open_source(source, settings.limits) as video, open_source(source, settings.limits) as audio:
         return _Redaction(video, audio, faces, settings).run(target, progress)
 
 
@@ -112,33 +132,44 @@ class _Redaction:
         self._tracks = Tracks(trusted, settings.tracks)
         self._pts: array[int] = array("q")
         self._end_pts = 0
-        self._frames_with_faces = 0
+        self._copied: CopiedPackets | None = None
+        self._fallback_reason: str | None = None
         read_only(video, [self._stream])
-        read_only(audio, list(audio.streams.audio))
+        self._kept = choose_streams(audio, video_stream(audio), keep_metadata=settings.keep_metadata)
+        read_only(audio, list(self._kept.streams))
 
     def run(self, target: Path, progress: Callable[[Progress], None]) -> RenderReport:
-        threads = self._settings.decoder_threads
-        with closing(decoded_frames(self._video, self._stream, threads)) as decoded:
+        threads, limits = self._settings.decoder_threads, self._settings.limits
+        with closing(decoded_frames(self._video, self._stream, threads, limits)) as decoded:
             first = next(decoded)
-            require_renderable(first)
-            planar = PlanarFrames(first)
-            looks = self._looks(first, planar)
-            blurred = self._blurred(chain([first], decoded), planar, self._masks(first, looks))
-            return self._report(looks, self._write(blurred, looks, target, progress))
+            looks = self._looks(first, form_of(first, self._stream, self._settings.codec))
+            planar = PlanarFrames(first, looks.form)
+            brush = _Brush(planar, self._masks(first, looks), self._look(looks.form))
+            splice = self._splice(looks, brush)
+            if splice is None:
+                blurred = self._blurred(chain([first], decoded), brush)
+                beside = self._write(blurred, looks, target, progress)
+            else:
+                beside = self._write_spliced(splice, looks, brush, target, progress)
+            return self._report(looks, brush, beside)
 
-    def _blurred(
-        self, decoded: Iterator[VideoFrame], planar: PlanarFrames, masks: Masks
-    ) -> Generator[VideoFrame, None, None]:
+    def _splice(self, looks: Looks, brush: _Brush) -> Splice | None:
+        if not self._settings.smart_render:
+            return None
+        if looks.form.changes:
+            self._fallback_reason = looks.form.changes[0]
+            return None
+        try:
+            return plan_splice(Path(self._video.name), looks, self._settings, brush.shows_face)
+        except UnfitStream as reason:
+            self._fallback_reason = str(reason)
+            return None
+
+    def _blurred(self, decoded: Iterator[VideoFrame], brush: _Brush) -> Generator[VideoFrame, None, None]:
         for frame in decoded:
-            pts = presentation_time(frame)
-            drawn = planar.convert(frame)
-            patches = masks.patches_at(pts)
-            if patches:
-                blur_patches(editable_planes(drawn), patches, self._settings.mosaic_cells)
-                self._frames_with_faces += 1
-            self._pts.append(pts)
-            self._end_pts = pts + frame.duration
-            yield drawn
+            self._pts.append(presentation_time(frame))
+            self._end_pts = self._pts[-1] + frame.duration
+            yield brush.draw(frame)
 
     def _write(
         self,
@@ -146,22 +177,49 @@ class _Redaction:
         looks: Looks,
         target: Path,
         progress: Callable[[Progress], None],
-    ) -> tuple[StreamDigest, ...]:
+    ) -> Written:
         with (
             _nothing_partial(target),
             closing(read_ahead(blurred, _FRAMES_AHEAD)) as frames,
-            open_output(target, looks, self._audio, self._video, self._settings) as output,
+            open_output(target, looks, self._kept, self._settings) as output,
         ):
             for count, frame in enumerate(frames, start=1):
                 output.write(frame)
                 progress(Progress(count, self._stream.frames))
             return output.finish()
 
-    def _looks(self, first: VideoFrame, planar: PlanarFrames) -> Looks:
+    def _write_spliced(
+        self,
+        splice: Splice,
+        looks: Looks,
+        brush: _Brush,
+        target: Path,
+        progress: Callable[[Progress], None],
+    ) -> Written:
+        self._pts, self._end_pts = splice.pts, splice.end_pts
+        with (
+            _nothing_partial(target),
+            open_source(Path(self._video.name), self._settings.limits) as source,
+            open_container(target, looks.time_base, self._kept) as container,
+        ):
+            companions = Companions(self._kept, container)
+            encoder = partial(splice_encoder, splice, looks, self._settings)
+            output = SplicedOutput(container, video_stream(source), companions, splice, encoder)
+            for count in Pieces(source, splice, brush.draw, self._settings.decoder_threads).write_to(output):
+                progress(Progress(count, len(splice.pts)))
+            beside = output.finish()
+            self._copied = output.copied()
+            return beside
+
+    def _look(self, form: Form) -> Look:
+        settings = self._settings
+        return Look(settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, form.depth)
+
+    def _looks(self, first: VideoFrame, form: Form) -> Looks:
         return Looks(
             first=first,
+            form=form,
             time_base=time_base(self._stream),
-            pixel_format=planar.pixel_format,
             frame_rate=self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE,
             sample_aspect_ratio=self._stream.sample_aspect_ratio,
             display_matrix=display_matrix(first),
@@ -175,11 +233,10 @@ class _Redaction:
             coded=size,
             analysed=Size(described.width, described.height),
         )
-        return Masks(self._tracks, Clock(presentation_time(first), looks.time_base), orientation, size)
+        clock = Clock(presentation_time(first), looks.time_base)
+        return Masks(self._faces.source_id, self._tracks, clock, orientation, size)
 
-    def _report(self, looks: Looks, audio: tuple[StreamDigest, ...]) -> RenderReport:
-        kept = {self._stream.index, *(stream.index for stream in self._audio.streams.audio)}
-        dropped = [stream.type for stream in self._video.streams if stream.index not in kept]
+    def _report(self, looks: Looks, brush: _Brush, beside: Written) -> RenderReport:
         return RenderReport(
             codec=self._stream.codec_context.name,
             size=Size(looks.first.width, looks.first.height),
@@ -187,13 +244,39 @@ class _Redaction:
             time_base=looks.time_base,
             pts=self._pts,
             end_pts=self._end_pts,
-            frames_with_faces=self._frames_with_faces,
+            frames_with_faces=brush.frames_with_faces,
             detections=len(self._faces.detections),
             tracks=self._tracks.count,
             sampling_interval_ms=self._tracks.interval_ms,
-            audio=audio,
-            dropped_streams=tuple(dropped),
+            form=looks.form,
+            beside=beside,
+            dropped_streams=self._kept.dropped,
+            dropped_tags=self._kept.dropped_tags(),
+            copied=self._copied,
+            fallback_reason=self._fallback_reason,
         )
+
+
+class _Brush:
+    """Draws frames: brings them to the form that is encoded, covers and counts faces."""
+
+    def __init__(self, planar: PlanarFrames, masks: Masks, look: Look) -> None:
+        self._planar, self._masks, self._look = planar, masks, look
+        self.frames_with_faces = 0
+
+    def shows_face(self, pts: int) -> bool:
+        """Return whether anything is covered in the frame with `pts`."""
+        return bool(self._masks.patches_at(pts))
+
+    def draw(self, frame: VideoFrame) -> VideoFrame:
+        """Return `frame` as it is encoded; where nothing has to change it is `frame` itself, untouched."""
+        drawn = self._planar.convert(frame)
+        patches = self._masks.patches_at(presentation_time(frame))
+        if patches:
+            blur_patches(editable_planes(drawn), patches, self._look)
+            self.frames_with_faces += 1
+        # Not before: the edge that is repeated may be that of a face.
+        return self._planar.padded(drawn)
 
 
 @contextmanager

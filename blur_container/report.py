@@ -12,6 +12,7 @@ from blur_container.redact import RenderReport
 from blur_container.settings import Settings
 
 _MS_PER_S = 1000
+_CODECS = {"libx264": "h264", "libx265": "hevc"}
 
 
 class Steps:
@@ -46,8 +47,19 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
             "frame_rate": str(report.frame_rate),
             "duration_ms": round(duration_ms),
         },
-        "audio_streams": len(report.audio),
-        "dropped_streams": list(report.dropped_streams),
+        "render_mode": "full" if report.copied is None else "smart",
+        "fallback_reason": report.fallback_reason,
+        "frames_copied": 0 if report.copied is None else report.copied.digest.packets,
+        "output_video": {
+            "codec": _CODECS[report.form.encoder],
+            "width": report.form.size.width,
+            "height": report.form.size.height,
+        },
+        "changes": [*report.form.changes, *report.beside.changes],
+        "audio_streams": len(report.beside.audio),
+        "subtitle_streams": len(report.beside.text),
+        "dropped_streams": [asdict(stream) for stream in report.dropped_streams],
+        "dropped_tags": list(report.dropped_tags),
         "detections": report.detections,
         "sampling_interval_ms": report.sampling_interval_ms,
         "tracks": report.tracks,

@@ -96,6 +96,10 @@ class Tracks:
         """Return what covers the faces at `time_ms`; boxes may reach outside the frame."""
         return [track.box_at(time_ms) for track in self._index.at(time_ms)]
 
+    def at(self, time_ms: float) -> list[Track]:
+        """Return the tracks that last at `time_ms`."""
+        return self._index.at(time_ms)
+
 
 def _time(detection: Detection) -> int:
     return detection.time_ms

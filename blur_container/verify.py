@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,11 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from blur_container.audio import PacketDigest
+from blur_container.audio import PacketDigest, StreamDigest
+from blur_container.avc import picture_set_ids
 from blur_container.redact import RenderReport
+from blur_container.smart import CopiedPackets
+from blur_container.subtitles import shows_text
 from blur_container.video import open_source, time_base, video_stream
 from chalicelib.contract.errors import OutputMismatch, PermanentError
 
@@ -41,23 +45,38 @@ def verify_output(path: Path, report: RenderReport) -> None:
 def _require_packets(container: InputContainer, report: RenderReport) -> None:
     stream = video_stream(container)
     sound = {audio.index: PacketDigest() for audio in container.streams.audio}
+    text = {subtitle.index: PacketDigest() for subtitle in container.streams.subtitles}
     stream.codec_context.skip_frame = "NONKEY"
-    video = _VideoPackets(stream)
+    video = _VideoPackets(stream, report.copied)
     for packet in _packets(container):
         if packet.stream.index == stream.index:
             video.add(packet)
-        elif packet.size:
+        elif packet.stream.index in sound and packet.size:
             sound[packet.stream.index].add(packet)
-    _require("audio", tuple(digest.result() for digest in sound.values()), report.audio)
+        elif shows_text(packet):
+            text[packet.stream.index].add(packet)
+    _require("audio", _results(sound), report.beside.audio)
+    _require("subtitles", _results(text), report.beside.text)
     _require("keyframes", video.decoded, video.keyframes)
+    if report.copied is not None:
+        _require("copied packets", video.copied.result(), report.copied.digest)
     _require_times(video.pts, time_base(stream), report)
 
 
-class _VideoPackets:
-    """The times of a stream's packets; keyframes are decoded as they pass."""
+def _results(digests: Mapping[int, PacketDigest]) -> tuple[StreamDigest, ...]:
+    results = (digest.result() for digest in digests.values())
+    return tuple(result for result in results if result.packets)
 
-    def __init__(self, stream: VideoStream) -> None:
+
+class _VideoPackets:
+    """Times of a stream's packets, and the digest of copied ones; keyframes are decoded as they pass."""
+
+    def __init__(self, stream: VideoStream, expected: CopiedPackets | None) -> None:
         self.pts: array[int] = array("q")
+        self.copied = PacketDigest()
+        self._expected = expected
+        self._copied_places = chain.from_iterable(expected.runs if expected else ())
+        self._next_copied = next(self._copied_places, None)
         self.keyframes = 0
         self.decoded = 0
         _decode_strictly(stream)
@@ -66,7 +85,17 @@ class _VideoPackets:
         self.decoded += len(packet.decode())
         if packet.size:
             self.keyframes += packet.is_keyframe
+            if self._expected is not None:
+                self._compare(packet, self._expected)
             self.pts.append(cast("int", packet.pts))
+
+    def _compare(self, packet: Packet[VideoStream], expected: CopiedPackets) -> None:
+        if len(self.pts) == self._next_copied:
+            self.copied.add(packet)
+            self._next_copied = next(self._copied_places, None)
+        elif picture_set_ids(memoryview(packet)) != {expected.encoder_set_id}:
+            # It would show a face as the source does.
+            raise OutputMismatch(f"packet {len(self.pts)} is the source's own and should be encoded")
 
 
 def _require_times(pts: array[int], unit: Fraction, report: RenderReport) -> None:
@@ -95,7 +124,8 @@ def _decode_strictly(stream: VideoStream) -> None:
 
 
 def _packets(container: InputContainer) -> Iterator[Packet[Any]]:
-    return cast("Iterator[Packet[Any]]", container.demux(*container.streams.video, *container.streams.audio))
+    streams = container.streams
+    return cast("Iterator[Packet[Any]]", container.demux(*streams.video, *streams.audio, *streams.subtitles))
 
 
 def _require(what: str, found: object, expected: object) -> None:

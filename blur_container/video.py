@@ -12,12 +12,13 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 
+from blur_container.limits import Limits
 from blur_container.matroska import EBML_MAGIC, is_cut_short
+from blur_container.privacy import is_picture
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
 
 # Playlists name other files and addresses to read: only containers that hold their own streams are opened.
@@ -26,15 +27,19 @@ _CONTAINER_OPTIONS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,mp3,ogg,flac,aac",
 }
 _BOX_NAMES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
-_HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+_LIMITS = Limits()
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[InputContainer]:
+def open_source(path: Path, limits: Limits = _LIMITS) -> Iterator[InputContainer]:
     """Open the container at `path` for reading; raise NotAVideo or DamagedVideo where that fails."""
     try:
         container = av.open(
-            str(path.resolve()), "r", container_options=_CONTAINER_OPTIONS, metadata_errors="replace"
+            str(path.resolve()),
+            "r",
+            container_options={**_CONTAINER_OPTIONS, **limits.container_options()},
+            options=limits.decoder_options(),
+            metadata_errors="replace",
         )
     except FileNotFoundError:
         raise
@@ -43,12 +48,13 @@ def open_source(path: Path) -> Iterator[InputContainer]:
     with container:
         if is_cut_short(path):
             raise DamagedVideo("the file ends before its Matroska segment does")
+        limits.require_streams(len(container.streams))
         yield container
 
 
 def video_stream(container: InputContainer) -> VideoStream:
     """Return the stream to blur: the first that is no cover picture."""
-    moving = [stream for stream in container.streams.video if not _is_picture(stream)]
+    moving = [stream for stream in container.streams.video if not is_picture(stream)]
     if not moving:
         kinds = ", ".join(stream.type for stream in container.streams) or "none"
         raise NoVideoStream(f"the file holds no video stream; its streams: {kinds}")
@@ -63,22 +69,24 @@ def read_only(container: InputContainer, streams: list[Any]) -> None:
     """Let the demuxer skip the bytes of all streams but `streams`."""
     wanted = {stream.index for stream in streams}
     for stream in container.streams:
-        if stream.index not in wanted:
-            stream.discard = Discard.all
+        # FFmpeg skips streams of data unless told.
+        stream.discard = Discard.default if stream.index in wanted else Discard.all
 
 
 def decoded_frames(
-    container: InputContainer, stream: VideoStream, threads: int
+    container: InputContainer, stream: VideoStream, threads: int, limits: Limits = _LIMITS
 ) -> Generator[VideoFrame, None, None]:
     """Yield every frame in the order of presentation.
 
-    Raise DamagedVideo where a packet or frame is missing or broken: FFmpeg's own way is to go on.
+    Raise DamagedVideo where a packet or frame is missing or broken: FFmpeg's own way is to go on. Raise
+    VideoTooLarge where a limit is passed.
     """
+    _require_within(container, stream, limits)
     context = stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = threads
-    context.options = {"err_detect": "explode"}
-    census = _Census(stream)
+    context.options = {"err_detect": "explode", **limits.decoder_options()}
+    census = _Census(stream, limits)
     try:
         for packet in container.demux(stream):
             census.count_packet(packet)
@@ -104,14 +112,6 @@ def presentation_time(frame: VideoFrame) -> int:
     return frame.pts
 
 
-def require_renderable(frame: VideoFrame) -> None:
-    """Raise UnsupportedVideo where `frame` cannot be written as 8-bit H.264 without changing its looks."""
-    if frame.color_trc in _HDR_TRANSFERS:
-        raise UnsupportedVideo(f"HDR video (transfer {ColorTrc(frame.color_trc).name}) is not rendered yet")
-    if frame.width % 2 or frame.height % 2:
-        raise UnsupportedVideo(f"odd frame size {frame.width}x{frame.height} does not fit H.264 4:2:0")
-
-
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded."""
     try:
@@ -121,11 +121,24 @@ def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     return None if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
 
 
+def _require_within(container: InputContainer, stream: VideoStream, limits: Limits) -> None:
+    context = stream.codec_context
+    if not context.width or not context.height:
+        raise DamagedVideo("the size of the frames is not told, or far over all limits")
+    limits.require_frame(context.width, context.height)
+    limits.require_duration(Fraction(container.duration or 0, av.time_base))
+    limits.require_start((stream.start_time or 0) * time_base(stream))
+    limits.require_packet(max((entry.size for entry in stream.index_entries), default=0))
+
+
 class _Census:
     """Counts packets and frames of one stream, so that a missing one is noticed."""
 
-    def __init__(self, stream: VideoStream) -> None:
+    def __init__(self, stream: VideoStream, limits: Limits) -> None:
         self._stream = stream
+        self._limits = limits
+        self._time_base = time_base(stream)
+        self._first_pts: int | None = None
         self._packets = 0
         self._frames = 0
         self._last_pts: int | None = None
@@ -143,6 +156,9 @@ class _Census:
         self._packets += 1
         if packet.is_corrupt:
             raise DamagedVideo(f"{self.position}: a packet is cut short")
+        if packet.has_sidedata("encryption_info"):
+            raise UnsupportedVideo("the video is encrypted")
+        self._limits.require_packet(packet.size)
         if packet.is_discard:
             return
         if self._frames:
@@ -153,11 +169,16 @@ class _Census:
     def count_frame(self, frame: VideoFrame) -> None:
         if frame.is_corrupt:
             raise DamagedVideo(f"{self.position}: a frame is marked as corrupt")
+        self._limits.require_frame(frame.width, frame.height)
         pts = presentation_time(frame)
         if self._last_pts is not None and pts <= self._last_pts:
             raise DamagedVideo(f"{self.position}: pts {pts} follows {self._last_pts}")
-        if not self._frames:
+        if self._first_pts is None:
+            self._first_pts = pts
+            self._limits.require_start(pts * self._time_base)
             self._expected += sum(early is None or early >= pts for early in self._early_pts)
+        # The container's word for its duration need not be true.
+        self._limits.require_duration((pts - self._first_pts) * self._time_base)
         self._frames += 1
         self._last_pts = pts
 
@@ -169,10 +190,6 @@ class _Census:
             raise DamagedVideo("the video stream has no frame")
         if self._frames < self._expected:
             raise DamagedVideo(f"{self._expected} frames are expected, {self._frames} can be decoded")
-
-
-def _is_picture(stream: Stream) -> bool:
-    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
 def _unopened(path: Path, error: av.FFmpegError | ValueError) -> NotAVideo | DamagedVideo:

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -61,6 +62,8 @@ class Clip:
     audio: Sequence[str] = ()
     sample_aspect_ratio: Fraction | None = None
     color: tuple[int, int, int, int] | None = None
+    # FFmpeg's AVFieldOrder: 2 is top field first, 3 bottom field first.
+    field_order: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
     container_options: dict[str, str] = field(default_factory=dict)
 
@@ -142,6 +145,9 @@ def _video(container: OutputContainer, clip: Clip) -> VideoStream:
         stream.set_display_rotation(clip.rotation)
     if clip.sample_aspect_ratio:
         stream.codec_context.sample_aspect_ratio = clip.sample_aspect_ratio
+    if clip.field_order:
+        stream.codec_context.flags |= Flags.interlaced_dct
+        stream.codec_context.field_order = clip.field_order
     if clip.color:
         context = stream.codec_context
         context.color_range, context.color_primaries, context.color_trc, context.colorspace = clip.color
@@ -171,12 +177,13 @@ def _stamp(picture: Picture, box: Box, texture: Picture) -> None:
 
 
 def _tone(clip: Clip, pitch_hz: int, sample_format: str) -> list[AudioFrame]:
+    is_float = "flt" in sample_format
     frames = []
     for start in range(0, int(clip.seconds * _AUDIO_RATE), _AUDIO_FRAME):
         moments = np.arange(start, start + _AUDIO_FRAME) / _AUDIO_RATE
         wave = np.sin(2 * np.pi * pitch_hz * moments)[np.newaxis, :]
-        samples = wave.astype(np.float32) if "flt" in sample_format else (wave * 16_000).astype(np.int16)
-        frame = AudioFrame.from_ndarray(samples, format=sample_format, layout="mono")
+        samples = wave.astype(np.float32) if is_float else (wave * 16_000).astype(np.int16)
+        frame = AudioFrame.from_ndarray(samples, format="fltp" if is_float else "s16p", layout="mono")
         frame.pts, frame.rate, frame.time_base = start, _AUDIO_RATE, Fraction(1, _AUDIO_RATE)
         frames.append(frame)
     return frames

@@ -17,6 +17,7 @@ FaceBlurError
     ├── NotAVideo                the container cannot be opened
     ├── NoVideoStream            there is nothing to blur in it
     ├── DamagedVideo             truncated, or not decodable to its end
+    ├── VideoTooLarge            over a limit of pixels, duration, streams or packets
     ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
     └── OutputMismatch           the rendered file is not what was asked for
 """
@@ -90,6 +91,10 @@ class DamagedVideo(PermanentError):
     """The video is truncated or cannot be decoded to its end."""
 
 
+class VideoTooLarge(PermanentError):
+    """The video is over a limit of pixels, duration, streams or packets."""
+
+
 class UnsupportedVideo(PermanentError):
     """The video is decodable, but outside what is rendered faithfully."""
 
@@ -111,6 +116,7 @@ PERMANENT_ERRORS = (
     NotAVideo,
     NoVideoStream,
     DamagedVideo,
+    VideoTooLarge,
     UnsupportedVideo,
     OutputMismatch,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.settings import RenderSettings, Settings
+from blur_container.settings import OutputCodec, RenderSettings, Settings
 from chalicelib.contract.errors import ConfigurationError
 
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
@@ -31,8 +31,13 @@ def test_missing_bucket_is_named(name: str) -> None:
         ("PRESET", "placebo"),
         ("MIN_CONFIDENCE", "101"),
         ("MARGIN", "-0.1"),
+        ("BLUR_STYLE", "gaussian"),
+        ("BLUR_SHAPE", "Ellipse"),
         ("MARGIN", "wide"),
+        ("OUTPUT_CODEC", "hevc"),
+        ("KEEP_METADATA", "yes"),
         ("ENCODER_THREADS", "0"),
+        ("SMART_RENDER", "true"),
     ],
 )
 def test_senseless_value_is_named(name: str, value: str) -> None:
@@ -49,3 +54,17 @@ def test_values_are_taken() -> None:
 
     assert (settings.code_version, settings.render.crf, settings.render.preset) == ("abc", 23, "fast")
     assert (settings.render.min_confidence, settings.render.tracks.margin) == (50.0, 0.3)
+
+
+@pytest.mark.parametrize(("said", "taken"), [("", False), ("off", False), ("on", True)])
+def test_smart_rendering_is_off_until_asked_for(said: str, *, taken: bool) -> None:
+    """Mixed streams are legal, but not every player was tried."""
+    assert Settings.from_env({**BUCKETS, "SMART_RENDER": said}).render.smart_render is taken
+
+
+def test_output_may_be_h264_alone_and_keep_its_metadata() -> None:
+    """Both change what leaves the account: neither is so unless asked for."""
+    settings = Settings.from_env({**BUCKETS, "OUTPUT_CODEC": "h264", "KEEP_METADATA": "on"})
+
+    assert (settings.render.codec, settings.render.keep_metadata) == (OutputCodec.H264, True)
+    assert (RenderSettings().codec, RenderSettings().keep_metadata) == (OutputCodec.AUTO, False)

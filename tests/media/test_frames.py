@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from blur_container.form import form_of
 from blur_container.frames import PlanarFrames, editable_planes, read_ahead
+from blur_container.settings import OutputCodec
 from blur_container.video import decoded_frames, open_source, video_stream
 from chalicelib.contract.errors import DamagedVideo
 from tests.clips import Clip, Face, make_clip
@@ -97,6 +99,8 @@ def test_planar_frames_are_not_copied(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", Clip(seconds=0.1))
 
     with open_source(source) as container:
-        frame = next(decoded_frames(container, video_stream(container), threads=1))
+        stream = video_stream(container)
+        frame = next(decoded_frames(container, stream, threads=1))
+        planar = PlanarFrames(frame, form_of(frame, stream, OutputCodec.AUTO))
 
-        assert PlanarFrames(frame).convert(frame) is frame
+        assert planar.padded(planar.convert(frame)) is frame

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from blur_container.privacy import DroppedStream
 from blur_container.redact import Progress, RenderReport, redact_video
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
@@ -28,6 +29,7 @@ from tests.media.reading import (
 
 GONE = 12.0  # Faces of the clips show 60 and more, half of one 30; the slopes between cells 10 at most.
 LIKE_DB = 38.0
+PICTURE = "a picture beside the video"
 VFR_PTS = (0, 20, 70, 75, 130, 190, 200, 290, 300, 400)
 BORDERS = [
     pytest.param(Face(left=-0.08), id="left"),
@@ -164,7 +166,9 @@ def test_audio_packets_are_copied_bit_for_bit(tmp_path: Path) -> None:
     report = render(source, document_of([]))
 
     assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
-    assert [digest.packets for digest in report.audio] == [len(packets) for packets in audio_packets(source)]
+    assert [digest.packets for digest in report.beside.audio] == [
+        len(packets) for packets in audio_packets(source)
+    ]
 
 
 def test_video_without_audio_has_none_afterwards(tmp_path: Path) -> None:
@@ -307,7 +311,7 @@ def test_cover_picture_is_neither_rendered_nor_kept(tmp_path: Path) -> None:
     report = render(covered, document_of([]))
 
     assert len(report.pts) == 30
-    assert report.dropped_streams == ("video",)
+    assert report.dropped_streams == (DroppedStream("video", "mjpeg", PICTURE),)
 
 
 def with_cover(source: Path, target: Path) -> Path:

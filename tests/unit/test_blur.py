@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from blur_container.blur import Patch, Plane, blur_patches, cell_grid
+from blur_container.blur import Look, Patch, Plane, blur_patches, cell_grid
 from blur_container.geometry import Rect, Size
+from blur_container.settings import BlurShape, BlurStyle
 
 CELLS = 7
 RECT = Rect(40, 20, 110, 118)
+MOSAIC = Look(BlurStyle.MOSAIC, BlurShape.BOX, CELLS, 0.2)
+LOOKS = [
+    pytest.param(Look(style, shape, CELLS, 0.2), id=f"{style.value} {shape.value}")
+    for style in BlurStyle
+    for shape in BlurShape
+]
+
+
+def patch_at(rect: Rect, short_px: float, key: bytes = b"one") -> Patch:
+    """Return the patch of a face that no border cuts off."""
+    return Patch(rect, rect, short_px, key)
 
 
 def noise(height: int, width: int, seed: int = 1) -> Plane:
@@ -22,32 +36,35 @@ def planes() -> list[Plane]:
     return [noise(120, 160), noise(60, 80, 2), noise(60, 80, 3)]
 
 
-def test_no_patch_changes_nothing() -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_patch_changes_nothing(look: Look) -> None:
     """Empty in, nothing done."""
     after = planes()
 
-    blur_patches(after, [], CELLS)
+    blur_patches(after, [], look)
 
     assert all(np.array_equal(one, two) for one, two in zip(after, planes(), strict=True))
 
 
-def test_detail_inside_is_gone_in_all_planes() -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_detail_inside_is_gone_in_all_planes(look: Look) -> None:
     """Neighbouring pixels differ by 127 on average before, by a few steps after."""
     after = planes()
 
-    blur_patches(after, [Patch(RECT, 70.0)], CELLS)
+    blur_patches(after, [patch_at(RECT, 70.0)], look)
 
-    luma = after[0][20:118, 40:110].astype(int)
-    chroma = after[1][10:59, 20:55].astype(int)
+    luma = after[0][34:104, 50:100].astype(int)
+    chroma = [plane[17:52, 25:50].astype(int) for plane in after[1:]]
     assert np.abs(np.diff(luma, axis=1)).mean() < 5
-    assert np.abs(np.diff(chroma, axis=1)).mean() < 10
+    assert max(np.abs(np.diff(plane, axis=1)).mean() for plane in chroma) < 10
 
 
-def test_pixels_outside_are_untouched() -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_pixels_outside_are_untouched(look: Look) -> None:
     """Not one of them changes, in any plane."""
     after = planes()
 
-    blur_patches(after, [Patch(RECT, 70.0)], CELLS)
+    blur_patches(after, [patch_at(RECT, 70.0)], look)
 
     after[0][20:118, 40:110] = 0
     before = planes()[0]
@@ -57,15 +74,76 @@ def test_pixels_outside_are_untouched() -> None:
     assert np.array_equal(after[2][:, 55:], planes()[2][:, 55:])
 
 
-def test_equal_averages_give_equal_pixels() -> None:
+@pytest.mark.parametrize("style", [BlurStyle.MOSAIC, BlurStyle.BLUR])
+def test_equal_averages_give_equal_pixels(style: BlurStyle) -> None:
     """Only the averages of the cells are left: pictures that differ within cells come out the same."""
     one, two = planes(), planes()
     two[0][20:118, 40:110] = np.roll(two[0][20:118, 40:110].reshape(7, 14, 70), 3, axis=1).reshape(98, 70)
 
-    blur_patches(one, [Patch(RECT, 14.0 * CELLS)], CELLS)
-    blur_patches(two, [Patch(RECT, 14.0 * CELLS)], CELLS)
+    blur_patches(one, [patch_at(RECT, 14.0 * CELLS)], replace(MOSAIC, style=style))
+    blur_patches(two, [patch_at(RECT, 14.0 * CELLS)], replace(MOSAIC, style=style))
 
     assert np.array_equal(one[0], two[0])
+
+
+def test_solid_leaves_one_value() -> None:
+    """Nothing of the picture decides the grey."""
+    one, two = planes(), [noise(120, 160, 7), noise(60, 80, 8), noise(60, 80, 9)]
+
+    for picture in (one, two):
+        blur_patches(picture, [patch_at(RECT, 70.0)], replace(MOSAIC, style=BlurStyle.SOLID))
+
+    assert all(np.unique(plane[15:50, 45:50]).tolist() == [128] for plane in [*one[1:], *two[1:]])
+    assert np.unique(np.vstack((one[0][20:118, 40:110], two[0][20:118, 40:110]))).tolist() == [128]
+
+
+@pytest.mark.parametrize("style", [BlurStyle.MOSAIC, BlurStyle.BLUR])
+def test_noise_belongs_to_the_track(style: BlurStyle) -> None:
+    """It is equal in all frames of a track, so that averaging them keeps it, and differs between tracks."""
+    one, again, other = planes(), planes(), planes()
+
+    blur_patches(one, [patch_at(RECT, 70.0, b"one")], replace(MOSAIC, style=style))
+    blur_patches(again, [patch_at(RECT, 70.0, b"one")], replace(MOSAIC, style=style))
+    blur_patches(other, [patch_at(RECT, 70.0, b"other")], replace(MOSAIC, style=style))
+
+    assert np.array_equal(one[0], again[0])
+    assert not np.array_equal(one[0], other[0])
+
+
+@pytest.mark.parametrize("style", list(BlurStyle))
+@pytest.mark.parametrize("depth", [10, 12])
+def test_deep_samples_stay_in_their_range(style: BlurStyle, depth: int) -> None:
+    """Black, white and noise on top never leave the values of the format, and the mean keeps its place."""
+    top = (1 << depth) - 1
+    after: list[Plane] = [(plane.astype(np.uint16) // 255 * top).astype(np.uint16) for plane in planes()]
+
+    blur_patches(after, [patch_at(RECT, 70.0)], replace(MOSAIC, style=style, depth=depth))
+
+    assert after[0].max() <= top
+    assert after[0][34:104, 50:100].mean() == pytest.approx(top / 2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns"),
+    [
+        pytest.param((60, 80), slice(10, 59), slice(20, 55), id="4:2:0"),
+        pytest.param((120, 80), slice(20, 118), slice(20, 55), id="4:2:2"),
+        pytest.param((120, 160), slice(20, 118), slice(40, 110), id="4:4:4"),
+    ],
+)
+@pytest.mark.parametrize("look", LOOKS)
+def test_colours_are_covered_at_any_subsampling(
+    shape: tuple[int, int], rows: slice, columns: slice, look: Look
+) -> None:
+    """The middle of every plane's patch is blurred, and nothing beside the patch."""
+    chroma = noise(*shape, seed=5)
+    before = chroma.copy()
+
+    blur_patches([noise(120, 160), chroma, chroma.copy()], [patch_at(RECT, 70.0)], look)
+
+    changed = chroma != before
+    assert changed[rows, columns].mean() > 0.5
+    assert changed.sum() == changed[rows, columns].sum()
 
 
 @pytest.mark.parametrize(
@@ -81,14 +159,28 @@ def test_equal_averages_give_equal_pixels() -> None:
 )
 def test_cells_grow_with_the_face(rect: Rect, short_px: float, grid: Size) -> None:
     """A fixed strength would leave large faces readable, and a border would sharpen what it cuts."""
-    assert cell_grid(Patch(rect, short_px), CELLS) == grid
+    assert cell_grid(patch_at(rect, short_px), CELLS) == grid
 
 
 @pytest.mark.parametrize("rect", [Rect(0, 0, 2, 2), Rect(158, 118, 160, 120), Rect(0, 0, 160, 120)])
-def test_patches_at_the_edges_are_blurred(rect: Rect) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_patches_at_the_edges_are_blurred(rect: Rect, look: Look) -> None:
     """From one chroma sample to the whole frame."""
     after = planes()
 
-    blur_patches(after, [Patch(rect, 2.0 * CELLS)], CELLS)
+    blur_patches(after, [patch_at(rect, 2.0 * CELLS)], look)
 
     assert not np.array_equal(after[0], planes()[0])
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_odd_frames_are_blurred_up_to_their_last_pixel(look: Look) -> None:
+    """The last chroma sample of an odd frame stands for one pixel only."""
+    after: list[Plane] = [noise(121, 161), noise(61, 81, 2), noise(61, 81, 3)]
+    before = [plane.copy() for plane in after]
+    patch = Patch(Rect(100, 60, 161, 121), Rect(100, 60, 222, 182), 100.0, b"one")
+
+    blur_patches(after, [patch], look)
+
+    assert (after[0][90:, 130:] != before[0][90:, 130:]).mean() > 0.9
+    assert (after[1][45:, 65:] != before[1][45:, 65:]).mean() > 0.9

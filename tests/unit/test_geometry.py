@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.geometry import Orientation, Rect, Size, boxes_orientation, cover, hull, padded
+from blur_container.geometry import Orientation, Rect, Size, around, boxes_orientation, hull, padded
 from chalicelib.contract.errors import UnsupportedVideo
 from chalicelib.contract.faces import Box
 
@@ -34,7 +34,7 @@ orientations = st.sampled_from([Orientation.from_display_matrix(matrix) for matr
 @given(boxes, frames)
 def test_no_rect_leaves_the_frame(box: Box, frame: Size) -> None:
     """Faces over a border are cut off at it."""
-    rect = cover(box, frame)
+    rect = around(box, frame).within(frame)
 
     assert rect is None or (
         0 <= rect.left < rect.right <= frame.width and 0 <= rect.top < rect.bottom <= frame.height
@@ -44,7 +44,7 @@ def test_no_rect_leaves_the_frame(box: Box, frame: Size) -> None:
 @given(boxes, frames)
 def test_rects_begin_and_end_on_even_pixels(box: Box, frame: Size) -> None:
     """One chroma sample stands for two by two pixels: half of it cannot be blurred."""
-    rect = cover(box, frame) or Rect(0, 0, 0, 0)
+    rect = around(box, frame).within(frame) or Rect(0, 0, 0, 0)
 
     assert [edge % 2 for edge in (rect.left, rect.top, rect.right, rect.bottom)] == [0, 0, 0, 0]
 
@@ -54,7 +54,7 @@ def test_every_pixel_of_a_box_is_covered(box: Box, frame: Size, across: float, d
     """A point of the box that is inside the frame is inside its rect."""
     x, y = (box.left + across * box.width) * frame.width, (box.top + down * box.height) * frame.height
     inside = 1e-6 < x < frame.width - 1e-6 and 1e-6 < y < frame.height - 1e-6
-    rect = cover(box, frame)
+    rect = around(box, frame).within(frame)
 
     covered = rect is not None and (
         rect.left <= x + 1e-6 and x - 1e-6 <= rect.right and rect.top <= y + 1e-6 and y - 1e-6 <= rect.bottom
@@ -69,7 +69,7 @@ def test_every_pixel_of_a_box_is_covered(box: Box, frame: Size, across: float, d
 )
 def test_box_outside_the_frame_has_no_rect(box: Box) -> None:
     """There is nothing to blur."""
-    assert cover(box, CODED) is None
+    assert around(box, CODED).within(CODED) is None
 
 
 def test_chroma_rect_is_half_the_luma_rect() -> None:

@@ -1,0 +1,261 @@
+"""H.264 as MP4 stores it: NAL units with lengths in front, and the record of parameter sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from blur_container.geometry import Size
+
+_LENGTH_BYTES = 4
+_HEAD_BYTES = 7
+# Enough for the three numbers in front.
+_SLICE_HEAD_BYTES = 16
+_TYPE_BITS = 0x1F
+_IDS_MAX = 32
+_MACROBLOCK_PX = 16
+_EXTENDED_SAR = 255
+# These say their chroma format and depth; all others are 8-bit 4:2:0. Source: H.264, 7.3.2.1.1.
+_HIGH_PROFILES = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
+# The same, but for the record: ISO/IEC 14496-15, 5.3.3.1.2.
+_RECORD_PROFILES = (100, 110, 122, 144)
+
+
+class UnfitStream(ValueError):
+    """The stream cannot be joined with encoded pictures; the message says why."""
+
+
+class Nal(IntEnum):
+    """The types of NAL units that are told apart. Source: H.264, table 7-1."""
+
+    SLICE = 1
+    IDR = 5
+    SEI = 6
+    SPS = 7
+    PPS = 8
+    DELIMITER = 9
+    FILLER = 12
+
+
+def nal_units(packet: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield type and bytes, header included, of each unit in `packet`; lengths must have 4 bytes."""
+    position = 0
+    while position < len(packet):
+        begin = position + _LENGTH_BYTES
+        position = begin + int.from_bytes(packet[position:begin], "big")
+        if not begin < position <= len(packet):
+            raise UnfitStream("a NAL unit does not fit its packet")
+        yield packet[begin] & _TYPE_BITS, packet[begin:position]
+
+
+def picture_set_ids(packet: memoryview) -> set[int]:
+    """Return which picture parameter sets the slices of `packet` name. Source: H.264, 7.3.3."""
+    slices = (unit for kind, unit in nal_units(packet) if kind in (Nal.SLICE, Nal.IDR))
+    return {_picture_set_id(bytes(unit[1:_SLICE_HEAD_BYTES])) for unit in slices}
+
+
+def _picture_set_id(header: bytes) -> int:
+    bits = _Bits(header)
+    bits.skip_numbers(2)
+    return bits.unsigned()
+
+
+@dataclass(frozen=True)
+class SequenceParameters:
+    """What a sequence parameter set says of its pictures, as far as it decides whether two sets fit."""
+
+    set_id: int
+    profile: int
+    level: int
+    chroma_format: int
+    bit_depths: tuple[int, int]
+    progressive: bool
+    size: Size
+    chroma_location: int
+    reorder_frames: int | None
+
+    @classmethod
+    def parse(cls, unit: bytes) -> SequenceParameters:
+        """Return what the NAL unit `unit` says. Source: H.264, 7.3.2.1.1 and E.1.1."""
+        bits = _Bits(unit[1:])
+        profile, _, level = bits.take(8), bits.take(8), bits.take(8)
+        set_id = bits.unsigned()
+        chroma_format, bit_depths = _formats(bits) if profile in _HIGH_PROFILES else (1, (8, 8))
+        _skip_order(bits)
+        size, progressive = _picture(bits, chroma_format)
+        location, reorder = _usability(bits) if bits.take(1) else (0, None)
+        return cls(set_id, profile, level, chroma_format, bit_depths, progressive, size, location, reorder)
+
+
+@dataclass(frozen=True)
+class ParameterRecord:
+    """The `avcC` box: profile, level and all parameter sets of a track. Source: ISO/IEC 14496-15, 5.3.3.1."""
+
+    profile: int
+    compatibility: int
+    level: int
+    sequence_sets: tuple[bytes, ...]
+    picture_sets: tuple[bytes, ...]
+
+    @classmethod
+    def parse(cls, record: bytes) -> ParameterRecord:
+        """Return the record in `record`; raise UnfitStream where it is none with 4-byte lengths."""
+        if len(record) < _HEAD_BYTES or record[0] != 1:
+            raise UnfitStream("the container keeps H.264 in another form than MP4")
+        if record[4] & 3 != _LENGTH_BYTES - 1:
+            raise UnfitStream("NAL units have lengths of fewer than 4 bytes")
+        sequence_sets, position = _sets(record, 6, record[5] & _TYPE_BITS)
+        if position >= len(record):
+            raise UnfitStream("the avcC record is cut short")
+        picture_sets, _ = _sets(record, position + 1, record[position])
+        return cls(record[1], record[2], record[3], sequence_sets, picture_sets)
+
+    def to_bytes(self) -> bytes:
+        """Return the record as it stands in a file."""
+        head = bytes([1, self.profile, self.compatibility, self.level, 0xFC | _LENGTH_BYTES - 1])
+        sequence = bytes([0xE0 | len(self.sequence_sets)]) + b"".join(map(_sized, self.sequence_sets))
+        picture = bytes([len(self.picture_sets)]) + b"".join(map(_sized, self.picture_sets))
+        # 4:2:0 of 8 bits, and no extension sets: nothing else is ever joined.
+        formats = bytes([0xFC | 1, 0xF8, 0xF8, 0]) if self.profile in _RECORD_PROFILES else b""
+        return head + sequence + picture + formats
+
+    def joined(self, other: ParameterRecord) -> ParameterRecord:
+        """Return one record for tracks that use the sets of both."""
+        return ParameterRecord(
+            profile=max(self.profile, other.profile),
+            # A constraint holds for the track only where all its sets keep it.
+            compatibility=self.compatibility & other.compatibility,
+            level=max(self.level, other.level),
+            sequence_sets=self.sequence_sets + other.sequence_sets,
+            picture_sets=self.picture_sets + other.picture_sets,
+        )
+
+    def free_id(self) -> int:
+        """Return an id that neither a sequence nor a picture parameter set has."""
+        taken = {SequenceParameters.parse(unit).set_id for unit in self.sequence_sets}
+        taken |= {_Bits(unit[1:]).unsigned() for unit in self.picture_sets}
+        free = next((number for number in range(_IDS_MAX) if number not in taken), None)
+        if free is None:
+            raise UnfitStream("all ids of parameter sets are taken")
+        return free
+
+
+def _sets(record: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], int]:
+    """Return the `count` sets that begin at `position`, and where they end."""
+    found = []
+    for _ in range(count):
+        begin = position + 2
+        position = begin + int.from_bytes(record[position:begin], "big")
+        if not begin < position <= len(record):
+            raise UnfitStream("the avcC record is cut short")
+        found.append(record[begin:position])
+    return tuple(found), position
+
+
+def _sized(unit: bytes) -> bytes:
+    return len(unit).to_bytes(2, "big") + unit
+
+
+class _Bits:
+    """Reads the bits of a NAL unit's payload."""
+
+    def __init__(self, payload: bytes) -> None:
+        # An encoder puts a 3 where the payload would look like a start code.
+        raw = bytes(payload).replace(b"\0\0\3", b"\0\0")
+        self._left = len(raw) * 8
+        self._number = int.from_bytes(raw, "big")
+
+    def take(self, count: int) -> int:
+        self._left -= count
+        if self._left < 0:
+            raise UnfitStream("a parameter set is cut short")
+        return self._number >> self._left & (1 << count) - 1
+
+    def unsigned(self) -> int:
+        """Return an Exp-Golomb number. Source: H.264, 9.1."""
+        zeros = 0
+        while not self.take(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.take(zeros)
+
+    def skip_numbers(self, count: int) -> None:
+        # A signed number is an unsigned one read in another way.
+        for _ in range(count):
+            self.unsigned()
+
+
+def _formats(bits: _Bits) -> tuple[int, tuple[int, int]]:
+    chroma_format = bits.unsigned()
+    if chroma_format == 3:  # noqa: PLR2004 4:4:4; three planes may be coded apart
+        bits.take(1)
+    depths = 8 + bits.unsigned(), 8 + bits.unsigned()
+    bits.take(1)
+    if bits.take(1):
+        raise UnfitStream("scaling matrices are not read")
+    return chroma_format, depths
+
+
+def _skip_order(bits: _Bits) -> None:
+    bits.skip_numbers(1)
+    order_type = bits.unsigned()
+    if order_type == 0:
+        bits.skip_numbers(1)
+    elif order_type == 1:
+        bits.take(1)
+        bits.skip_numbers(2)
+        bits.skip_numbers(bits.unsigned())
+    bits.skip_numbers(1)
+    bits.take(1)
+
+
+def _picture(bits: _Bits, chroma_format: int) -> tuple[Size, bool]:
+    columns, rows = bits.unsigned() + 1, bits.unsigned() + 1
+    progressive = bool(bits.take(1))
+    if not progressive:
+        rows *= 2
+        bits.take(1)
+    bits.take(1)
+    left, right, top, bottom = (bits.unsigned() for _ in range(4)) if bits.take(1) else (0, 0, 0, 0)
+    if left or top:
+        raise UnfitStream("the picture is cropped at its left or top")
+    across, down = (2 if chroma_format in (1, 2) else 1), (2 if chroma_format == 1 else 1)
+    width = columns * _MACROBLOCK_PX - right * across
+    height = rows * _MACROBLOCK_PX - bottom * down * (1 if progressive else 2)
+    return Size(width, height), progressive
+
+
+def _usability(bits: _Bits) -> tuple[int, int | None]:
+    """Return where chroma lies and how many frames are reordered, None where that is not told."""
+    if bits.take(1) and bits.take(8) == _EXTENDED_SAR:
+        bits.take(32)
+    if bits.take(1):
+        bits.take(1)
+    if bits.take(1):
+        bits.take(4)
+        if bits.take(1):
+            bits.take(24)
+    locations = (bits.unsigned(), bits.unsigned()) if bits.take(1) else (0, 0)
+    if bits.take(1):
+        bits.take(65)
+    if _skip_hypothetical_decoder(bits) + _skip_hypothetical_decoder(bits):
+        bits.take(1)
+    bits.take(1)
+    if not bits.take(1):
+        return max(locations), None
+    bits.take(1)
+    bits.skip_numbers(4)
+    return max(locations), bits.unsigned()
+
+
+def _skip_hypothetical_decoder(bits: _Bits) -> bool:
+    """Skip a model of a decoder's buffer; return whether there was one."""
+    if not bits.take(1):
+        return False
+    count = bits.unsigned() + 1
+    bits.take(8)
+    for _ in range(count):
+        bits.skip_numbers(2)
+        bits.take(1)
+    bits.take(20)
+    return True

@@ -1,0 +1,144 @@
+"""Fields and edit lists: what a container says about how and when frames are shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av import logging
+from av.codec.context import Flags
+from av.filter import Graph
+from av.video.frame import VideoFrame
+
+from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.settings import RenderSettings
+from blur_container.verify import verify_output
+from tests.clips import Clip, document_of, make_clip
+from tests.media.reading import shown_frames, video_times
+
+_UNIT = Fraction(1, 25)
+
+
+def ignore(_: Progress) -> None:
+    """Take progress and say nothing."""
+
+
+def render(source: Path) -> RenderReport:
+    """Render `source` to `out.mp4` beside it, and verify that."""
+    target = source.with_name("out.mp4")
+    report = redact_video(source, target, document_of([]), RenderSettings(), ignore)
+    verify_output(target, report)
+    return report
+
+
+def filtered(frames: Iterator[VideoFrame], name: str, value: str) -> Iterator[VideoFrame]:
+    """Yield `frames` after one of FFmpeg's filters."""
+    graph: Graph | None = None
+    for frame in frames:
+        graph = graph or ready_graph(frame, name, value)
+        graph.vpush(frame)
+        yield graph.vpull()
+
+
+def ready_graph(frame: VideoFrame, name: str, value: str) -> Graph:
+    """Return a graph of one filter for frames like `frame`."""
+    graph = Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_UNIT)
+    graph.link_nodes(source, graph.add(name, value), graph.add("buffersink")).configure()
+    return graph
+
+
+def greys(count: int, height: int) -> Iterator[VideoFrame]:
+    """Yield `count` frames, each brighter than the one before."""
+    for index in range(count):
+        picture = np.full((height, 160, 3), index * 20, np.uint8)
+        frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+        frame.pts, frame.time_base = index, _UNIT
+        yield frame
+
+
+def interlaced(path: Path, order: str, height: int = 96) -> Path:
+    """Write ten frames of two fields each; `order` is tff or bff."""
+    with av.open(str(path), "w") as container:
+        codec = "libx264" if height % 4 == 0 else "mpeg2video"
+        stream = container.add_stream(codec, rate=25, options={"x264-params": "weightp=0"})
+        stream.width, stream.height, stream.pix_fmt = 160, height, "yuv420p"
+        stream.codec_context.flags |= Flags.interlaced_dct
+        stream.codec_context.time_base = _UNIT
+        for frame in filtered(greys(10, height), "setfield", order):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def field_orders(path: Path) -> set[str]:
+    """Return the field orders of all frames in `path`: T, B, or P where they have none."""
+    level = logging.get_level()
+    logging.set_level(logging.INFO)
+    try:
+        with logging.Capture() as lines, av.open(str(path)) as container:
+            list(filtered(container.decode(video=0), "showinfo", ""))
+    finally:
+        logging.set_level(level)
+    return {order for _, _, line in lines for order in re.findall(r" i:(.) ", line)}
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
+@pytest.mark.parametrize(("order", "letter"), [("tff", "T"), ("bff", "B")])
+def test_fields_stay_fields(tmp_path: Path, name: str, order: str, letter: str) -> None:
+    """Interlaced video is encoded so, with the same field first."""
+    source = interlaced(tmp_path / name, order)
+
+    render(source)
+
+    assert field_orders(source) == {letter}
+    assert field_orders(tmp_path / "out.mp4") == {letter}
+
+
+def test_fields_of_odd_height_are_padded(tmp_path: Path) -> None:
+    """486 lines, as in DV, leave half a line of chroma to each field."""
+    source = interlaced(tmp_path / "in.mkv", "bff", height=98)
+
+    report = render(source)
+
+    assert field_orders(tmp_path / "out.mp4") == {"B"}
+    assert report.form.changes == ("padded from 160x98 to 160x100",)
+
+
+def test_progressive_video_stays_progressive(tmp_path: Path) -> None:
+    """Most video has no fields."""
+    render(make_clip(tmp_path / "in.mp4", Clip(seconds=0.2)))
+
+    assert field_orders(tmp_path / "out.mp4") == {"P"}
+
+
+def shifted(source: Path, target: Path, ticks: int) -> Path:
+    """Copy `source` with all times moved by `ticks` frames."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as container:
+        twin = container.add_stream_from_template(whole.streams.video[0])
+        packets = (packet for packet in whole.demux(video=0) if packet.size)
+        for packet in packets:
+            packet.pts, packet.dts = (packet.pts or 0) + ticks * 512, (packet.dts or 0) + ticks * 512
+            packet.stream = twin
+            container.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("ticks", [-7, -1, 0, 5], ids=["cut in", "one off", "whole", "late"])
+@pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "3"}], ids=["no B-frames", "B-frames"])
+def test_edit_list_hides_what_it_hid_before(tmp_path: Path, ticks: int, options: dict[str, str]) -> None:
+    """Frames before time zero are in the file and not shown: they stay out, the others keep their times."""
+    clip = Clip(seconds=1.0, frame_rate=Fraction(25), time_base=Fraction(1, 12800), options=options)
+    plain = make_clip(tmp_path / "plain.mp4", clip)
+    source = shifted(plain, tmp_path / "in.mp4", ticks)
+
+    render(source)
+
+    shown = [frame.time for frame in shown_frames(source)]
+    assert len(shown) == 25 + min(ticks, 0)
+    assert video_times(tmp_path / "out.mp4") == shown
