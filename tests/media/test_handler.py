@@ -107,6 +107,7 @@ def test_manifest_tells_what_was_counted_and_timed(scene: Scene) -> None:
 
     manifest = json.loads(scene.outputs["holiday/clip 1.mp4.manifest.json"])
     assert manifest["status"] == "SUCCEEDED"
+    assert manifest["output"] == {"bucket": "output", "key": "holiday/clip 1.mp4"}
     assert manifest["source"]["version_id"] == "v7"
     assert (manifest["code_version"], manifest["settings"]["crf"]) == ("0.1.0+test", 20)
     assert (manifest["detections"], manifest["tracks"], manifest["sampling_interval_ms"]) == (3, 1, 500)
