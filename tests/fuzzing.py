@@ -1,7 +1,8 @@
 """Fuzzing: clips with flipped bytes; each ends in a verified output or in a named error.
 
-`python -m tests.fuzzing renderer FOLDER FIRST_SEED SEEDS` renders files; `python -m tests.fuzzing entry FOLDER
-FIRST_SEED SECONDS` goes through the function blur-faces with its storage. Both print how often each end was met.
+`python -m tests.fuzzing renderer FOLDER FIRST_SEED SEEDS` renders files; `python -m tests.fuzzing entry ...`
+takes a number of seconds last and goes through the function blur-faces with its storage. Both print how often
+each end was met.
 """
 
 from __future__ import annotations
