@@ -17,6 +17,7 @@ _SIDE = 32
 _BYTE_MID = 128
 _BYTE_STEP = 0.5
 _KEYS_MAX = 256
+_GRIDS_MAX = 1024
 
 
 def track_key(source_id: str, first: Detection) -> bytes:
@@ -30,13 +31,17 @@ def track_key(source_id: str, first: Detection) -> bytes:
     return hashlib.blake2b(repr(facts).encode(), digest_size=16).digest()
 
 
+# A grid lasts for many frames: drawing it anew cost a fifth of the blur.
+@lru_cache(maxsize=_GRIDS_MAX)
 def cell_noise(key: bytes, plane: int, grid: Size) -> NDArray[np.float32]:
-    """Return float32 (rows, columns) between -1 and 1, evenly spread.
+    """Return float32 (rows, columns) between -1 and 1, evenly spread; it is shared and read only.
 
     The value of a cell does not depend on the size of `grid`.
     """
     rows, columns = np.arange(grid.height) % _SIDE, np.arange(grid.width) % _SIDE
-    return np.asarray(_field(key)[plane % _PLANES][np.ix_(rows, columns)], np.float32)
+    noise = np.asarray(_field(key)[plane % _PLANES][np.ix_(rows, columns)], np.float32)
+    noise.flags.writeable = False
+    return noise
 
 
 @lru_cache(maxsize=_KEYS_MAX)
