@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,18 +31,25 @@ def blur_faces(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class BlurFaces:
-    """The way of one video from bucket to bucket; what it works with is handed in."""
+    """The way of one video from bucket to bucket; what it works with is handed in.
+
+    Files lie in a folder below `scratch` (the system's folder for temporary files) and are gone afterwards.
+    """
 
     storage: Storage
     settings: Settings
     log: EventLog
+    scratch: Path | None = None
 
     def run(self, job: Job) -> Job:
         """Blur the faces of `job`; nothing is uploaded before its verification has passed."""
         steps = Steps()
-        with self.log.handling(source=job.source.uri) as facts, _temporary_folder() as folder:
+        with (
+            self.log.handling(source=job.source.uri) as facts,
+            tempfile.TemporaryDirectory(prefix="blur-faces-", dir=self.scratch) as folder,
+        ):
             faces = self._faces(job)
-            blurred = folder / "blurred.mp4"
+            blurred = Path(folder) / "blurred.mp4"
             report = self._render(job, faces, blurred, steps)
             output = self._deliver(job, blurred, steps)
             described = report_to_json(report, steps, self.settings)
@@ -88,9 +93,3 @@ class BlurFaces:
         with steps.timed("upload") as facts:
             facts["bytes"] = self.storage.upload(blurred, output, "video/mp4", metadata)
         return output
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="blur-faces-") as folder:
-        yield Path(folder)

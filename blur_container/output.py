@@ -101,6 +101,8 @@ def dress(context: VideoCodecContext, looks: Looks, settings: RenderSettings) ->
     context.options = {"crf": str(settings.crf), "preset": settings.preset, **_parameters(looks, settings)}
     context.time_base, context.framerate = looks.time_base, looks.frame_rate
     context.thread_count = settings.encoder_threads
+    # PyAV's own choice, SLICE, cuts frames into slices that cannot learn from one another: 2 % more bytes.
+    context.thread_type = "FRAME"
     if looks.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = looks.sample_aspect_ratio
     form.color.tag(context)

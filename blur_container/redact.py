@@ -15,18 +15,18 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from blur_container.avc import UnfitStream
-from blur_container.blur import Look, Patch, blur_patches
+from blur_container.blur import Look
+from blur_container.brush import Brush, Masks
 from blur_container.companions import Companions, Written
 from blur_container.form import Form, form_of
-from blur_container.frames import PlanarFrames, editable_planes, read_ahead
-from blur_container.geometry import Orientation, Size, around, boxes_orientation, short_side
-from blur_container.noise import track_key
+from blur_container.frames import PlanarFrames, read_ahead
+from blur_container.geometry import Orientation, Size, boxes_orientation
 from blur_container.output import Looks, open_container, open_output
 from blur_container.privacy import DroppedStream, choose_streams
 from blur_container.settings import RenderSettings
 from blur_container.smart import CopiedPackets, Pieces, Splice, SplicedOutput, plan_splice, splice_encoder
 from blur_container.timeline import Clock
-from blur_container.tracks import Track, Tracks
+from blur_container.tracks import Tracks
 from blur_container.video import (
     decoded_frames,
     display_matrix,
@@ -37,7 +37,7 @@ from blur_container.video import (
     video_stream,
 )
 from chalicelib.contract.errors import ConfigurationError
-from chalicelib.contract.faces import Box, FacesDocument
+from chalicelib.contract.faces import FacesDocument
 
 # One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
 _FRAMES_AHEAD = 6
@@ -75,34 +75,6 @@ class RenderReport:
     copied: CopiedPackets | None = field(default=None, repr=False)
     # Why a smart render was asked for and not possible.
     fallback_reason: str | None = None
-
-
-class Masks:
-    """Finds the patches to blur in the frame of a given pts."""
-
-    def __init__(
-        self, source_id: str, tracks: Tracks, clock: Clock, orientation: Orientation, size: Size
-    ) -> None:
-        self._source_id = source_id
-        self._tracks = tracks
-        self._clock = clock
-        self._orientation = orientation
-        self._size = size
-
-    def patches_at(self, pts: int) -> list[Patch]:
-        """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves."""
-        time_ms = float(self._clock.ms(pts))
-        patches = (self._patch(track, track.box_at(time_ms)) for track in self._tracks.at(time_ms))
-        return sorted({patch for patch in patches if patch is not None})
-
-    def _patch(self, track: Track, displayed: Box) -> Patch | None:
-        box = self._orientation.to_coded(displayed)
-        whole = around(box, self._size)
-        rect = whole.within(self._size)
-        if rect is None:
-            return None
-        key = track_key(self._source_id, track.detections[0])
-        return Patch(rect, whole, short_side(box, self._size), key)
 
 
 def redact_video(
@@ -144,7 +116,7 @@ class _Redaction:
             first = next(decoded)
             looks = self._looks(first, form_of(first, self._stream, self._settings.codec))
             planar = PlanarFrames(first, looks.form)
-            brush = _Brush(planar, self._masks(first, looks), self._look(looks.form))
+            brush = Brush(planar, self._masks(first, looks), self._look(looks.form))
             splice = self._splice(looks, brush)
             if splice is None:
                 blurred = self._blurred(chain([first], decoded), brush)
@@ -153,7 +125,7 @@ class _Redaction:
                 beside = self._write_spliced(splice, looks, brush, target, progress)
             return self._report(looks, brush, beside)
 
-    def _splice(self, looks: Looks, brush: _Brush) -> Splice | None:
+    def _splice(self, looks: Looks, brush: Brush) -> Splice | None:
         if not self._settings.smart_render:
             return None
         if looks.form.changes:
@@ -165,7 +137,7 @@ class _Redaction:
             self._fallback_reason = str(reason)
             return None
 
-    def _blurred(self, decoded: Iterator[VideoFrame], brush: _Brush) -> Generator[VideoFrame, None, None]:
+    def _blurred(self, decoded: Iterator[VideoFrame], brush: Brush) -> Generator[VideoFrame, None, None]:
         for frame in decoded:
             self._pts.append(presentation_time(frame))
             self._end_pts = self._pts[-1] + frame.duration
@@ -192,7 +164,7 @@ class _Redaction:
         self,
         splice: Splice,
         looks: Looks,
-        brush: _Brush,
+        brush: Brush,
         target: Path,
         progress: Callable[[Progress], None],
     ) -> Written:
@@ -236,7 +208,7 @@ class _Redaction:
         clock = Clock(presentation_time(first), looks.time_base)
         return Masks(self._faces.source_id, self._tracks, clock, orientation, size)
 
-    def _report(self, looks: Looks, brush: _Brush, beside: Written) -> RenderReport:
+    def _report(self, looks: Looks, brush: Brush, beside: Written) -> RenderReport:
         return RenderReport(
             codec=self._stream.codec_context.name,
             size=Size(looks.first.width, looks.first.height),
@@ -255,28 +227,6 @@ class _Redaction:
             copied=self._copied,
             fallback_reason=self._fallback_reason,
         )
-
-
-class _Brush:
-    """Draws frames: brings them to the form that is encoded, covers and counts faces."""
-
-    def __init__(self, planar: PlanarFrames, masks: Masks, look: Look) -> None:
-        self._planar, self._masks, self._look = planar, masks, look
-        self.frames_with_faces = 0
-
-    def shows_face(self, pts: int) -> bool:
-        """Return whether anything is covered in the frame with `pts`."""
-        return bool(self._masks.patches_at(pts))
-
-    def draw(self, frame: VideoFrame) -> VideoFrame:
-        """Return `frame` as it is encoded; where nothing has to change it is `frame` itself, untouched."""
-        drawn = self._planar.convert(frame)
-        patches = self._masks.patches_at(presentation_time(frame))
-        if patches:
-            blur_patches(editable_planes(drawn), patches, self._look)
-            self.frames_with_faces += 1
-        # Not before: the edge that is repeated may be that of a face.
-        return self._planar.padded(drawn)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,12 +47,13 @@ class Scene:
     """A bucket with one upload and its faces document, and the function that works on it."""
 
     client: FakeS3
+    scratch: Path
     lines: io.StringIO = field(default_factory=io.StringIO)
 
     def run(self, job: Job = JOB) -> Job:
         """Run the function."""
         log = EventLog("blur-faces", self.lines)
-        return BlurFaces(Storage(self.client), SETTINGS, log).run(job)
+        return BlurFaces(Storage(self.client), SETTINGS, log, self.scratch).run(job)
 
     @property
     def outputs(self) -> dict[str, bytes]:
@@ -71,9 +71,10 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     """Return a scene whose temporary files are all gone afterwards."""
     clip = make_clip(tmp_path / "in.mp4", CLIP).read_bytes()
     faces = replace(faces_document(CLIP), source_id=SOURCE.identity).to_json().encode()
-    folders = set(Path(tempfile.gettempdir()).glob("blur-faces-*"))
-    yield Scene(FakeS3({("input", SOURCE.key): clip, ("work", faces_key(SOURCE)): faces}))
-    assert set(Path(tempfile.gettempdir()).glob("blur-faces-*")) <= folders
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    yield Scene(FakeS3({("input", SOURCE.key): clip, ("work", faces_key(SOURCE)): faces}), scratch)
+    assert list(scratch.iterdir()) == []
 
 
 def test_job_comes_back_with_output_and_manifest(scene: Scene) -> None:

@@ -1,0 +1,64 @@
+"""The brush: where faces are in a frame, and the frame with them covered."""
+
+from __future__ import annotations
+
+from av.video.frame import VideoFrame
+
+from blur_container.blur import Look, Patch, blur_patches
+from blur_container.frames import PlanarFrames, editable_planes
+from blur_container.geometry import Orientation, Size, around, short_side
+from blur_container.noise import track_key
+from blur_container.timeline import Clock
+from blur_container.tracks import Track, Tracks
+from blur_container.video import presentation_time
+from chalicelib.contract.faces import Box
+
+
+class Masks:
+    """Finds the patches to blur in the frame of a given pts."""
+
+    def __init__(
+        self, source_id: str, tracks: Tracks, clock: Clock, orientation: Orientation, size: Size
+    ) -> None:
+        self._source_id = source_id
+        self._tracks = tracks
+        self._clock = clock
+        self._orientation = orientation
+        self._size = size
+
+    def patches_at(self, pts: int) -> list[Patch]:
+        """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves."""
+        time_ms = float(self._clock.ms(pts))
+        patches = (self._patch(track, track.box_at(time_ms)) for track in self._tracks.at(time_ms))
+        return sorted({patch for patch in patches if patch is not None})
+
+    def _patch(self, track: Track, displayed: Box) -> Patch | None:
+        box = self._orientation.to_coded(displayed)
+        whole = around(box, self._size)
+        rect = whole.within(self._size)
+        if rect is None:
+            return None
+        key = track_key(self._source_id, track.detections[0])
+        return Patch(rect, whole, short_side(box, self._size), key)
+
+
+class Brush:
+    """Draws frames: brings them to the form that is encoded, covers and counts faces."""
+
+    def __init__(self, planar: PlanarFrames, masks: Masks, look: Look) -> None:
+        self._planar, self._masks, self._look = planar, masks, look
+        self.frames_with_faces = 0
+
+    def shows_face(self, pts: int) -> bool:
+        """Return whether anything is covered in the frame with `pts`."""
+        return bool(self._masks.patches_at(pts))
+
+    def draw(self, frame: VideoFrame) -> VideoFrame:
+        """Return `frame` as it is encoded; where nothing has to change it is `frame` itself, untouched."""
+        drawn = self._planar.convert(frame)
+        patches = self._masks.patches_at(presentation_time(frame))
+        if patches:
+            blur_patches(editable_planes(drawn), patches, self._look)
+            self.frames_with_faces += 1
+        # Not before: the edge that is repeated may be that of a face.
+        return self._planar.padded(drawn)
