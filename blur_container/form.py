@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from blur_container.color import BT709, Color, is_undisplayable
 from blur_container.geometry import Size
 from blur_container.settings import OutputCodec
+from blur_container.video import IS_PYAV_18
 from chalicelib.contract.errors import UnsupportedVideo
 
 _PLANAR_420 = ("yuv420p", "yuvj420p")
@@ -59,6 +60,8 @@ def form_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec) -> Form:
         and not deep
         and (codec is OutputCodec.H264 or _depth(first.format) > _BYTE_BITS)
     )
+    if flattened and not IS_PYAV_18:
+        raise UnsupportedVideo("tone mapping HDR needs PyAV 18 and with it Python 3.11 or later")
     form = Form(
         encoder="libx265" if deep else "libx264",
         pixel_format=_DEEP_420 if deep else _shallow(first.format),
@@ -77,9 +80,18 @@ def _require_displayable(first: VideoFrame, stream: VideoStream) -> None:
 
 
 def _field_order(first: VideoFrame, stream: VideoStream) -> int:
+    if not IS_PYAV_18:
+        return _progressive(first)
     told = stream.codec_context.field_order
     # The container may not tell; top field first is the commoner order, each frame tells its own.
     return told if told > _PROGRESSIVE or not first.interlaced_frame else _PROGRESSIVE + 1
+
+
+def _progressive(first: VideoFrame) -> int:
+    """Return the order of fields where PyAV 17, the last for Python 3.10, cannot tell or write another."""
+    if first.interlaced_frame:
+        raise UnsupportedVideo("interlaced video needs PyAV 18 and with it Python 3.11 or later")
+    return _PROGRESSIVE
 
 
 def _depth(pixels: VideoFormat) -> int:

@@ -26,7 +26,7 @@ from blur_container.gops import Run, decode_times
 from blur_container.output import Looks, dress
 from blur_container.settings import RenderSettings
 from blur_container.survey import Survey, survey
-from blur_container.video import presentation_time, read_only, time_base, video_stream
+from blur_container.video import IS_PYAV_18, presentation_time, read_only, time_base, video_stream
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 
 # One thread reads, decodes and blurs, one encodes and writes.
@@ -66,6 +66,8 @@ def plan_splice(
 
     Raise UnfitStream where all of it has to be encoded.
     """
+    if not IS_PYAV_18:
+        raise UnfitStream("smart rendering needs PyAV 18 and with it Python 3.11 or later")
     found = survey(source, settings)
     runs = found.groups.runs(shows_face)
     if all(run.encoded for run in runs):

@@ -21,6 +21,9 @@ from blur_container.matroska import EBML_MAGIC, is_cut_short
 from blur_container.privacy import is_picture
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
 
+# Python 3.10 ends at PyAV 17, which neither tells nor writes the order of fields and maps no HDR.
+IS_PYAV_18 = int(av.__version__.split(".")[0]) >= 18  # noqa: PLR2004 the version itself
+
 # Playlists name other files and addresses to read: only containers that hold their own streams are opened.
 _CONTAINER_OPTIONS = {
     "protocol_whitelist": "file",

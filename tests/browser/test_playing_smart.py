@@ -15,12 +15,13 @@ from blur_container.verify import verify_output
 from tests.browser.chromium import chromium, play
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import detail
+from tests.versions import needs_pyav_18
 
 BROWSER = chromium()
 GROUPS = {"preset": "veryfast", "crf": "16", "x264-params": "keyint=15:min-keyint=15:scenecut=0"}
 CLIP = Clip(faces=[Face()], seconds=3.0, audio=["aac"], options=GROUPS)
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+pytestmark = [pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine"), needs_pyav_18]
 
 
 def green(path: Path, number: int) -> NDArray[np.uint8]:

@@ -19,6 +19,7 @@ from blur_container.settings import OutputCodec, RenderSettings
 from blur_container.verify import verify_output
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import detail, shown_frames
+from tests.versions import needs_pyav_18
 
 PQ, HLG = (1, 9, 16, 9), (1, 9, 18, 9)
 MASTERING = (
@@ -123,6 +124,7 @@ def grey_hdr(path: Path, transfer: int, share: float) -> Path:
     return path
 
 
+@needs_pyav_18
 @pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
 def test_white_stays_white_where_hdr_is_mapped(tmp_path: Path, transfer: int) -> None:
     """H.264 shows diffuse white brighter than HDR's signal has it: read as SDR it would be grey."""

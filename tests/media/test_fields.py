@@ -20,6 +20,7 @@ from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
 from tests.clips import Clip, document_of, make_clip
 from tests.media.reading import shown_frames, video_times
+from tests.versions import needs_pyav_18
 
 _UNIT = Fraction(1, 25)
 
@@ -88,6 +89,7 @@ def field_orders(path: Path) -> set[str]:
     return {order for _, _, line in lines for order in re.findall(r" i:(.) ", line)}
 
 
+@needs_pyav_18
 @pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
 @pytest.mark.parametrize(("order", "letter"), [("tff", "T"), ("bff", "B")])
 def test_fields_stay_fields(tmp_path: Path, name: str, order: str, letter: str) -> None:
@@ -100,6 +102,7 @@ def test_fields_stay_fields(tmp_path: Path, name: str, order: str, letter: str) 
     assert field_orders(tmp_path / "out.mp4") == {letter}
 
 
+@needs_pyav_18
 def test_fields_of_odd_height_are_padded(tmp_path: Path) -> None:
     """486 lines, as in DV, leave half a line of chroma to each field."""
     source = interlaced(tmp_path / "in.mkv", "bff", height=98)

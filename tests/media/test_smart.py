@@ -24,6 +24,9 @@ from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import audio_packets, detail, shown_frames, video_times
+from tests.versions import needs_pyav_18
+
+pytestmark = needs_pyav_18
 
 SMART = RenderSettings(smart_render=True)
 GROUP = 10
