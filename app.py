@@ -12,7 +12,7 @@ from chalicelib.executions import start_executions
 from chalicelib.faces_store import store_faces
 from chalicelib.failures import record_failure
 from chalicelib.rekognition import FaceDetectionJobs, check_detection, start_detection
-from chalicelib.settings import StartSettings, bucket_setting
+from chalicelib.settings import StartSettings, required_setting
 from chalicelib.uploads import S3Notification
 
 app = Chalice(app_name="face-blur")
@@ -62,7 +62,7 @@ def get_rekognized_faces(event: dict[str, Any], _context: object) -> dict[str, A
     """Write all detections of the Rekognition job to the work bucket."""
     job = Job.from_json(event)
     with _log("get-rekognized-faces", job).handling():
-        bucket = bucket_setting(os.environ, "WORK_BUCKET")
+        bucket = required_setting(os.environ, "WORK_BUCKET")
         return store_faces(job, _rekognition(), client("s3"), bucket).to_json()
 
 
@@ -71,7 +71,7 @@ def record_execution_failure(event: dict[str, Any], _context: object) -> dict[st
     """Write the failure manifest to where the output would have been."""
     job = Job.from_json(event)
     with _log("record-failure", job).handling():
-        bucket = bucket_setting(os.environ, "OUTPUT_BUCKET")
+        bucket = required_setting(os.environ, "OUTPUT_BUCKET")
         return record_failure(job, client("s3"), bucket).to_json()
 
 

@@ -21,11 +21,6 @@ class Size:
     width: int
     height: int
 
-    @property
-    def transposed(self) -> Size:
-        """Return the size of the frame turned by a quarter."""
-        return Size(self.height, self.width)
-
 
 @dataclass(frozen=True, order=True)
 class Rect:

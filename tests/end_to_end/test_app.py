@@ -99,8 +99,11 @@ def test_failure_is_recorded_beside_where_the_output_would_be(
 ) -> None:
     """The manifest names the error, in words and not as a stack trace."""
     cause = json.dumps({"errorMessage": "it ends early", "errorType": "DamagedVideo", "stackTrace": []})
+    # Under a key of its own: the execution of another test writes its manifest whenever it ends.
     failed = Job(
-        source, DetectionProgress(DetectionStatus.SUCCEEDED, "j"), failure=Failure("DamagedVideo", cause)
+        replace(source, key="ends early.mp4"),
+        DetectionProgress(DetectionStatus.SUCCEEDED, "j"),
+        failure=Failure("DamagedVideo", cause),
     )
 
     recorded = invoke(functions, "record-failure", failed)
