@@ -27,6 +27,8 @@ from chalicelib.contract.errors import OutputMismatch
 
 _TIMESCALE_MAX = 2**31 - 1
 _X264 = "libx264"
+# An encoder delays frames by up to two; so few frames have none between them to reorder.
+_IN_ORDER_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,23 @@ class Output:
         self._container = container
         self._video = video
         self._companions = companions
+        self._frames = 0
 
     def write(self, frame: VideoFrame) -> None:
         """Encode one frame; later ones must follow in the order of presentation."""
         # Otherwise the encoder repeats the frame types of the source.
         frame.pict_type = 0
+        self._frames += 1
         self._mux(self._video.encode(frame))
 
     def finish(self) -> Written:
         """Write what the encoder and the companions still hold; return what stands beside the video."""
-        self._mux(self._video.encode(None))
+        packets = self._video.encode(None)
+        if self._frames <= _IN_ORDER_MAX:
+            # x265 measures its delay on the third frame: without one, its dts is what the memory held.
+            for packet in packets:
+                packet.dts = packet.pts
+        self._mux(packets)
         self._companions.write_rest()
         return self._companions.written()
 

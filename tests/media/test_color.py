@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -92,6 +93,20 @@ def test_deep_video_stays_deep(tmp_path: Path, color: tuple[int, int, int, int])
     assert report.form.changes == ()
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+def test_deep_video_of_few_frames_is_decoded_when_it_is_shown(tmp_path: Path, frames: int) -> None:
+    """x265 leaves the dts of such a video to chance; no frame of it is reordered."""
+    clip = replace(hdr_clip(HLG), seconds=frames / 30)
+    camera = replace(clip, codec="prores_ks", pixel_format="yuv422p10le", options={})
+
+    render(make_clip(tmp_path / "in.mov", camera), clip)
+
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        times = [(packet.pts, packet.dts) for packet in container.demux(video=0) if packet.size]
+    assert len(times) == frames
+    assert all(pts == dts for pts, dts in times)
+
+
 def test_deep_output_is_what_apple_plays(tmp_path: Path) -> None:
     """The parameter sets stand in the header, and the track is named for that."""
     clip = hdr_clip(PQ)
@@ -104,7 +119,7 @@ def test_deep_output_is_what_apple_plays(tmp_path: Path) -> None:
 
 
 def grey_hdr(path: Path, transfer: int, share: float) -> Path:
-    """Write one frame that is grey all over, at `share` of the signal."""
+    """Write three frames that are grey all over, at `share` of the signal."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx265", rate=25, options=DEEP)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
@@ -119,8 +134,11 @@ def grey_hdr(path: Path, transfer: int, share: float) -> Path:
         for plane, value in zip(frame.planes, (round(64 + 876 * share), 512, 512), strict=True):
             samples = np.full(plane.buffer_size // 2, value, np.uint16)
             plane.update(samples.tobytes())
-        frame.pts, frame.time_base = 0, Fraction(1, 25)
-        container.mux([*stream.encode(frame), *stream.encode(None)])
+        frame.time_base = Fraction(1, 25)
+        # Three: x265 leaves the dts of fewer frames to chance.
+        for frame.pts in range(3):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return path
 
 
