@@ -6,9 +6,9 @@ from av.video.frame import VideoFrame
 
 from blur_container.blur import Look, Patch, blur_patches
 from blur_container.frames import PlanarFrames, editable_planes
-from blur_container.geometry import Orientation, Size, around, short_side
+from blur_container.geometry import around, short_side
+from blur_container.lens import Lens
 from blur_container.noise import track_key
-from blur_container.timeline import Clock
 from blur_container.tracks import Track, Tracks
 from blur_container.video import presentation_time
 from chalicelib.contract.faces import Box
@@ -17,29 +17,26 @@ from chalicelib.contract.faces import Box
 class Masks:
     """Finds the patches to blur in the frame of a given pts."""
 
-    def __init__(
-        self, source_id: str, tracks: Tracks, clock: Clock, orientation: Orientation, size: Size
-    ) -> None:
+    def __init__(self, source_id: str, tracks: Tracks, lens: Lens) -> None:
         self._source_id = source_id
         self._tracks = tracks
-        self._clock = clock
-        self._orientation = orientation
-        self._size = size
+        self._lens = lens
 
     def patches_at(self, pts: int) -> list[Patch]:
         """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves."""
-        time_ms = float(self._clock.ms(pts))
+        time_ms = float(self._lens.clock.ms(pts))
         patches = (self._patch(track, track.box_at(time_ms)) for track in self._tracks.at(time_ms))
         return sorted({patch for patch in patches if patch is not None})
 
     def _patch(self, track: Track, displayed: Box) -> Patch | None:
-        box = self._orientation.to_coded(displayed)
-        whole = around(box, self._size)
-        rect = whole.within(self._size)
+        size = self._lens.size
+        box = self._lens.orientation.to_coded(displayed)
+        whole = around(box, size)
+        rect = whole.within(size)
         if rect is None:
             return None
-        key = track_key(self._source_id, track.detections[0])
-        return Patch(rect, whole, short_side(box, self._size), key)
+        key = track_key(self._source_id, track.first)
+        return Patch(rect, whole, short_side(box, size), key)
 
 
 class Brush:

@@ -88,6 +88,10 @@ class Orientation:
         width, height = (box.height, box.width) if self.is_quarter_turn else (box.width, box.height)
         return Box(coded_x + 0.5 - width / 2, coded_y + 0.5 - height / 2, width, height)
 
+    def to_displayed(self, box: Box) -> Box:
+        """Return `box`, given in fractions of the coded frame, in fractions of the displayed frame."""
+        return Orientation(self.a, self.c, self.b, self.d).to_coded(box)
+
 
 def boxes_orientation(display: Orientation, coded: Size, analysed: Size) -> Orientation:
     """Return how boxes are turned against the coded frame.
@@ -109,6 +113,16 @@ def padded(box: Box, margin: float) -> Box:
         box.top - box.height * margin,
         box.width * (1 + 2 * margin),
         box.height * (1 + 2 * margin),
+    )
+
+
+def between(one: Box, other: Box, share: float) -> Box:
+    """Return the box `share` of the way from `one` (0) to `other` (1)."""
+    return Box(
+        one.left + (other.left - one.left) * share,
+        one.top + (other.top - one.top) * share,
+        one.width + (other.width - one.width) * share,
+        one.height + (other.height - one.height) * share,
     )
 
 

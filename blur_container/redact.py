@@ -20,12 +20,13 @@ from blur_container.brush import Brush, Masks
 from blur_container.companions import Companions, Written
 from blur_container.form import Form, form_of
 from blur_container.frames import PlanarFrames, read_ahead
-from blur_container.geometry import Orientation, Size, boxes_orientation
+from blur_container.geometry import Size
+from blur_container.lens import Lens
+from blur_container.locating import locate
 from blur_container.output import Looks, open_container, open_output
 from blur_container.privacy import DroppedStream, choose_streams
 from blur_container.settings import RenderSettings
 from blur_container.smart import CopiedPackets, Pieces, Splice, SplicedOutput, plan_splice, splice_encoder
-from blur_container.timeline import Clock
 from blur_container.tracks import Tracks
 from blur_container.video import (
     decoded_frames,
@@ -87,21 +88,26 @@ def redact_video(
     """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
     if source.resolve() == target.resolve():
         raise ConfigurationError(f"{source} cannot be both source and target")
+    tracks = locate(source, faces, settings)
     with open_source(source, settings.limits) as video, open_source(source, settings.limits) as audio:
-        return _Redaction(video, audio, faces, settings).run(target, progress)
+        return _Redaction(video, audio, faces, tracks, settings).run(target, progress)
 
 
 class _Redaction:
     """One source on its way into one target."""
 
     def __init__(
-        self, video: InputContainer, audio: InputContainer, faces: FacesDocument, settings: RenderSettings
+        self,
+        video: InputContainer,
+        audio: InputContainer,
+        faces: FacesDocument,
+        tracks: Tracks,
+        settings: RenderSettings,
     ) -> None:
         self._stream = video_stream(video)
         self._video, self._audio = video, audio
         self._faces, self._settings = faces, settings
-        trusted = [face for face in faces.detections if face.confidence >= settings.min_confidence]
-        self._tracks = Tracks(trusted, settings.tracks)
+        self._tracks = tracks
         self._pts: array[int] = array("q")
         self._end_pts = 0
         self._copied: CopiedPackets | None = None
@@ -198,15 +204,8 @@ class _Redaction:
         )
 
     def _masks(self, first: VideoFrame, looks: Looks) -> Masks:
-        size = Size(first.width, first.height)
-        described = self._faces.video
-        orientation = boxes_orientation(
-            Orientation.from_display_matrix(looks.display_matrix),
-            coded=size,
-            analysed=Size(described.width, described.height),
-        )
-        clock = Clock(presentation_time(first), looks.time_base)
-        return Masks(self._faces.source_id, self._tracks, clock, orientation, size)
+        lens = Lens.of(first, looks.time_base, self._faces.video)
+        return Masks(self._faces.source_id, self._tracks, lens)
 
     def _report(self, looks: Looks, brush: Brush, beside: Written) -> RenderReport:
         return RenderReport(

@@ -64,6 +64,18 @@ class TrackSettings:
     open_intervals: float = 2.5
     # Covers stop-and-go: a face need not move evenly between two samples.
     hull_intervals: float = 0.25
+    # Between two detections in doubt the straight way is looked at in so many steps.
+    line_steps: int = 8
+    # How far a face is followed beyond its first and last detection: as long as a chain stays open.
+    follow_intervals: float = 2.5
+    # A face that was followed for an interval is known as well as one not seen for this share of it.
+    follow_doubt: float = 0.2
+    # Followed paths that end within so many faces of a detection lead to it.
+    meet_faces: float = 0.5
+    # Paths from both sides that are no farther apart than this are blended, others held together.
+    agree_faces: float = 0.25
+    # Over so much of an interval a direction is measured.
+    stride_intervals: float = 0.3
     # A face at rest jitters within half of itself; a walking one passes three of itself in a second.
     gate_faces: float = 0.5
     speed_faces_per_s: float = 3.0
@@ -104,6 +116,8 @@ class RenderSettings:
     mosaic_cells: int = 5
     # Off until more players were tried: the joints are legal H.264, and decoders differ.
     smart_render: bool = False
+    # A first look at the frames around detections: without it faces are covered by time and place alone.
+    follow_faces: bool = True
     tracks: TrackSettings = field(default_factory=TrackSettings)
     codec: OutputCodec = OutputCodec.AUTO
     # Places, devices and telemetry stay in; pictures of faces beside the video never do.

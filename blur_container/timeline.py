@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,10 @@ class Clock:
     def ms(self, pts: int) -> Fraction:
         """Return when the frame with `pts` is shown."""
         return (pts - self.first_pts) * self.time_base * _MS_PER_S
+
+    def pts(self, time_ms: float) -> int:
+        """Return the last pts not after a moment, whether a frame has it or not."""
+        return self.first_pts + math.floor(Fraction(time_ms) / _MS_PER_S / self.time_base)
 
 
 def sampling_interval_ms(times_ms: Iterable[int], settings: TrackSettings) -> int:

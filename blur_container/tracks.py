@@ -2,95 +2,101 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from blur_container.association import associate
-from blur_container.bridges import bridges
-from blur_container.geometry import hull, padded
+from blur_container.geometry import between, hull, padded
+from blur_container.layout import Layout
 from blur_container.settings import TrackSettings
-from blur_container.timeline import SpanIndex, sampling_interval_ms
+from blur_container.sightings import NOTHING_SEEN, Sightings
+from blur_container.timeline import SpanIndex
+from blur_container.ways import Knot, way_between, way_out
 from chalicelib.contract.faces import Box, Detection
 
 
 @dataclass(frozen=True)
 class Track:
-    """The same face through time: one or more detections, later ones last."""
+    """The same face through time, from `start_ms` to `end_ms`; one or more knots, later ones last.
 
-    detections: tuple[Detection, ...]
+    `first` is its first detection, which names it.
+    """
+
+    first: Detection
+    knots: tuple[Knot, ...]
+    start_ms: float
+    end_ms: float
     interval_ms: int
     settings: TrackSettings
 
-    @property
-    def start_ms(self) -> float:
-        """Return the first moment that is covered."""
-        return self.detections[0].time_ms - self._hold_ms
-
-    @property
-    def end_ms(self) -> float:
-        """Return the last moment that is covered."""
-        return self.detections[-1].time_ms + self._hold_ms
-
     def box_at(self, time_ms: float) -> Box:
         """Return what covers the face at a moment from `start_ms` to `end_ms`, its margin included."""
-        reach_ms = self.settings.hull_intervals * self.interval_ms
+        after = bisect_left(self.knots, time_ms, key=_time)
+        reach_ms = self.settings.hull_intervals * self._spacing(after)
         path = self._path(time_ms - reach_ms, time_ms + reach_ms)
-        return padded(hull([*path, *self._carried_on(time_ms)]), self._margin(time_ms))
+        return padded(hull([*path, *self._carried_on(time_ms)]), self._margin(time_ms, after))
 
-    @property
-    def _hold_ms(self) -> float:
-        return self.settings.hold_intervals * self.interval_ms
+    def _spacing(self, after: int) -> float:
+        """Return how far apart the knots around a moment are, one interval at most."""
+        near = self.knots[max(after - 1, 0) : after + 2]
+        gaps = [later.time_ms - earlier.time_ms for earlier, later in zip(near, near[1:], strict=False)]
+        is_end = after in (0, len(self.knots))
+        return min(max(gaps, default=self.interval_ms), self.interval_ms) if not is_end else self.interval_ms
 
     def _path(self, begin_ms: float, end_ms: float) -> list[Box]:
-        # Between detections the face moves on a straight line: ends and corners span the hull.
-        first = bisect_right(self.detections, begin_ms, key=_time)
-        last = bisect_left(self.detections, end_ms, key=_time)
-        corners = [detection.box for detection in self.detections[first:last]]
+        # Between knots the face moves on a straight line: ends and corners span the hull.
+        first = bisect_right(self.knots, begin_ms, key=_time)
+        last = bisect_left(self.knots, end_ms, key=_time)
+        corners = [knot.box for knot in self.knots[first:last]]
         return [self._position(begin_ms), *corners, self._position(end_ms)]
 
     def _position(self, time_ms: float) -> Box:
-        after = bisect_left(self.detections, time_ms, key=_time)
+        after = bisect_left(self.knots, time_ms, key=_time)
         if after == 0:
-            return self.detections[0].box
-        if after == len(self.detections):
-            return self.detections[-1].box
-        earlier, later = self.detections[after - 1], self.detections[after]
-        return _between(earlier, later, (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms))
+            return self.knots[0].box
+        if after == len(self.knots):
+            return self.knots[-1].box
+        earlier, later = self.knots[after - 1], self.knots[after]
+        share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
+        return between(earlier.box, later.box, share)
 
     def _carried_on(self, time_ms: float) -> list[Box]:
-        # Before the first and after the last detection a moving face most likely moved on.
-        if len(self.detections) < 2:  # noqa: PLR2004 a direction needs two detections
-            return []
-        first, second = self.detections[:2]
-        if time_ms < first.time_ms:
-            return [_moved(first, second, time_ms)]
-        if time_ms > self.detections[-1].time_ms:
-            return [_moved(self.detections[-1], self.detections[-2], time_ms)]
+        # Before the first and after the last knot a moving face most likely moved on.
+        if time_ms < self.knots[0].time_ms:
+            return list(_moved(self.knots[0], self.knots[1:], time_ms, self._stride_ms))
+        if time_ms > self.knots[-1].time_ms:
+            return list(_moved(self.knots[-1], self.knots[-2::-1], time_ms, self._stride_ms))
         return []
 
-    def _margin(self, time_ms: float) -> float:
-        # Up to half an interval from a detection is where every evenly sampled face is.
-        after = bisect_left(self.detections, time_ms, key=_time)
-        neighbours = self.detections[max(after - 1, 0) : after + 1]
-        distance_ms = min(abs(time_ms - detection.time_ms) for detection in neighbours)
-        doubt = max(0.0, distance_ms / self.interval_ms - 0.5)
+    @property
+    def _stride_ms(self) -> float:
+        # Knots from neighbouring frames tremble: a direction needs some way.
+        return self.settings.stride_intervals * self.interval_ms
+
+    def _margin(self, time_ms: float, after: int) -> float:
+        # Up to half an interval from a knot is where every evenly sampled face is.
+        near = self.knots[max(after - 1, 0) : after + 1]
+        distance_ms = min(abs(time_ms - knot.time_ms) for knot in near)
+        doubt = max(0.0, distance_ms / self.interval_ms - 0.5) + max(knot.doubt for knot in near)
         return self.settings.margin + self.settings.hold_growth * doubt
 
 
 class Tracks:
     """All tracks of one video; finding the boxes of a frame costs only the tracks that last at its time."""
 
-    def __init__(self, detections: Iterable[Detection], settings: TrackSettings) -> None:
-        every = list(detections)
-        self.interval_ms = sampling_interval_ms((detection.time_ms for detection in every), settings)
-        chains = associate(every, self.interval_ms, settings)
-        spans = [Track(chain, self.interval_ms, settings) for chain in chains]
+    def __init__(self, layout: Layout, seen: Sightings = NOTHING_SEEN) -> None:
+        self.interval_ms = layout.interval_ms
+        builder = _Builder(layout, seen)
+        spans = [track for chain in layout.chains for track in builder.tracks(chain)]
         self.count = len(spans)
-        between = [
-            Track(pair, self.interval_ms, settings) for pair in bridges(chains, self.interval_ms, settings)
-        ]
-        self._index = SpanIndex([*spans, *between], self.interval_ms)
+        bridges = [track for bridge in layout.bridges for track in builder.bridge(*bridge)]
+        self._index = SpanIndex([*spans, *bridges], self.interval_ms)
+
+    @classmethod
+    def of(cls, detections: Iterable[Detection], settings: TrackSettings) -> Tracks:
+        """Return the tracks of `detections` alone, no picture looked at."""
+        return cls(Layout.of(detections, settings))
 
     def boxes_at(self, time_ms: float) -> list[Box]:
         """Return what covers the faces at `time_ms`; boxes may reach outside the frame."""
@@ -101,24 +107,70 @@ class Tracks:
         return self._index.at(time_ms)
 
 
-def _time(detection: Detection) -> int:
-    return detection.time_ms
+@dataclass(frozen=True)
+class _Builder:
+    """Makes tracks from chains, and from what was seen between and beyond their detections."""
+
+    layout: Layout
+    seen: Sightings
+
+    def tracks(self, chain: Sequence[Detection]) -> Iterator[Track]:
+        """Yield the tracks of a chain: one, or more where a cut parts it."""
+        settings = self.layout.settings
+        begun, knots = chain[0], list(reversed(self._out(chain[0], backward=True)))
+        first_of_part = chain[0]
+        knots.append(Knot(begun.time_ms, begun.box))
+        for earlier, later in zip(chain, chain[1:], strict=False):
+            onward, back = self.seen.link(earlier, later)
+            way, confirmed = way_between(earlier, later, onward, back, settings)
+            if not confirmed and self.seen.cut_between(earlier.time_ms, later.time_ms):
+                knots += way_out(earlier, self.seen.until_cut(earlier, onward), self.layout.interval_ms, settings)
+                yield self._track(first_of_part, earlier, knots)
+                before = way_out(later, self.seen.until_cut(later, back), self.layout.interval_ms, settings)
+                knots, first_of_part = list(reversed(before)), later
+            else:
+                knots += way
+            knots.append(Knot(later.time_ms, later.box))
+        knots += self._out(chain[-1], backward=False)
+        yield self._track(first_of_part, chain[-1], knots)
+
+    def bridge(self, earlier: Detection, later: Detection) -> Iterator[Track]:
+        """Yield the track from the end of one chain to the start of another, if it can be one face."""
+        onward, back = self.seen.beyond(earlier, later)
+        way, confirmed = way_between(earlier, later, onward, back, self.layout.settings)
+        if confirmed or not self.seen.cut_between(earlier.time_ms, later.time_ms):
+            ends = Knot(earlier.time_ms, earlier.box), Knot(later.time_ms, later.box)
+            knots = (ends[0], *way, ends[1])
+            yield self._spanning(earlier, knots, earlier.time_ms, later.time_ms)
+
+    def _out(self, end: Detection, *, backward: bool) -> list[Knot]:
+        path = self.seen.until_cut(end, self.seen.out(end, backward=backward))
+        return way_out(end, path, self.layout.interval_ms, self.layout.settings)
+
+    def _track(self, first: Detection, last: Detection, knots: list[Knot]) -> Track:
+        hold_ms = self.layout.settings.hold_intervals * self.layout.interval_ms
+        start_ms = min(first.time_ms - hold_ms, knots[0].time_ms)
+        end_ms = max(last.time_ms + hold_ms, knots[-1].time_ms)
+        after_ms, before_ms = self.seen.shot(first.time_ms, last.time_ms)
+        start_ms = max(start_ms, math.nextafter(after_ms, math.inf))
+        end_ms = min(end_ms, math.nextafter(before_ms, -math.inf))
+        return self._spanning(first, tuple(knots), start_ms, end_ms)
+
+    def _spanning(self, first: Detection, knots: tuple[Knot, ...], start_ms: float, end_ms: float) -> Track:
+        return Track(first, knots, start_ms, end_ms, self.layout.interval_ms, self.layout.settings)
 
 
-def _between(earlier: Detection, later: Detection, share: float) -> Box:
-    start, end = earlier.box, later.box
-    return Box(
-        start.left + (end.left - start.left) * share,
-        start.top + (end.top - start.top) * share,
-        start.width + (end.width - start.width) * share,
-        start.height + (end.height - start.height) * share,
-    )
+def _time(knot: Knot) -> float:
+    return knot.time_ms
 
 
-def _moved(end: Detection, neighbour: Detection, time_ms: float) -> Box:
+def _moved(end: Knot, others: Sequence[Knot], time_ms: float, stride_ms: float) -> Iterator[Box]:
     # The centre goes on at its speed; a size that went on growing would swallow the frame or vanish.
-    share = (time_ms - end.time_ms) / (end.time_ms - neighbour.time_ms)
-    here, there = end.box, neighbour.box
+    other = next((knot for knot in others if abs(knot.time_ms - end.time_ms) >= stride_ms), None)
+    if other is None:
+        return
+    share = (time_ms - end.time_ms) / (end.time_ms - other.time_ms)
+    here, there = end.box, other.box
     shift_x = (here.left + here.width / 2 - there.left - there.width / 2) * share
     shift_y = (here.top + here.height / 2 - there.top - there.height / 2) * share
-    return Box(here.left + shift_x, here.top + shift_y, here.width, here.height)
+    yield Box(here.left + shift_x, here.top + shift_y, here.width, here.height)

@@ -28,7 +28,7 @@ def test_no_chain_needs_no_bridge() -> None:
 def test_small_fast_face_is_covered_between_two_samples() -> None:
     """Eight face widths in half a second are too many for one chain, but not for one face."""
     times = [0, 500, 1000, 1500]
-    tracks = Tracks([seen(time_ms, 0.05 + 0.4 * time_ms / 500 / 2) for time_ms in times], SETTINGS)
+    tracks = Tracks.of([seen(time_ms, 0.05 + 0.4 * time_ms / 500 / 2) for time_ms in times], SETTINGS)
 
     halfway = tracks.boxes_at(750)
 

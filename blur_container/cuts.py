@@ -1,0 +1,45 @@
+"""Cuts: two neighbouring pictures that show two shots."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from blur_container.following import Picture
+
+_THUMBNAIL = (64, 36)
+_BINS = 32
+# Of 256 steps of luma: what moves inside a shot changes a thumbnail less.
+_CHANGE_MIN = 18.0
+# Times the usual change: a shaking camera changes every picture.
+_TIMES_USUAL = 3.0
+# Of 1: the share of pixels that lie in other bins of brightness. What only moves keeps its brightness.
+_HISTOGRAM_MIN = 0.25
+# How fast the usual change is learnt.
+_LEARNING = 0.2
+
+
+class CutFinder:
+    """Tells of each picture in turn whether a shot begins with it."""
+
+    def __init__(self) -> None:
+        self._before: Picture | None = None
+        self._usual = 0.0
+
+    def begins_shot(self, picture: Picture) -> bool:
+        """Return whether `picture` shows another shot than the one before; the first begins none."""
+        thumbnail = np.asarray(cv2.resize(picture, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+        before, self._before = self._before, thumbnail
+        if before is None:
+            return False
+        change = float(np.abs(thumbnail.astype(np.int16) - before).mean())
+        usual, self._usual = self._usual, self._usual + _LEARNING * (change - self._usual)
+        if change < max(_CHANGE_MIN, _TIMES_USUAL * usual) or _histogram_change(before, thumbnail) < _HISTOGRAM_MIN:
+            return False
+        self._usual = usual
+        return True
+
+
+def _histogram_change(before: Picture, after: Picture) -> float:
+    one, other = (np.bincount(picture.ravel() // (256 // _BINS), minlength=_BINS) for picture in (before, after))
+    return float(np.abs(one - other).sum()) / 2 / before.size
