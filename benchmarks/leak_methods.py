@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from benchmarks.leak_truth import Truth
 from blur_container.association import associate
 from blur_container.brush import Masks
 from blur_container.geometry import Orientation, Rect, around, padded
+from blur_container.lens import Lens
+from blur_container.locating import locate
 from blur_container.masks import Mask, ellipse_mask
 from blur_container.settings import BlurShape, RenderSettings
 from blur_container.timeline import sampling_interval_ms
@@ -106,7 +108,7 @@ def _interpolation(case: Case) -> ShapesAt:
 
 
 def _ours(settings: RenderSettings) -> Callable[[Case], ShapesAt]:
-    return lambda case: _drawn_masks(case, Tracks(case.faces.detections, settings.tracks), settings)
+    return lambda case: _drawn_masks(case, locate(case.source, case.faces, settings), settings)
 
 
 def _deface(case: Case) -> ShapesAt:
@@ -126,14 +128,16 @@ METHODS: dict[str, Method] = {
     "tutorial": Method(_tutorial),
     "nearest": Method(_nearest),
     "interpolation": Method(_interpolation),
-    "tracks": Method(_ours(SETTINGS)),
+    "tracks": Method(_ours(replace(SETTINGS, follow_faces=False))),
+    "followed": Method(_ours(SETTINGS)),
     "detector": Method(_deface, detector_share=1.0),
 }
 
 
 def _drawn_masks(case: Case, tracks: Tracks, settings: RenderSettings) -> ShapesAt:
     """Return what the renderer covers; as `redact` does it."""
-    masks = Masks(case.faces.source_id, tracks, case.truth.clock, Orientation(), case.truth.size)
+    lens = Lens(case.truth.clock, Orientation(), case.truth.size)
+    masks = Masks(case.faces.source_id, tracks, lens)
     margin, frames = settings.tracks.margin, case.truth.frames
 
     def shapes_at(index: int) -> Iterable[Shape]:

@@ -25,6 +25,7 @@ class CutFinder:
     def __init__(self) -> None:
         self._before: Picture | None = None
         self._usual = 0.0
+        self.change = 0.0
 
     def begins_shot(self, picture: Picture) -> bool:
         """Return whether `picture` shows another shot than the one before; the first begins none."""
@@ -32,7 +33,7 @@ class CutFinder:
         before, self._before = self._before, thumbnail
         if before is None:
             return False
-        change = float(np.abs(thumbnail.astype(np.int16) - before).mean())
+        change = self.change = float(np.abs(thumbnail.astype(np.int16) - before).mean())
         usual, self._usual = self._usual, self._usual + _LEARNING * (change - self._usual)
         if change < max(_CHANGE_MIN, _TIMES_USUAL * usual) or _histogram_change(before, thumbnail) < _HISTOGRAM_MIN:
             return False

@@ -32,15 +32,22 @@ class Layout:
         return cls(interval_ms, tuple(chains), tuple(bridges(chains, interval_ms, settings)), settings)
 
     def chases(self) -> Iterator[Chase]:
-        """Yield every chase: between the detections of a chain in both directions, and out of its ends."""
+        """Yield every chase: between detections that may be one face both ways, and out of the ends of chains."""
         reach_ms = self.settings.follow_intervals * self.interval_ms
         for chain in self.chains:
             first, last = chain[0], chain[-1]
-            yield Chase(first, first.time_ms - reach_ms, _speed(*chain[:2]), leads_out=True)
+            yield Chase(first, first.time_ms - reach_ms, _speed(*chain[:2]))
             for earlier, later in pairwise(chain):
-                yield Chase(earlier, later.time_ms, _speed(earlier, later))
-                yield Chase(later, earlier.time_ms, _speed(earlier, later))
-            yield Chase(last, last.time_ms + reach_ms, _speed(*chain[-2:]), leads_out=True)
+                yield from _both_ways(earlier, later)
+            yield Chase(last, last.time_ms + reach_ms, _speed(*chain[-2:]))
+        for end, start in self.bridges:
+            yield from _both_ways(end, start)
+
+
+def _both_ways(earlier: Detection, later: Detection) -> Iterator[Chase]:
+    speed = _speed(earlier, later)
+    yield Chase(earlier, later.time_ms, speed)
+    yield Chase(later, earlier.time_ms, speed)
 
 
 def _speed(earlier: Detection, later: Detection | None = None) -> tuple[float, float]:

@@ -70,6 +70,8 @@ class _Look:
                 for moment in frames.between(begin_ms, end_ms):
                     if finder.begins_shot(moment.picture) and before:
                         cuts.append(Cut(math.ceil(before.time_ms), math.floor(moment.time_ms)))
+                    if before:
+                        frames.calm = finder.change / (moment.time_ms - before.time_ms) <= 0.03
                     before = moment
                     paths += window.add(moment)
                 paths += window.rest()
@@ -89,6 +91,7 @@ class _Frames:
         long_side = max(first.width, first.height)
         self._scale = min(1.0, _LONG_SIDE_PX / long_side)
         self._skips = (stream.average_rate or 0) >= 24
+        self.calm = False
 
     def between(self, begin_ms: float, end_ms: float) -> Iterator[_Moment]:
         clock = self.lens.clock
@@ -104,7 +107,7 @@ class _Frames:
         try:
             for packet in self._container.demux(self._stream):
                 if hasattr(self, "lens") and packet.pts is not None:
-                    self._stream.codec_context.skip_frame = "DEFAULT" if self._is_sampled(packet.pts) or not self._skips else "NONREF"
+                    self._stream.codec_context.skip_frame = "DEFAULT" if not (self._skips and self.calm) or self._is_sampled(packet.pts) else "NONREF"
                 yield from packet.decode()
         except av.FFmpegError as error:
             raise DamagedVideo(f"a frame cannot be decoded: {error.strerror}") from error
@@ -162,7 +165,6 @@ class _Window:
             yield from ((chase, LOST) for chase in chases)
             return
         nearest = min(range(len(moments)), key=lambda i: abs(moments[i].time_ms - start_ms - 0.5))
-        target_ms = chases[0].until_ms
         if backward:
             route = [m for m in moments[: nearest + 1] if m.time_ms >= begin_ms - 1][::-1]
         else:
@@ -181,8 +183,7 @@ class _Window:
                 if not np.isnan(box[0]):
                     fixes[index].append(Fix(moment.time_ms, lens.orientation.to_displayed(_fraction(box, width, height))))
         for chase, found in zip(chases, fixes):
-            arrived = len(found) == len(route) - 1 and abs(route[-1].time_ms - target_ms) < 45
-            yield chase, Path(tuple(found), arrived)
+            yield chase, Path(tuple(found))
 
 
 def _way(chase: Chase):

@@ -74,6 +74,10 @@ class TrackSettings:
     meet_faces: float = 0.5
     # Paths from both sides that are no farther apart than this are blended, others held together.
     agree_faces: float = 0.25
+    # A face that goes out of the frame is lost when about half of it is outside, and left by the time it
+    # needs for the rest, and half as long again.
+    leaving_share_max: float = 0.8
+    leaving_slack: float = 1.5
     # Over so much of an interval a direction is measured.
     stride_intervals: float = 0.3
     # A face at rest jitters within half of itself; a walking one passes three of itself in a second.

@@ -22,38 +22,31 @@ class Cut(NamedTuple):
 
 
 class Sightings:
-    """The paths of chases, by where they began and which way they led, and the cuts, in time."""
+    """The longest path from each detection, onward and back, and the cuts in time."""
 
     def __init__(self, paths: Iterable[tuple[Chase, Path]] = (), cuts: Iterable[Cut] = ()) -> None:
-        self._links: dict[tuple[Detection, float], Path] = {}
-        self._outs: dict[tuple[Detection, bool], Path] = {}
+        self._paths: dict[tuple[Detection, bool], Path] = {}
         for chase, path in paths:
-            if chase.leads_out:
-                self._outs[chase.start, chase.until_ms < chase.start.time_ms] = path
-            else:
-                self._links[chase.start, chase.until_ms] = path
+            key = chase.start, chase.leads_back
+            if path.length_ms > self._paths.get(key, LOST).length_ms:
+                self._paths[key] = path
         self.cuts = tuple(sorted(cuts))
 
-    def link(self, earlier: Detection, later: Detection) -> tuple[Path, Path]:
-        """Return the paths from `earlier` onward and from `later` back."""
-        onward = self._links.get((earlier, later.time_ms), LOST)
-        return onward, self._links.get((later, earlier.time_ms), LOST)
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing was followed."""
+        return not self._paths
+
+    def between(self, earlier: Detection, later: Detection) -> tuple[Path, Path]:
+        """Return the path from `earlier` onward until `later`, and that from `later` back."""
+        onward = self._paths.get((earlier, False), LOST).until(later.time_ms)
+        return onward, self._paths.get((later, True), LOST).until(earlier.time_ms)
 
     def out(self, end: Detection, *, backward: bool) -> Path:
-        """Return the path out of the first (`backward`) or last detection of a chain."""
-        return self._outs.get((end, backward), LOST)
-
-    def beyond(self, earlier: Detection, later: Detection) -> tuple[Path, Path]:
-        """Return the paths between the last detection of one chain and the first of another."""
-        onward = self.out(earlier, backward=False).within(later.time_ms - earlier.time_ms, earlier.time_ms)
-        back = self.out(later, backward=True).within(later.time_ms - earlier.time_ms, later.time_ms)
-        return onward, back
-
-    def until_cut(self, start: Detection, path: Path) -> Path:
-        """Return `path` without what it shows on the other side of a cut."""
-        begin_ms, end_ms = self.shot(start.time_ms, start.time_ms)
-        fixes = tuple(fix for fix in path.fixes if begin_ms < fix.time_ms < end_ms)
-        return Path(fixes, path.arrived and len(fixes) == len(path.fixes))
+        """Return the path from the first (`backward`) or last detection of a track, as far as its shot goes."""
+        path = self._paths.get((end, backward), LOST)
+        after_ms, before_ms = self.shot(end.time_ms, end.time_ms)
+        return path.until(after_ms if backward else before_ms)
 
     def cut_between(self, start_ms: float, end_ms: float) -> bool:
         """Return whether there is a cut between two moments."""

@@ -6,13 +6,15 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from blur_container.geometry import between, hull, padded
+from blur_container.joining import join
 from blur_container.layout import Layout
 from blur_container.settings import TrackSettings
 from blur_container.sightings import NOTHING_SEEN, Sightings
 from blur_container.timeline import SpanIndex
-from blur_container.ways import Knot, way_between, way_out
+from blur_container.ways import Knot, Way, way_between, way_out
 from chalicelib.contract.faces import Box, Detection
 
 
@@ -87,10 +89,11 @@ class Tracks:
 
     def __init__(self, layout: Layout, seen: Sightings = NOTHING_SEEN) -> None:
         self.interval_ms = layout.interval_ms
+        joined = join(layout, seen)
         builder = _Builder(layout, seen)
-        spans = [track for chain in layout.chains for track in builder.tracks(chain)]
+        spans = [track for chain in joined.chains for track in builder.tracks(chain)]
         self.count = len(spans)
-        bridges = [track for bridge in layout.bridges for track in builder.bridge(*bridge)]
+        bridges = [track for bridge in joined.bridges for track in builder.bridge(*bridge)]
         self._index = SpanIndex([*spans, *bridges], self.interval_ms)
 
     @classmethod
@@ -116,48 +119,47 @@ class _Builder:
 
     def tracks(self, chain: Sequence[Detection]) -> Iterator[Track]:
         """Yield the tracks of a chain: one, or more where a cut parts it."""
-        settings = self.layout.settings
-        begun, knots = chain[0], list(reversed(self._out(chain[0], backward=True)))
-        first_of_part = chain[0]
-        knots.append(Knot(begun.time_ms, begun.box))
-        for earlier, later in zip(chain, chain[1:], strict=False):
-            onward, back = self.seen.link(earlier, later)
-            way, confirmed = way_between(earlier, later, onward, back, settings)
-            if not confirmed and self.seen.cut_between(earlier.time_ms, later.time_ms):
-                knots += way_out(earlier, self.seen.until_cut(earlier, onward), self.layout.interval_ms, settings)
-                yield self._track(first_of_part, earlier, knots)
-                before = way_out(later, self.seen.until_cut(later, back), self.layout.interval_ms, settings)
-                knots, first_of_part = list(reversed(before)), later
+        first, knots = chain[0], [_knot(chain[0])]
+        for earlier, later in pairwise(chain):
+            way = self._way(earlier, later)
+            if not way.certain and self.seen.cut_between(earlier.time_ms, later.time_ms):
+                yield self._track(first, earlier, knots)
+                first, knots = later, [_knot(later)]
             else:
-                knots += way
-            knots.append(Knot(later.time_ms, later.box))
-        knots += self._out(chain[-1], backward=False)
-        yield self._track(first_of_part, chain[-1], knots)
+                knots += [*way.knots, _knot(later)]
+        yield self._track(first, chain[-1], knots)
 
     def bridge(self, earlier: Detection, later: Detection) -> Iterator[Track]:
-        """Yield the track from the end of one chain to the start of another, if it can be one face."""
-        onward, back = self.seen.beyond(earlier, later)
-        way, confirmed = way_between(earlier, later, onward, back, self.layout.settings)
-        if confirmed or not self.seen.cut_between(earlier.time_ms, later.time_ms):
-            ends = Knot(earlier.time_ms, earlier.box), Knot(later.time_ms, later.box)
-            knots = (ends[0], *way, ends[1])
+        """Yield the track from the end of one chain to the start of another, unless a cut parts them."""
+        if not self.seen.cut_between(earlier.time_ms, later.time_ms):
+            knots = (_knot(earlier), *self._way(earlier, later).knots, _knot(later))
             yield self._spanning(earlier, knots, earlier.time_ms, later.time_ms)
 
-    def _out(self, end: Detection, *, backward: bool) -> list[Knot]:
-        path = self.seen.until_cut(end, self.seen.out(end, backward=backward))
-        return way_out(end, path, self.layout.interval_ms, self.layout.settings)
+    def _way(self, earlier: Detection, later: Detection) -> Way:
+        return way_between(earlier, later, *self.seen.between(earlier, later), self.layout.settings)
 
-    def _track(self, first: Detection, last: Detection, knots: list[Knot]) -> Track:
+    def _track(self, first: Detection, last: Detection, between_both: list[Knot]) -> Track:
+        before, after = self._out(first, backward=True), self._out(last, backward=False)
+        knots = (*reversed(before.knots), *between_both, *after.knots)
         hold_ms = self.layout.settings.hold_intervals * self.layout.interval_ms
-        start_ms = min(first.time_ms - hold_ms, knots[0].time_ms)
-        end_ms = max(last.time_ms + hold_ms, knots[-1].time_ms)
+        # Who was seen to leave the frame is not held.
+        start_ms = knots[0].time_ms if before.certain else min(first.time_ms - hold_ms, knots[0].time_ms)
+        end_ms = knots[-1].time_ms if after.certain else max(last.time_ms + hold_ms, knots[-1].time_ms)
         after_ms, before_ms = self.seen.shot(first.time_ms, last.time_ms)
         start_ms = max(start_ms, math.nextafter(after_ms, math.inf))
         end_ms = min(end_ms, math.nextafter(before_ms, -math.inf))
-        return self._spanning(first, tuple(knots), start_ms, end_ms)
+        return self._spanning(first, knots, start_ms, end_ms)
+
+    def _out(self, end: Detection, *, backward: bool) -> Way:
+        path = self.seen.out(end, backward=backward)
+        return way_out(end, path, self.layout.interval_ms, self.layout.settings)
 
     def _spanning(self, first: Detection, knots: tuple[Knot, ...], start_ms: float, end_ms: float) -> Track:
         return Track(first, knots, start_ms, end_ms, self.layout.interval_ms, self.layout.settings)
+
+
+def _knot(detection: Detection) -> Knot:
+    return Knot(detection.time_ms, detection.box)
 
 
 def _time(knot: Knot) -> float:

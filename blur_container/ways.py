@@ -1,7 +1,7 @@
 """Ways: where a face is between its detections, from what was followed in the pictures and what was not.
 
-From each detection a face can be followed onward and back. Between two detections both paths tell the same
-way, or the mask grows until it holds both and the straight line as well.
+From each detection a face can be followed onward and back. Where a path leads from one detection to another
+it tells the way; where none does, the mask grows until it holds all paths and the straight line as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import NamedTuple
 from blur_container.geometry import between, hull
 from blur_container.settings import TrackSettings
 from chalicelib.contract.faces import Box, Detection
+
+# A detection's time is that of a frame in whole milliseconds; frames are farther apart.
+_SAME_MS = 3.0
 
 
 class Fix(NamedTuple):
@@ -35,14 +38,17 @@ class Knot(NamedTuple):
 class Chase(NamedTuple):
     """A face to follow from a detection until a moment, which may be earlier.
 
-    `speed` is how fast it should move, in fractions of the frame a millisecond, across and down. A chase
-    that `leads_out` of a chain has no detection at its end.
+    `speed` is how fast it should move, in fractions of the frame a millisecond, across and down.
     """
 
     start: Detection
     until_ms: float
     speed: tuple[float, float]
-    leads_out: bool = False
+
+    @property
+    def leads_back(self) -> bool:
+        """Return whether it leads back in time."""
+        return self.until_ms < self.start.time_ms
 
     @property
     def begin_ms(self) -> float:
@@ -57,43 +63,121 @@ class Chase(NamedTuple):
 
 @dataclass(frozen=True)
 class Path:
-    """The fixes of a chase, the first one nearest to its start; `arrived` where none is missing."""
+    """The fixes of a chase without a gap, the first one nearest to its start."""
 
     fixes: tuple[Fix, ...] = ()
-    arrived: bool = False
 
-    def within(self, length_ms: float, start_ms: float) -> Path:
-        """Return the part of the path up to `length_ms` from its start; it arrived if more follows."""
-        fixes = tuple(fix for fix in self.fixes if abs(fix.time_ms - start_ms) <= length_ms)
-        return Path(fixes, bool(fixes) and (self.arrived or len(fixes) < len(self.fixes)))
+    @property
+    def length_ms(self) -> float:
+        """Return how long the face was followed, from the first fix."""
+        return abs(self.fixes[-1].time_ms - self.fixes[0].time_ms) + 1 if self.fixes else 0.0
+
+    def until(self, time_ms: float) -> Path:
+        """Return the path as far as `time_ms`, that moment included."""
+        if len(self.fixes) < 2:  # noqa: PLR2004 a direction needs two
+            return self
+        backward = self.fixes[1].time_ms < self.fixes[0].time_ms
+        kept = (
+            fix
+            for fix in self.fixes
+            if (fix.time_ms > time_ms - _SAME_MS if backward else fix.time_ms < time_ms + _SAME_MS)
+        )
+        return Path(tuple(kept))
+
+    def box_at(self, time_ms: float) -> Box | None:
+        """Return the box of the frame of a detection at `time_ms`, or None where the path misses it."""
+        return next((fix.box for fix in self.fixes if abs(fix.time_ms - time_ms) < _SAME_MS), None)
 
 
 LOST = Path()
 
 
+@dataclass(frozen=True)
+class Way:
+    """The knots between two detections, or beyond one; it is `certain` where the pictures show how it ends."""
+
+    knots: tuple[Knot, ...]
+    certain: bool
+
+
 def way_between(
     earlier: Detection, later: Detection, onward: Path, back: Path, settings: TrackSettings
-) -> tuple[list[Knot], bool]:
-    """Return the knots between two detections, in time, and whether a path confirms that both are one face."""
+) -> Way:
+    """Return the way from one detection to a later one; `onward` and `back` lie between both."""
     line = _Line(earlier, later)
-    ahead = line.drawn_to_end(onward, settings)
-    behind = line.drawn_to_start(back, settings)
+    ahead, behind = line.drawn_to_end(onward, settings), line.drawn_to_start(back, settings)
     if ahead and behind:
         knots = [_blended(line, one, other, settings) for one, other in _together(ahead, behind)]
-    elif ahead or behind:
-        knots = [Knot(fix.time_ms, fix.box) for fix in ahead or behind]
     else:
-        knots = list(line.in_doubt(onward, back, settings))
-    between_them = [knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms]
-    return between_them, bool(ahead or behind)
+        knots = [Knot(*fix) for fix in ahead or behind or _met(onward, back, settings)]
+    certain = bool(knots)
+    knots = knots or list(line.in_doubt(onward, back, settings))
+    between_both = (knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms)
+    return Way(tuple(between_both), certain)
 
 
-def way_out(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> list[Knot]:
-    """Return the knots beyond the first or last detection of a track, nearest first."""
-    return [
+def way_out(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> Way:
+    """Return the way beyond the first or last detection of a track, nearest knot first.
+
+    It is certain where the face was seen to leave the frame.
+    """
+    knots = [
         Knot(fix.time_ms, fix.box, settings.follow_doubt * abs(fix.time_ms - end.time_ms) / interval_ms)
         for fix in path.fixes
     ]
+    gone = departure(end, path, interval_ms, settings)
+    return Way((*knots, gone) if gone else tuple(knots), gone is not None)
+
+
+def departure(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> Knot | None:
+    """Return when a face that was last seen half across the border has left, or None where it has not.
+
+    It is covered where it was last seen for longer than it needs at its speed.
+    """
+    fixes = [Fix(end.time_ms, end.box), *path.fixes]
+    last = fixes[-1]
+    stride_ms = settings.stride_intervals * interval_ms
+    before = next((fix for fix in reversed(fixes) if abs(fix.time_ms - last.time_ms) >= stride_ms), fixes[0])
+    elapsed_ms = last.time_ms - before.time_ms
+    if not elapsed_ms or visible_share(last.box) > settings.leaving_share_max:
+        return None
+    went_x = (last.box.left + last.box.right - before.box.left - before.box.right) / 2
+    went_y = (last.box.top + last.box.bottom - before.box.top - before.box.bottom) / 2
+    box = last.box
+    rest = [
+        left / gone
+        for left, gone, crossed in (
+            (box.right, -went_x, box.left < 0),
+            (1 - box.left, went_x, box.right > 1),
+            (box.bottom, -went_y, box.top < 0),
+            (1 - box.top, went_y, box.bottom > 1),
+        )
+        if crossed and gone > 0
+    ]
+    wait_ms = settings.leaving_slack * min(rest, default=math.inf) * abs(elapsed_ms)
+    if wait_ms > settings.hold_intervals * interval_ms:
+        return None
+    share = settings.leaving_slack * min(rest)
+    moved = Box(box.left + went_x * share, box.top + went_y * share, box.width, box.height)
+    return Knot(last.time_ms + math.copysign(wait_ms, elapsed_ms), hull([box, moved]), settings.follow_doubt)
+
+
+def visible_share(box: Box) -> float:
+    """Return which share of a box lies in the frame; 1 for a box of no size."""
+    across = min(box.right, 1.0) - max(box.left, 0.0)
+    down = min(box.bottom, 1.0) - max(box.top, 0.0)
+    area = box.width * box.height
+    return max(across, 0.0) * max(down, 0.0) / area if area else 1.0
+
+
+def distance_faces(one: Box, other: Box) -> float:
+    """Return how far apart the centres of two boxes are, in sizes of their mean."""
+    width, height = (one.width + other.width) / 2, (one.height + other.height) / 2
+    if not (width and height):
+        return math.inf
+    across = (one.left + one.right - other.left - other.right) / 2 / width
+    down = (one.top + one.bottom - other.top - other.bottom) / 2 / height
+    return math.hypot(across, down)
 
 
 @dataclass(frozen=True)
@@ -104,39 +188,35 @@ class _Line:
     later: Detection
 
     def share(self, time_ms: float) -> float:
-        return (time_ms - self.earlier.time_ms) / (self.later.time_ms - self.earlier.time_ms)
+        share = (time_ms - self.earlier.time_ms) / (self.later.time_ms - self.earlier.time_ms)
+        return min(max(share, 0.0), 1.0)
 
     def at(self, time_ms: float) -> Box:
-        return between(self.earlier.box, self.later.box, min(max(self.share(time_ms), 0.0), 1.0))
+        return between(self.earlier.box, self.later.box, self.share(time_ms))
 
     def drawn_to_end(self, path: Path, settings: TrackSettings) -> list[Fix]:
         """Return the fixes of a path from the start, moved so that it ends in the later detection."""
-        if not path.arrived or not are_near(path.fixes[-1].box, self.later.box, settings.meet_faces):
+        arrival, goal = path.box_at(self.later.time_ms), self.later.box
+        if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
             return []
-        off = path.fixes[-1].box
-        return [
-            Fix(fix.time_ms, _shifted(fix.box, off, self.later.box, self.share(fix.time_ms)))
-            for fix in path.fixes
-        ]
+        return [Fix(t, _shifted(box, arrival, goal, self.share(t))) for t, box in path.fixes]
 
     def drawn_to_start(self, path: Path, settings: TrackSettings) -> list[Fix]:
         """Return the fixes of a path from the end, in time, moved so that it begins in the earlier one."""
-        if not path.arrived or not are_near(path.fixes[-1].box, self.earlier.box, settings.meet_faces):
+        arrival, goal = path.box_at(self.earlier.time_ms), self.earlier.box
+        if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
             return []
-        off = path.fixes[-1].box
-        return [
-            Fix(fix.time_ms, _shifted(fix.box, off, self.earlier.box, 1 - self.share(fix.time_ms)))
-            for fix in reversed(path.fixes)
-        ]
+        return [Fix(t, _shifted(box, arrival, goal, 1 - self.share(t))) for t, box in reversed(path.fixes)]
 
     def in_doubt(self, onward: Path, back: Path, settings: TrackSettings) -> Iterator[Knot]:
         """Yield knots that hold every place the face may have been in."""
         length_ms = self.later.time_ms - self.earlier.time_ms
         reach_ms = settings.hull_intervals * length_ms
-        steps = [self.earlier.time_ms + length_ms * step / settings.line_steps for step in range(settings.line_steps + 1)]
+        steps = (length_ms * step / settings.line_steps for step in range(settings.line_steps + 1))
         ahead = [Fix(self.earlier.time_ms, self.earlier.box), *onward.fixes]
         behind = [*reversed(back.fixes), Fix(self.later.time_ms, self.later.box)]
-        for time_ms in sorted({*steps, *(fix.time_ms for fix in (*onward.fixes, *back.fixes))}):
+        looked_at = {fix.time_ms for fix in (*onward.fixes, *back.fixes)}
+        for time_ms in sorted({self.earlier.time_ms + step for step in steps} | looked_at):
             found = [*_at(ahead, time_ms), *_at(behind, time_ms)]
             if not found:
                 found = [_across(ahead[-1], behind[0], time_ms)]
@@ -144,14 +224,15 @@ class _Line:
             yield Knot(time_ms, hull([*found, *around]))
 
 
-def are_near(one: Box, other: Box, faces: float) -> bool:
-    """Return whether two boxes are less than so many face sizes apart, and of like size."""
-    width, height = (one.width + other.width) / 2, (one.height + other.height) / 2
-    if not (width and height):
-        return False
-    across = (one.left + one.right - other.left - other.right) / 2 / width
-    down = (one.top + one.bottom - other.top - other.bottom) / 2 / height
-    return math.hypot(across, down) <= faces
+def _met(onward: Path, back: Path, settings: TrackSettings) -> list[Fix]:
+    """Return the fixes of both paths, in time, where they meet before either arrives."""
+    others = {fix.time_ms: fix.box for fix in back.fixes}
+    for place, fix in enumerate(onward.fixes):
+        other = others.get(fix.time_ms)
+        if other is not None and distance_faces(fix.box, other) <= settings.agree_faces:
+            rest = [later for later in reversed(back.fixes) if later.time_ms > fix.time_ms]
+            return [*onward.fixes[: place + 1], *rest]
+    return []
 
 
 def _shifted(box: Box, wrong: Box, right: Box, share: float) -> Box:
@@ -164,7 +245,7 @@ def _shifted(box: Box, wrong: Box, right: Box, share: float) -> Box:
 
 
 def _blended(line: _Line, ahead: Fix, behind: Fix, settings: TrackSettings) -> Knot:
-    if are_near(ahead.box, behind.box, settings.agree_faces):
+    if distance_faces(ahead.box, behind.box) <= settings.agree_faces:
         return Knot(ahead.time_ms, between(ahead.box, behind.box, line.share(ahead.time_ms)))
     return Knot(ahead.time_ms, hull([ahead.box, behind.box]))
 
