@@ -87,7 +87,7 @@ def _asked() -> _Asked:
     return _Asked(
         rates=given.rate or list(_INTERVALS_MS),
         misses=given.misses or _MISSES,
-        methods=_known(parser, given.methods.split(","), METHODS),
+        methods=_known(parser, given.methods.split(","), list(METHODS)),
         kinds=_known(parser, given.kinds.split(","), KINDS),
         folder=given.folder,
         jobs=given.jobs,
