@@ -56,7 +56,7 @@ def main() -> None:
         for rate, misses in product(asked.rates, asked.misses):
             measure = partial(run, interval_ms=_INTERVALS_MS[rate], misses=misses, methods=asked.methods)
             outcomes = [outcome for ones in pool.map(measure, subjects) for outcome in ones]
-            title = f"{_NAMES[rate]}, {misses:.0%} missed, {len(subjects)} clips"
+            title = f"{_NAMES[rate]}, {100 * misses:g} % missed, {len(subjects)} clips"
             _print(title, outcomes, asked)
             if pictures:
                 scores = {name: total(ones) for name, ones in by_method(outcomes).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -75,9 +76,9 @@ def faces_between(detections: list[Detection], times_ms: list[int]) -> defaultdi
     for face, chain in enumerate(associate(detections, _GAP_MS, _ONE_CHAIN)):
         faces[chain[0].time_ms].append(TrueFace(face, chain[0].box))
         for earlier, later in pairwise(chain):
-            for time_ms in times_ms:
-                if earlier.time_ms < time_ms <= later.time_ms:
-                    faces[time_ms].append(TrueFace(face, _between(earlier, later, time_ms)))
+            begin, end = (bisect_right(times_ms, seen.time_ms) for seen in (earlier, later))
+            for time_ms in times_ms[begin:end]:
+                faces[time_ms].append(TrueFace(face, _between(earlier, later, time_ms)))
     return faces
 
 
