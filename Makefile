@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help run up test check fix bench lock clean
+.PHONY: help run up test check fix bench bench-leak lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Blur the demo clip on this machine; VIDEO=my.mp4 [OUT=blurred.mp4] for your own
 	@$(BIN)/python -m local_cloud run $(if $(VIDEO),--video "$(VIDEO)") $(if $(OUT),--out "$(OUT)")
@@ -34,6 +34,9 @@ fix: $(READY) ## Format, and mend what the linter can
 
 bench: $(READY) ## Measure the pipeline's own overhead
 	@$(BIN)/python -m benchmarks.overhead
+
+bench-leak: $(READY) ## Measure which faces stay bare between detections, method by method
+	@$(BIN)/python -m benchmarks.leak --picture docs/img/leak.png
 
 lock: $(READY) ## Write the pinned requirements files anew
 	@$(BIN)/python -m pip install --quiet uv

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import cv2
 
 from benchmarks.leak_clips import clip_path, make_clip
 from benchmarks.leak_methods import METHODS
+from benchmarks.leak_picture import draw_picture
+from benchmarks.leak_real import real_sources, real_subject
 from benchmarks.leak_runs import Outcome, Subject, run
 from benchmarks.leak_scenes import Clip
 from benchmarks.leak_script import CLIPS, KINDS
-from benchmarks.leak_tables import clip_tables, table
+from benchmarks.leak_tables import by_method, clip_tables, table, total
 
 _FOLDER = Path("out", "leak")
 _INTERVALS_MS = {"2": 500, "5": 200, "all": 0}
@@ -40,30 +43,42 @@ class _Asked:
     folder: Path
     jobs: int
     per_clip: bool
+    picture: Path | None
+    real: Path | None
 
 
 def main() -> None:
     """Measure and print the tables."""
     asked = _asked()
     with ProcessPoolExecutor(asked.jobs, initializer=partial(cv2.setNumThreads, 1)) as pool:
-        clips = [clip for clip in CLIPS if clip.kind in asked.kinds]
-        subjects = list(pool.map(partial(_subject, asked.folder), clips))
-        for rate in asked.rates:
-            for misses in asked.misses:
-                measure = partial(run, interval_ms=_INTERVALS_MS[rate], misses=misses, methods=asked.methods)
-                outcomes = [outcome for ones in pool.map(measure, subjects) for outcome in ones]
-                _print(f"{_NAMES[rate]}, {misses:.0%} missed", outcomes, asked)
+        subjects = _subjects(asked, pool)
+        pictures = [asked.picture] if asked.picture else []
+        for rate, misses in product(asked.rates, asked.misses):
+            measure = partial(run, interval_ms=_INTERVALS_MS[rate], misses=misses, methods=asked.methods)
+            outcomes = [outcome for ones in pool.map(measure, subjects) for outcome in ones]
+            title = f"{_NAMES[rate]}, {100 * misses:g} % missed, {len(subjects)} clips"
+            _print(title, outcomes, asked)
+            if pictures:
+                scores = {name: total(ones) for name, ones in by_method(outcomes).items()}
+                draw_picture(pictures.pop(), title, scores)
 
 
-def _subject(folder: Path, clip: Clip) -> Subject:
+def _subjects(asked: _Asked, pool: Executor) -> list[Subject]:
+    if asked.real:
+        found = pool.map(partial(real_subject, asked.folder), real_sources(asked.real))
+        return [subject for subject in found if subject is not None]
+    clips = [clip for clip in CLIPS if clip.kind in asked.kinds]
+    return list(pool.map(partial(_drawn_subject, asked.folder), clips))
+
+
+def _drawn_subject(folder: Path, clip: Clip) -> Subject:
     truth = make_clip(folder, clip)
     source = clip_path(folder, clip)
     return Subject(source, truth, source.parent)
 
 
 def _print(title: str, outcomes: Sequence[Outcome], asked: _Asked) -> None:
-    clips = len({outcome.clip for outcome in outcomes})
-    print(f"\n{title}, {clips} clips\n{table(outcomes)}", flush=True)
+    print(f"\n{title}\n{table(outcomes)}", flush=True)
     if asked.per_clip:
         print(clip_tables(outcomes), flush=True)
 
@@ -83,15 +98,19 @@ def _asked() -> _Asked:
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="where clips and findings are kept")
     parser.add_argument("--jobs", type=int, default=_JOBS)
     parser.add_argument("--per-clip", action="store_true", help="a table for every clip too")
+    parser.add_argument("--picture", type=Path, help="a PNG to draw the first table into")
+    parser.add_argument("--real", type=Path, help="a folder of videos to measure on, instead of drawn clips")
     given = parser.parse_args()
     return _Asked(
         rates=given.rate or list(_INTERVALS_MS),
         misses=given.misses or _MISSES,
-        methods=_known(parser, given.methods.split(","), METHODS),
+        methods=_known(parser, given.methods.split(","), list(METHODS)),
         kinds=_known(parser, given.kinds.split(","), KINDS),
         folder=given.folder,
         jobs=given.jobs,
         per_clip=given.per_clip,
+        picture=given.picture,
+        real=given.real,
     )
 
 

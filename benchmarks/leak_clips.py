@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from benchmarks.leak_heads import Picture, draw_head, face_box
 from benchmarks.leak_scenes import HEIGHT, WIDTH, Actor, Bar, Clip, Place, Shot, View
 from benchmarks.leak_truth import TrueFace, TrueFrame, Truth
 from blur_container.geometry import Size
+from blur_container.video import time_base
 from chalicelib.contract.faces import Box
 from local_cloud.demo import picture_path, read_picture
 
@@ -81,16 +82,15 @@ def _write(path: Path, clip: Clip) -> Truth:
             container.mux(video.encode(frame))
             faces.append(seen)
         container.mux(video.encode(None))
-    time_base, all_pts = _times(path)
+    unit, all_pts = _times(path)
     frames = tuple(TrueFrame(pts, seen) for pts, seen in zip(all_pts, faces, strict=True))
-    return Truth(clip.name, clip.kind, Size(WIDTH, HEIGHT), time_base, frames)
+    return Truth(clip.name, clip.kind, Size(WIDTH, HEIGHT), unit, frames)
 
 
 def _times(path: Path) -> tuple[Fraction, list[int]]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        assert stream.time_base is not None  # noqa: S101 MP4 streams have one
-        return stream.time_base, sorted(
+        return time_base(stream), sorted(
             packet.pts for packet in container.demux(stream) if packet.pts is not None
         )
 
@@ -151,7 +151,7 @@ def _background(name: str, view: View) -> Picture:
     return np.asarray(picture, np.uint8)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _wall(name: str) -> Picture:
     """Return a background with its border on all sides, mirrored as often as it takes."""
     asked = _BACKGROUNDS[name]
@@ -159,7 +159,8 @@ def _wall(name: str) -> Picture:
     part = (part * asked.gains).clip(0, 255).astype(np.uint8)
     height, width = HEIGHT + 2 * _BORDER_PX, WIDTH + 2 * _BORDER_PX
     missing = (max(0, height - part.shape[0]), max(0, width - part.shape[1]))
-    return np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")[:height, :width]
+    whole = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "symmetric")
+    return np.asarray(whole[:height, :width], np.uint8)
 
 
 def _draw_bar(picture: Picture, depth: NDArray[np.uint8], bar: Bar, place: Place, layer: int) -> None:

@@ -39,7 +39,7 @@ class Findings:
 
 
 def find_faces(source: Path, folder: Path) -> Findings:
-    """Return what the detector finds in every frame of `source`, from the cache `folder` where it is there."""
+    """Return what the detector finds in every frame of `source`; kept in `folder`."""
     cached = folder / f"{source.stem}-{_KIND}.json"
     if not cached.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import cv2
 import numpy as np
@@ -98,7 +98,7 @@ def _halvings(face_height: float) -> int:
     return max(0, min(3, int(math.log2(FACE_HEIGHT / face_height))))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _head(guise: int, halvings: int) -> _Head:
     if halvings == 0:
         return _cut_out(_GUISES[guise])
@@ -114,7 +114,7 @@ def _head(guise: int, halvings: int) -> _Head:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def _portrait() -> tuple[Picture, Picture]:
     return cut_out()
 

