@@ -12,9 +12,9 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from blur_container.detector import FaceDetector, analysis_size
 from blur_container.video import decoded_frames, open_source, video_stream
 from chalicelib.contract.faces import Box
-from local_cloud.detector import FaceDetector, analysis_size
 from local_cloud.video_samples import upright_picture
 
 LONG_SIDE = 640

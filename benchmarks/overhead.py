@@ -16,10 +16,10 @@ from pathlib import Path
 
 import av
 
+from blur_container.detector import FaceDetector
 from chalicelib.contract.job import SourceObject, manifest_key
 from local_cloud.cloud import LocalCloud
 from local_cloud.demo import make_demo_clip
-from local_cloud.detector import FaceDetector
 from local_cloud.face_jobs import RekognitionSettings
 from local_cloud.settings import CloudSettings
 from local_cloud.video_samples import open_sampled

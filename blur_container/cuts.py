@@ -35,12 +35,17 @@ class CutFinder:
             return False
         change = self.change = float(np.abs(thumbnail.astype(np.int16) - before).mean())
         usual, self._usual = self._usual, self._usual + _LEARNING * (change - self._usual)
-        if change < max(_CHANGE_MIN, _TIMES_USUAL * usual) or _histogram_change(before, thumbnail) < _HISTOGRAM_MIN:
+        if (
+            change < max(_CHANGE_MIN, _TIMES_USUAL * usual)
+            or _histogram_change(before, thumbnail) < _HISTOGRAM_MIN
+        ):
             return False
         self._usual = usual
         return True
 
 
 def _histogram_change(before: Picture, after: Picture) -> float:
-    one, other = (np.bincount(picture.ravel() // (256 // _BINS), minlength=_BINS) for picture in (before, after))
+    one, other = (
+        np.bincount(picture.ravel() // (256 // _BINS), minlength=_BINS) for picture in (before, after)
+    )
     return float(np.abs(one - other).sum()) / 2 / before.size

@@ -135,6 +135,21 @@ def hull(boxes: Sequence[Box]) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
+def across_border(box: Box, sizes: float) -> list[Box]:
+    """Return the boxes right outside the frame that `box` reaches by going so many of its own sizes."""
+    reach_x, reach_y = sizes * box.width, sizes * box.height
+    outside = []
+    if box.left < reach_x:
+        outside.append(Box(min(box.left, -box.width), box.top, box.width, box.height))
+    if 1 - box.right < reach_x:
+        outside.append(Box(max(box.left, 1.0), box.top, box.width, box.height))
+    if box.top < reach_y:
+        outside.append(Box(box.left, min(box.top, -box.height), box.width, box.height))
+    if 1 - box.bottom < reach_y:
+        outside.append(Box(box.left, max(box.top, 1.0), box.width, box.height))
+    return outside
+
+
 def around(box: Box, frame: Size) -> Rect:
     """Return the pixels that `box` touches, grown to even coordinates, in the frame and beyond it.
 

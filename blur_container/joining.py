@@ -42,15 +42,12 @@ def join(layout: Layout, seen: Sightings) -> Joined:
     _add(follows, (pair for *_, pair in sorted(_meetings(every, follows, layout, seen), key=_cost)))
     _add(follows, doubtful)
     begun = set(follows.values())
-    bridges = tuple(
+    bridges = [
         (end, start)
         for end, start in layout.bridges
-        if end not in follows
-        and start not in begun
-        and not _leaves(end, seen.between(end, start)[0], layout)
-        and not _leaves(start, seen.between(end, start)[1], layout)
-    )
-    return Joined(tuple(_chains(every, follows)), bridges)
+        if end not in follows and start not in begun and _may_be_one(end, start, layout, seen)
+    ]
+    return Joined(tuple(_chains(every, follows)), tuple(bridges))
 
 
 def _meetings(
@@ -79,6 +76,17 @@ def _apart(end: Detection, start: Detection, seen: Sightings) -> float | None:
         if box is not None
     ]
     return max(arrived, default=None)
+
+
+def _may_be_one(end: Detection, start: Detection, layout: Layout, seen: Sightings) -> bool:
+    """Return whether a face may have gone unseen from `end` to `start`.
+
+    Nobody who was seen at rest, and was missed by the sample between, is elsewhere in the one after.
+    """
+    if start.time_ms - end.time_ms > layout.settings.bridge_intervals * layout.interval_ms:
+        return False
+    onward, back = seen.between(end, start)
+    return not _leaves(end, onward, layout) and not _leaves(start, back, layout)
 
 
 def _leaves(face: Detection, path: Path, layout: Layout) -> bool:

@@ -16,7 +16,7 @@ from chalicelib.contract.faces import Detection
 
 @dataclass(frozen=True)
 class Layout:
-    """The chains of detections of one video, the bridges between them, and the interval they were sampled at."""
+    """The chains of the detections of one video, the bridges between them, and the sampling interval."""
 
     interval_ms: int
     chains: tuple[Chain, ...]
@@ -32,7 +32,7 @@ class Layout:
         return cls(interval_ms, tuple(chains), tuple(bridges(chains, interval_ms, settings)), settings)
 
     def chases(self) -> Iterator[Chase]:
-        """Yield every chase: between detections that may be one face both ways, and out of the ends of chains."""
+        """Yield every chase: both ways between detections that may be one face, and out of the ends."""
         reach_ms = self.settings.follow_intervals * self.interval_ms
         for chain in self.chains:
             first, last = chain[0], chain[-1]
@@ -50,10 +50,10 @@ def _both_ways(earlier: Detection, later: Detection) -> Iterator[Chase]:
     yield Chase(later, earlier.time_ms, speed)
 
 
-def _speed(earlier: Detection, later: Detection | None = None) -> tuple[float, float]:
+def _speed(earlier: Detection, later: Detection | None = None) -> tuple[float, float] | None:
     """Return the speed of a face in fractions of the frame a millisecond; one detection tells none."""
     if later is None:
-        return 0.0, 0.0
+        return None
     one, other, elapsed_ms = earlier.box, later.box, later.time_ms - earlier.time_ms
     across = (other.left + other.right - one.left - one.right) / 2
     down = (other.top + other.bottom - one.top - one.bottom) / 2

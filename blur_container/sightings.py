@@ -43,7 +43,7 @@ class Sightings:
         return onward, self._paths.get((later, True), LOST).until(earlier.time_ms)
 
     def out(self, end: Detection, *, backward: bool) -> Path:
-        """Return the path from the first (`backward`) or last detection of a track, as far as its shot goes."""
+        """Return the path out of the first (`backward`) or last detection of a track, to the next cut."""
         path = self._paths.get((end, backward), LOST)
         after_ms, before_ms = self.shot(end.time_ms, end.time_ms)
         return path.until(after_ms if backward else before_ms)

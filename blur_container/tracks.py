@@ -8,14 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from blur_container.geometry import between, hull, padded
+from blur_container.geometry import across_border, between, hull, padded
 from blur_container.joining import join
 from blur_container.layout import Layout
 from blur_container.settings import TrackSettings
 from blur_container.sightings import NOTHING_SEEN, Sightings
 from blur_container.timeline import SpanIndex
-from blur_container.ways import Knot, Way, way_between, way_out
+from blur_container.ways import UNSEEN, Knot, Way, way_between, way_out
 from chalicelib.contract.faces import Box, Detection
+
+# A detection's time is that of its frame, in whole milliseconds.
+_SAME_MS = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,25 @@ class Track:
     def box_at(self, time_ms: float) -> Box:
         """Return what covers the face at a moment from `start_ms` to `end_ms`, its margin included."""
         after = bisect_left(self.knots, time_ms, key=_time)
-        reach_ms = self.settings.hull_intervals * self._spacing(after)
+        reach_ms = self._reach_ms(time_ms, after)
         path = self._path(time_ms - reach_ms, time_ms + reach_ms)
         return padded(hull([*path, *self._carried_on(time_ms)]), self._margin(time_ms, after))
 
-    def _spacing(self, after: int) -> float:
-        """Return how far apart the knots around a moment are, one interval at most."""
+    def _reach_ms(self, time_ms: float, after: int) -> float:
+        """Return how long before and after a moment the face may have been where it is covered."""
         near = self.knots[max(after - 1, 0) : after + 2]
-        gaps = [later.time_ms - earlier.time_ms for earlier, later in zip(near, near[1:], strict=False)]
-        is_end = after in (0, len(self.knots))
-        return min(max(gaps, default=self.interval_ms), self.interval_ms) if not is_end else self.interval_ms
+        widest_ms = max((b.time_ms - a.time_ms for a, b in pairwise(near)), default=math.inf)
+        if after in (0, len(self.knots)):
+            widest_ms = math.inf
+        elif self._is_skipped(time_ms, after):
+            return widest_ms
+        return self.settings.hull_intervals * min(widest_ms, self.interval_ms)
+
+    def _is_skipped(self, time_ms: float, after: int) -> bool:
+        """Return whether a moment lies between two pictures that follow each other closely."""
+        before_ms, after_ms = self.knots[after - 1].time_ms, self.knots[after].time_ms
+        is_close = after_ms - before_ms <= self.settings.skipped_ms
+        return is_close and min(time_ms - before_ms, after_ms - time_ms) > _SAME_MS
 
     def _path(self, begin_ms: float, end_ms: float) -> list[Box]:
         # Between knots the face moves on a straight line: ends and corners span the hull.
@@ -64,12 +76,14 @@ class Track:
         return between(earlier.box, later.box, share)
 
     def _carried_on(self, time_ms: float) -> list[Box]:
-        # Before the first and after the last knot a moving face most likely moved on.
-        if time_ms < self.knots[0].time_ms:
-            return list(_moved(self.knots[0], self.knots[1:], time_ms, self._stride_ms))
-        if time_ms > self.knots[-1].time_ms:
-            return list(_moved(self.knots[-1], self.knots[-2::-1], time_ms, self._stride_ms))
-        return []
+        """Return where the face may be before its first and after its last knot."""
+        if self.knots[0].time_ms <= time_ms <= self.knots[-1].time_ms:
+            return []
+        is_early = time_ms < self.knots[0].time_ms
+        end, others = (self.knots[0], self.knots[1:]) if is_early else (self.knots[-1], self.knots[-2::-1])
+        # A moving face most likely moved on; one near the border may have come or gone across it.
+        reach = self.settings.border_faces * abs(time_ms - end.time_ms) / self.interval_ms
+        return [*_moved(end, others, time_ms, self._stride_ms), *across_border(end.box, reach)]
 
     @property
     def _stride_ms(self) -> float:
@@ -87,19 +101,30 @@ class Track:
 class Tracks:
     """All tracks of one video; finding the boxes of a frame costs only the tracks that last at its time."""
 
-    def __init__(self, layout: Layout, seen: Sightings = NOTHING_SEEN) -> None:
-        self.interval_ms = layout.interval_ms
+    def __init__(self, layouts: Sequence[Layout], seen: Sightings = NOTHING_SEEN) -> None:
+        """Unite the tracks of one or more layouts; the first tells `interval_ms`."""
+        self.interval_ms = layouts[0].interval_ms
+        self.of_faces: list[Track] = []
+        self._bridges: list[Track] = []
+        for layout in layouts:
+            self._build(layout, seen)
+        self._index = SpanIndex([*self.of_faces, *self._bridges], self.interval_ms)
+
+    def _build(self, layout: Layout, seen: Sightings) -> None:
         joined = join(layout, seen)
         builder = _Builder(layout, seen)
-        spans = [track for chain in joined.chains for track in builder.tracks(chain)]
-        self.count = len(spans)
-        bridges = [track for bridge in joined.bridges for track in builder.bridge(*bridge)]
-        self._index = SpanIndex([*spans, *bridges], self.interval_ms)
+        self.of_faces.extend(track for chain in joined.chains for track in builder.tracks(chain))
+        self._bridges.extend(track for pair in joined.bridges for track in builder.bridge(*pair))
+
+    @property
+    def count(self) -> int:
+        """Return how many tracks of faces there are, bridges between them not counted."""
+        return len(self.of_faces)
 
     @classmethod
     def of(cls, detections: Iterable[Detection], settings: TrackSettings) -> Tracks:
         """Return the tracks of `detections` alone, no picture looked at."""
-        return cls(Layout.of(detections, settings))
+        return cls([Layout.of(detections, settings)])
 
     def boxes_at(self, time_ms: float) -> list[Box]:
         """Return what covers the faces at `time_ms`; boxes may reach outside the frame."""
@@ -132,10 +157,13 @@ class _Builder:
     def bridge(self, earlier: Detection, later: Detection) -> Iterator[Track]:
         """Yield the track from the end of one chain to the start of another, unless a cut parts them."""
         if not self.seen.cut_between(earlier.time_ms, later.time_ms):
-            knots = (_knot(earlier), *self._way(earlier, later).knots, _knot(later))
-            yield self._spanning(earlier, knots, earlier.time_ms, later.time_ms)
+            yield self._track(
+                earlier, later, [_knot(earlier), *self._way(earlier, later).knots, _knot(later)]
+            )
 
     def _way(self, earlier: Detection, later: Detection) -> Way:
+        if self.seen.is_empty:
+            return UNSEEN
         return way_between(earlier, later, *self.seen.between(earlier, later), self.layout.settings)
 
     def _track(self, first: Detection, last: Detection, between_both: list[Knot]) -> Track:

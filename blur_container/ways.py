@@ -18,6 +18,8 @@ from chalicelib.contract.faces import Box, Detection
 
 # A detection's time is that of a frame in whole milliseconds; frames are farther apart.
 _SAME_MS = 3.0
+# The picture of a detection may be left out where little moves; then the nearest one tells.
+_NEAR_MS = 70.0
 
 
 class Fix(NamedTuple):
@@ -38,12 +40,21 @@ class Knot(NamedTuple):
 class Chase(NamedTuple):
     """A face to follow from a detection until a moment, which may be earlier.
 
-    `speed` is how fast it should move, in fractions of the frame a millisecond, across and down.
+    `speed` is how fast it should move, in fractions of the frame a millisecond, across and down; None where
+    nothing tells.
     """
 
     start: Detection
     until_ms: float
-    speed: tuple[float, float]
+    speed: tuple[float, float] | None = None
+
+    @property
+    def haste(self) -> float:
+        """Return the speed in face sizes a millisecond, infinite where it is not known."""
+        box = self.start.box
+        if self.speed is None or not (box.width and box.height):
+            return math.inf
+        return math.hypot(self.speed[0] / box.width, self.speed[1] / box.height)
 
     @property
     def leads_back(self) -> bool:
@@ -85,8 +96,9 @@ class Path:
         return Path(tuple(kept))
 
     def box_at(self, time_ms: float) -> Box | None:
-        """Return the box of the frame of a detection at `time_ms`, or None where the path misses it."""
-        return next((fix.box for fix in self.fixes if abs(fix.time_ms - time_ms) < _SAME_MS), None)
+        """Return the box of the fix nearest to `time_ms`, or None where the path does not come near."""
+        nearest = min(self.fixes, key=lambda fix: abs(fix.time_ms - time_ms), default=None)
+        return nearest.box if nearest and abs(nearest.time_ms - time_ms) <= _NEAR_MS else None
 
 
 LOST = Path()
@@ -94,10 +106,13 @@ LOST = Path()
 
 @dataclass(frozen=True)
 class Way:
-    """The knots between two detections, or beyond one; it is `certain` where the pictures show how it ends."""
+    """The knots between two detections, or beyond one; `certain` where pictures show how it ends."""
 
     knots: tuple[Knot, ...]
     certain: bool
+
+
+UNSEEN = Way((), certain=False)
 
 
 def way_between(
@@ -211,7 +226,7 @@ class _Line:
     def in_doubt(self, onward: Path, back: Path, settings: TrackSettings) -> Iterator[Knot]:
         """Yield knots that hold every place the face may have been in."""
         length_ms = self.later.time_ms - self.earlier.time_ms
-        reach_ms = settings.hull_intervals * length_ms
+        reach_ms = settings.line_hull_intervals * length_ms
         steps = (length_ms * step / settings.line_steps for step in range(settings.line_steps + 1))
         ahead = [Fix(self.earlier.time_ms, self.earlier.box), *onward.fixes]
         behind = [*reversed(back.fixes), Fix(self.later.time_ms, self.later.box)]

@@ -16,7 +16,7 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_cloud.detector import DetectedFace, Detector
+from blur_container.detector import DetectedFace, Detector
 from local_cloud.video_samples import SampledVideo, UnreadableVideo, VideoMetadata, open_sampled
 
 _log = logging.getLogger(__name__)

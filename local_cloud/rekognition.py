@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from werkzeug.wrappers import Request, Response
 
-from local_cloud.detector import Detector, FaceDetector
+from blur_container.detector import Detector, FaceDetector
 from local_cloud.face_jobs import (
     Analysis,
     FaceJobs,

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from local_cloud.detector import LANDMARK_KINDS
+from blur_container.detector import LANDMARK_KINDS
 from local_cloud.face_jobs import StoredVideo, TimedFace
 from local_cloud.video_samples import VideoMetadata
 

@@ -18,7 +18,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from local_cloud.detector import analysis_size
+from blur_container.detector import analysis_size
 
 _QUARTER_TURN_DEG = 90
 _MS_PER_S = 1000

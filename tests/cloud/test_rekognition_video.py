@@ -21,9 +21,9 @@ from moto.server import ThreadedMotoServer
 from numpy.typing import NDArray
 from werkzeug.serving import make_server
 
+from blur_container.detector import LANDMARK_KINDS, DetectedFace, Point
 from chalicelib.contract.faces import Box
 from local_cloud.demo import portrait_path
-from local_cloud.detector import LANDMARK_KINDS, DetectedFace, Point
 from local_cloud.rekognition import RekognitionSettings, RekognitionVideo
 
 BUCKET = "videos"

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from local_cloud.detector import DetectorSettings, FaceDetector
+from blur_container.detector import DetectorSettings, FaceDetector
 from tests.end_to_end.conftest import Outcome, Pipeline
 from tests.media.reading import audio_packets, shown_frames, video_times
 from tests.portraits import NO_FACE, PortraitClip, make_portrait_clip, standing

@@ -13,8 +13,8 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from blur_container.detector import FaceDetector
 from local_cloud.demo import FRAME_COUNT, FRAME_RATE, face_box_at, make_demo_clip
-from local_cloud.detector import FaceDetector
 from local_cloud.picture import before_after
 
 

@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from blur_container.blur import Look, Patch, blur_patches
+from blur_container.detector import DetectorSettings, FaceDetector
 from blur_container.geometry import Size, around, padded, short_side
 from blur_container.noise import track_key
 from blur_container.settings import BlurShape, BlurStyle, RenderSettings
 from chalicelib.contract.faces import Box, Detection
 from local_cloud.demo import portrait_path
-from local_cloud.detector import DetectorSettings, FaceDetector
 
 SETTINGS = RenderSettings()
 FRAME = Size(720, 560)

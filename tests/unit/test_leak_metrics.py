@@ -24,9 +24,9 @@ from benchmarks.leak_real import faces_between
 from benchmarks.leak_samples import Sampling, sample, sampled_frames
 from benchmarks.leak_scenes import Actor, Bar, Clip, Place, Shot
 from benchmarks.leak_truth import Appearance, TrueFace, TrueFrame, Truth, appearances
+from blur_container.detector import FaceDetector
 from blur_container.geometry import Size
 from chalicelib.contract.faces import Box, Detection
-from local_cloud.detector import FaceDetector
 
 MIDDLE = Box(0.25, 0.25, 0.5, 0.5)
 TWICE_A_SECOND = Sampling(500, Fraction(0), misses=0.0)

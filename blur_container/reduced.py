@@ -1,0 +1,165 @@
+"""Reduced pictures: the luma of decoded frames at a fraction of their size, fewer of them where little moves.
+
+Frames that no other refers to can be left out at no risk for the rest. In H.264 all B-frames can be left out
+too, as long as none is decoded before the next frame that is shown after all earlier ones.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from blur_container.following import Picture
+from blur_container.limits import Limits
+from blur_container.timeline import Clock
+from blur_container.video import presentation_time, read_only
+from chalicelib.contract.errors import DamagedVideo
+
+_LONG_SIDE_PX = 640
+# Below this rate every frame counts.
+_RATE_MIN = 24
+# A frame of a detection has its time, cut or rounded to milliseconds.
+_SAMPLE_MS = 2.0
+
+
+class Skip(str, Enum):
+    """Which frames the decoder leaves out, in FFmpeg's words."""
+
+    NOTHING = "DEFAULT"
+    UNREFERENCED = "NONREF"
+    BIDIRECTIONAL = "BIDIR"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A reduced picture and its time in milliseconds from the first frame."""
+
+    time_ms: float
+    picture: Picture
+
+
+class ReducedFrames:
+    """The reduced frames of one stream, read from any moment on.
+
+    `skip` may be changed between two frames; the frames at `samples_ms`, sorted, are always decoded unless
+    all B-frames are left out.
+    """
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, clock: Clock, samples_ms: Sequence[int]
+    ) -> None:
+        self._container, self._stream, self._clock = container, stream, clock
+        self._samples_ms = samples_ms
+        self._may_skip = (stream.average_rate or 0) >= _RATE_MIN
+        self._is_avc = stream.codec_context.name == "h264"
+        self._latest_pts = -math.inf
+        self._shrink = _Shrink()
+        self.skip = Skip.NOTHING
+
+    def between(self, begin_ms: float, end_ms: float) -> Iterator[Moment]:
+        """Yield what is decoded of the frames from `begin_ms` to `end_ms`; raise DamagedVideo."""
+        for time_ms, frame in self._decoded(begin_ms, end_ms):
+            yield Moment(time_ms, self._shrink.picture(frame))
+
+    def in_colour(self, every_ms: float) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Yield (ms, RGB picture (height, width, 3)) of a frame about every `every_ms`, to the end."""
+        due_ms = -math.inf
+        for time_ms, frame in self._decoded(-math.inf, math.inf):
+            if time_ms >= due_ms:
+                due_ms = time_ms + every_ms - _SAMPLE_MS
+                yield time_ms, self._shrink.colours(frame)
+
+    def _decoded(self, begin_ms: float, end_ms: float) -> Iterator[tuple[float, VideoFrame]]:
+        self._latest_pts = -math.inf
+        start_pts = self._clock.pts(max(begin_ms, 0.0))
+        try:
+            self._container.seek(start_pts, stream=self._stream)
+            for packet in self._container.demux(self._stream):
+                self._choose(packet)
+                for frame in packet.decode():
+                    time_ms = float(self._clock.ms(presentation_time(frame)))
+                    if time_ms > end_ms:
+                        return
+                    if time_ms >= begin_ms:
+                        yield time_ms, frame
+        except av.FFmpegError as error:
+            raise DamagedVideo(f"a frame cannot be decoded: {error.strerror}") from error
+
+    def _choose(self, packet: Packet[VideoStream]) -> None:
+        """Tell the decoder whether it may leave out the frame in `packet`."""
+        if packet.pts is None:
+            return
+        is_anchor, self._latest_pts = packet.pts > self._latest_pts, max(packet.pts, self._latest_pts)
+        context = self._stream.codec_context
+        wanted = self.skip if self._may_skip else Skip.NOTHING
+        if wanted is Skip.BIDIRECTIONAL and not self._is_avc:
+            wanted = Skip.UNREFERENCED
+        if context.skip_frame == Skip.BIDIRECTIONAL.value and not is_anchor:
+            # What this frame refers to may have been left out.
+            return
+        if wanted is Skip.UNREFERENCED and self._is_sampled(packet.pts):
+            wanted = Skip.NOTHING
+        context.skip_frame = wanted.value
+
+    def _is_sampled(self, pts: int) -> bool:
+        time_ms = float(self._clock.ms(pts))
+        nearest = bisect_left(self._samples_ms, time_ms - _SAMPLE_MS)
+        return nearest < len(self._samples_ms) and self._samples_ms[nearest] <= time_ms + _SAMPLE_MS
+
+
+def open_decoder(container: InputContainer, stream: VideoStream, threads: int, limits: Limits) -> None:
+    """Prepare the decoder for reduced pictures; the edges between its blocks are not smoothed."""
+    read_only(container, [stream])
+    context = stream.codec_context
+    context.thread_type, context.thread_count = "AUTO", threads
+    context.options = {"skip_loop_filter": "all", **limits.decoder_options()}
+
+
+class _Shrink:
+    """Brings frames to luma of 8 bits, at a whole fraction of their size."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()  # One for all: building it takes longer than using it.
+
+    def picture(self, frame: VideoFrame) -> Picture:
+        """Return uint8 (height, width); up to a fraction's worth of pixels is cut on the right and below."""
+        factor, size = _reduction(frame)
+        luma = _luma(frame) if _has_luma(frame) else _luma(self._reformatter.reformat(frame, format="gray"))
+        whole = luma[: size[1] * factor, : size[0] * factor]
+        return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def colours(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """Return uint8 (height, width, 3), red first."""
+        _, (width, height) = _reduction(frame)
+        small = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        return np.asarray(small.to_ndarray(), np.uint8)
+
+
+def _reduction(frame: VideoFrame) -> tuple[int, tuple[int, int]]:
+    """Return the divisor of a frame's sides, and (width, height) divided by it."""
+    divisor = max(1, round(max(frame.width, frame.height) / _LONG_SIDE_PX))
+    return divisor, (max(1, frame.width // divisor), max(1, frame.height // divisor))
+
+
+def _has_luma(frame: VideoFrame) -> bool:
+    pixels = frame.format
+    return not pixels.is_rgb and pixels.is_planar and pixels.components[0].bits == 8  # noqa: PLR2004 a byte
+
+
+def _luma(frame: VideoFrame) -> Picture:
+    plane = frame.planes[0]
+    flat = np.frombuffer(memoryview(plane), np.uint8)
+    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
