@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -33,16 +33,22 @@ _STILL = 0.015
 _SLOW = 0.001
 
 
-def locate(source: FilePath, faces: FacesDocument, settings: RenderSettings) -> Tracks:
+def locate(
+    source: FilePath,
+    faces: FacesDocument,
+    settings: RenderSettings,
+    looked: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Tracks:
     """Return the tracks of `faces` in the video at `source`, each followed from frame to frame.
 
-    Only frames near detections are decoded. Raise DamagedVideo where one cannot be.
+    Only frames near detections are decoded. `looked` is told how many frames were passed, of how many.
+    Raise DamagedVideo where one cannot be decoded.
     """
     trusted = [face for face in faces.detections if face.confidence >= settings.min_confidence]
     if not settings.follow_faces:
         return Tracks.of(trusted, settings.tracks.blind())
     layouts = [Layout.of(trusted, settings.tracks)]
-    look = _Look(source, faces, settings)
+    look = _Look(source, faces, settings, looked)
     if settings.refine is Refine.DETECTOR:
         layouts.append(Layout.of(look.for_faces(), settings.tracks))
     chases = [chase for layout in layouts for chase in layout.chases()]
@@ -52,8 +58,14 @@ def locate(source: FilePath, faces: FacesDocument, settings: RenderSettings) -> 
 class _Look:
     """A first look at one source; each of its methods opens the file anew."""
 
-    def __init__(self, source: FilePath, faces: FacesDocument, settings: RenderSettings) -> None:
-        self._source, self._faces, self._settings = source, faces, settings
+    def __init__(
+        self,
+        source: FilePath,
+        faces: FacesDocument,
+        settings: RenderSettings,
+        looked: Callable[[int, int], None],
+    ) -> None:
+        self._source, self._faces, self._settings, self._looked = source, faces, settings, looked
 
     def at(self, chases: Sequence[Chase]) -> Sightings:
         """Return what is seen where `chases` lead."""
@@ -85,7 +97,7 @@ class _Look:
         with open_source(self._source, limits) as container:
             stream = video_stream(container)
             open_decoder(container, stream, threads, limits)
-            yield ReducedFrames(container, stream, lens.clock, samples_ms), lens
+            yield ReducedFrames(container, stream, lens.clock, samples_ms, self._looked), lens
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Progress: how far a rendering is, as log lines that are frequent at first and rare later."""
+"""Progress: how far a step of a rendering is, as log lines that are frequent at first and rare later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CALM_PAUSE_S = 5.0
 
 
 class ProgressLog:
-    """Writes a `rendering` line now and then; `clock` counts seconds."""
+    """Writes a line named after the step now and then; `clock` counts seconds."""
 
     def __init__(self, log: EventLog, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -30,4 +30,4 @@ class ProgressLog:
             return
         eager = moment_s - self._begin_s < _EAGER_FOR_S
         self._due_s = moment_s + (_EAGER_PAUSE_S if eager else _CALM_PAUSE_S)
-        self._log.info("rendering", frames=progress.frames, frames_total=progress.frames_total)
+        self._log.info(progress.step, frames=progress.frames, frames_total=progress.frames_total)

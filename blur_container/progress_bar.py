@@ -43,6 +43,8 @@ class ProgressBar:
 def bar_text(progress: Progress, elapsed_s: float) -> str:
     """Return the line; without a known number of frames it only counts."""
     rate = progress.frames / elapsed_s if elapsed_s else 0.0
+    if progress.step != "rendering":
+        return f"{progress.step}: {progress.frames}/{progress.frames_total or '?'} frames"
     if not progress.frames_total:
         return f"{progress.frames} frames, {rate:.0f} frames/s"
     share = min(1.0, progress.frames / progress.frames_total)

@@ -18,6 +18,7 @@ from blur_container.avc import UnfitStream
 from blur_container.blur import Look
 from blur_container.brush import Brush, Masks
 from blur_container.companions import Companions, Written
+from blur_container.doubts import Doubt, doubts_of
 from blur_container.form import Form, form_of
 from blur_container.frames import PlanarFrames, read_ahead
 from blur_container.geometry import Size
@@ -43,14 +44,16 @@ from chalicelib.contract.faces import FacesDocument
 # One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
 _FRAMES_AHEAD = 6
 _DEFAULT_RATE = Fraction(25)
+_MS_PER_S = 1000
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a rendering is; `frames_total` is the container's word and 0 where it has none."""
+    """How far a step is; `frames_total` is the container's word and 0 where it has none."""
 
     frames: int
     frames_total: int
+    step: str = "rendering"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class RenderReport:
     detections: int
     tracks: int
     sampling_interval_ms: int
+    doubts: tuple[Doubt, ...] = field(repr=False)
     # Looks and companions: what is there, what is not the source's own, in words, and what is left out.
     form: Form
     beside: Written
@@ -88,7 +92,7 @@ def redact_video(
     """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
     if source.resolve() == target.resolve():
         raise ConfigurationError(f"{source} cannot be both source and target")
-    tracks = locate(source, faces, settings)
+    tracks = locate(source, faces, settings, lambda done, total: progress(Progress(done, total, "locating")))
     with open_source(source, settings.limits) as video, open_source(source, settings.limits) as audio:
         return _Redaction(video, audio, faces, tracks, settings).run(target, progress)
 
@@ -208,6 +212,7 @@ class _Redaction:
         return Masks(self._faces.source_id, self._tracks, lens)
 
     def _report(self, looks: Looks, brush: Brush, beside: Written) -> RenderReport:
+        duration_ms = float((self._end_pts - self._pts[0]) * looks.time_base * _MS_PER_S)
         return RenderReport(
             codec=self._stream.codec_context.name,
             size=Size(looks.first.width, looks.first.height),
@@ -219,6 +224,7 @@ class _Redaction:
             detections=len(self._faces.detections),
             tracks=self._tracks.count,
             sampling_interval_ms=self._tracks.interval_ms,
+            doubts=tuple(doubts_of(self._tracks, duration_ms)),
             form=looks.form,
             beside=beside,
             dropped_streams=self._kept.dropped,

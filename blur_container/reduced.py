@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -33,6 +33,7 @@ _LONG_SIDE_PX = 640
 _RATE_MIN = 24
 # A frame of a detection has its time, cut or rounded to milliseconds.
 _SAMPLE_MS = 2.0
+_MS_PER_S = 1000
 
 
 class Skip(str, Enum):
@@ -54,14 +55,19 @@ class Moment:
 class ReducedFrames:
     """The reduced frames of one stream, read from any moment on.
 
-    `skip` may be changed between two frames; the frames at `samples_ms`, sorted, are always decoded unless
-    all B-frames are left out.
+    `looked` is told how many frames were passed, of how many. `skip` may be changed between two frames; the
+    frames at `samples_ms`, sorted, are always decoded unless all B-frames are left out.
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, clock: Clock, samples_ms: Sequence[int]
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        clock: Clock,
+        samples_ms: Sequence[int],
+        looked: Callable[[int, int], None],
     ) -> None:
-        self._container, self._stream, self._clock = container, stream, clock
+        self._container, self._stream, self._clock, self._looked = container, stream, clock, looked
         self._samples_ms = samples_ms
         self._may_skip = (stream.average_rate or 0) >= _RATE_MIN
         self._is_avc = stream.codec_context.name == "h264"
@@ -94,9 +100,14 @@ class ReducedFrames:
                     if time_ms > end_ms:
                         return
                     if time_ms >= begin_ms:
+                        self._looked(self._passed(time_ms), self._stream.frames)
                         yield time_ms, frame
         except av.FFmpegError as error:
             raise DamagedVideo(f"a frame cannot be decoded: {error.strerror}") from error
+
+    def _passed(self, time_ms: float) -> int:
+        """Return about how many frames lie before a moment."""
+        return int(time_ms * (self._stream.average_rate or 0) / _MS_PER_S)
 
     def _choose(self, packet: Packet[VideoStream]) -> None:
         """Tell the decoder whether it may leave out the frame in `packet`."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from blur_container.doubts import doubts_to_json
 from blur_container.redact import RenderReport
 from blur_container.settings import Settings
 
@@ -63,6 +64,7 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
         "detections": report.detections,
         "sampling_interval_ms": report.sampling_interval_ms,
         "tracks": report.tracks,
+        "doubts": doubts_to_json(report.doubts),
         "frames": len(report.pts),
         "frames_with_faces": report.frames_with_faces,
         "steps": steps.to_json(),

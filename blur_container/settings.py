@@ -26,6 +26,7 @@ _CRF_MAX = 51
 _THREADS_MAX = 16
 _PERCENT = 100
 _MARGIN_MAX = 3
+_HOLD_MAX = 10
 
 
 class OutputCodec(str, Enum):
@@ -119,7 +120,7 @@ class TrackSettings:
 
         Measured at 2 Hz: half-covered faces in 1.0 % of the frames instead of 1.5 %, twice the blurred area.
         """
-        return replace(self, hold_intervals=1.65, hull_intervals=0.45, border_faces=1.5)
+        return replace(self, hold_intervals=self.hold_intervals + 0.55, hull_intervals=0.45, border_faces=1.5)
 
 
 @dataclass(frozen=True)
@@ -184,9 +185,15 @@ class Settings:
                 style=BlurStyle(read.choice("BLUR_STYLE", default.style, tuple(BlurStyle))),
                 shape=BlurShape(read.choice("BLUR_SHAPE", default.shape, tuple(BlurShape))),
                 codec=OutputCodec(read.choice("OUTPUT_CODEC", default.codec, tuple(OutputCodec))),
+                follow_faces=read.choice("FOLLOW_FACES", "on", ("off", "on")) == "on",
+                refine=Refine(read.choice("REFINE", default.refine, tuple(Refine))),
                 smart_render=read.choice("SMART_RENDER", "off", ("off", "on")) == "on",
                 keep_metadata=read.choice("KEEP_METADATA", "off", ("off", "on")) == "on",
-                tracks=TrackSettings(margin=read.number("MARGIN", default.tracks.margin, 0, _MARGIN_MAX)),
+                tracks=replace(
+                    default.tracks,
+                    margin=read.number("MARGIN", default.tracks.margin, 0, _MARGIN_MAX),
+                    hold_intervals=read.number("HOLD", default.tracks.hold_intervals, 1, _HOLD_MAX),
+                ),
             ),
         )
 

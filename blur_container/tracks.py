@@ -6,7 +6,9 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
+from typing import NamedTuple
 
 from blur_container.geometry import across_border, between, hull, padded
 from blur_container.joining import join
@@ -21,17 +23,37 @@ from chalicelib.contract.faces import Box, Detection
 _SAME_MS = 2.0
 
 
+class Edge(Enum):
+    """How a track begins or ends: at the border of the frame, at a cut, or nobody knows how."""
+
+    BORDER = "border"
+    CUT = "cut"
+    OPEN = "open"
+
+
+class Gap(NamedTuple):
+    """Two neighbouring detections that nothing but their places says are one face, or are not: a cut."""
+
+    earlier: Detection
+    later: Detection
+    is_cut: bool
+
+
 @dataclass(frozen=True)
 class Track:
     """The same face through time, from `start_ms` to `end_ms`; one or more knots, later ones last.
 
-    `first` is its first detection, which names it.
+    `first` is its first detection, which names it; `confidence` is that of its best one, in percent.
     """
 
     first: Detection
+    last: Detection
+    confidence: float
     knots: tuple[Knot, ...]
     start_ms: float
     end_ms: float
+    opening: Edge
+    closing: Edge
     interval_ms: int
     settings: TrackSettings
 
@@ -106,6 +128,7 @@ class Tracks:
         self.interval_ms = layouts[0].interval_ms
         self.of_faces: list[Track] = []
         self._bridges: list[Track] = []
+        self.gaps: list[Gap] = []
         for layout in layouts:
             self._build(layout, seen)
         self._index = SpanIndex([*self.of_faces, *self._bridges], self.interval_ms)
@@ -115,6 +138,8 @@ class Tracks:
         builder = _Builder(layout, seen)
         self.of_faces.extend(track for chain in joined.chains for track in builder.tracks(chain))
         self._bridges.extend(track for pair in joined.bridges for track in builder.bridge(*pair))
+        self.gaps.extend(gap for chain in joined.chains for gap in builder.gaps(chain))
+        self.gaps.extend(Gap(*pair, is_cut=False) for pair in joined.bridges)
 
     @property
     def count(self) -> int:
@@ -144,29 +169,41 @@ class _Builder:
 
     def tracks(self, chain: Sequence[Detection]) -> Iterator[Track]:
         """Yield the tracks of a chain: one, or more where a cut parts it."""
-        first, knots = chain[0], [_knot(chain[0])]
+        part, knots = [chain[0]], [_knot(chain[0])]
         for earlier, later in pairwise(chain):
             way = self._way(earlier, later)
-            if not way.certain and self.seen.cut_between(earlier.time_ms, later.time_ms):
-                yield self._track(first, earlier, knots)
-                first, knots = later, [_knot(later)]
-            else:
-                knots += [*way.knots, _knot(later)]
-        yield self._track(first, chain[-1], knots)
+            if self._is_parted(earlier, later, way):
+                yield self._track(part, knots)
+                part, knots = [], []
+            part.append(later)
+            knots += [*way.knots, _knot(later)] if knots else [_knot(later)]
+        yield self._track(part, knots)
 
     def bridge(self, earlier: Detection, later: Detection) -> Iterator[Track]:
         """Yield the track from the end of one chain to the start of another, unless a cut parts them."""
-        if not self.seen.cut_between(earlier.time_ms, later.time_ms):
-            yield self._track(
-                earlier, later, [_knot(earlier), *self._way(earlier, later).knots, _knot(later)]
-            )
+        way = self._way(earlier, later)
+        if not self._is_parted(earlier, later, way):
+            yield self._track([earlier, later], [_knot(earlier), *way.knots, _knot(later)])
+
+    def gaps(self, chain: Sequence[Detection]) -> Iterator[Gap]:
+        """Yield the pairs of a chain that no path joins; where none was looked for, those far apart."""
+        longest_ms = self.layout.settings.bridge_intervals * self.layout.interval_ms
+        for earlier, later in pairwise(chain):
+            way = self._way(earlier, later)
+            is_long = later.time_ms - earlier.time_ms > longest_ms
+            if not way.certain and (is_long or not self.seen.is_empty):
+                yield Gap(earlier, later, self._is_parted(earlier, later, way))
 
     def _way(self, earlier: Detection, later: Detection) -> Way:
         if self.seen.is_empty:
             return UNSEEN
         return way_between(earlier, later, *self.seen.between(earlier, later), self.layout.settings)
 
-    def _track(self, first: Detection, last: Detection, between_both: list[Knot]) -> Track:
+    def _is_parted(self, earlier: Detection, later: Detection, way: Way) -> bool:
+        return not way.certain and self.seen.cut_between(earlier.time_ms, later.time_ms)
+
+    def _track(self, part: Sequence[Detection], between_both: Sequence[Knot]) -> Track:
+        first, last = part[0], part[-1]
         before, after = self._out(first, backward=True), self._out(last, backward=False)
         knots = (*reversed(before.knots), *between_both, *after.knots)
         hold_ms = self.layout.settings.hold_intervals * self.layout.interval_ms
@@ -174,16 +211,28 @@ class _Builder:
         start_ms = knots[0].time_ms if before.certain else min(first.time_ms - hold_ms, knots[0].time_ms)
         end_ms = knots[-1].time_ms if after.certain else max(last.time_ms + hold_ms, knots[-1].time_ms)
         after_ms, before_ms = self.seen.shot(first.time_ms, last.time_ms)
-        start_ms = max(start_ms, math.nextafter(after_ms, math.inf))
-        end_ms = min(end_ms, math.nextafter(before_ms, -math.inf))
-        return self._spanning(first, knots, start_ms, end_ms)
+        return Track(
+            first=first,
+            last=last,
+            confidence=max(detection.confidence for detection in part),
+            knots=knots,
+            start_ms=max(start_ms, math.nextafter(after_ms, math.inf)),
+            end_ms=min(end_ms, math.nextafter(before_ms, -math.inf)),
+            opening=_edge(is_certain=before.certain, is_cut=start_ms <= after_ms),
+            closing=_edge(is_certain=after.certain, is_cut=end_ms >= before_ms),
+            interval_ms=self.layout.interval_ms,
+            settings=self.layout.settings,
+        )
 
     def _out(self, end: Detection, *, backward: bool) -> Way:
         path = self.seen.out(end, backward=backward)
         return way_out(end, path, self.layout.interval_ms, self.layout.settings)
 
-    def _spanning(self, first: Detection, knots: tuple[Knot, ...], start_ms: float, end_ms: float) -> Track:
-        return Track(first, knots, start_ms, end_ms, self.layout.interval_ms, self.layout.settings)
+
+def _edge(*, is_certain: bool, is_cut: bool) -> Edge:
+    if is_cut:
+        return Edge.CUT
+    return Edge.BORDER if is_certain else Edge.OPEN
 
 
 def _knot(detection: Detection) -> Knot:

@@ -13,6 +13,9 @@ from local_cloud.errors import NoExecution
 POLL_S = 0.2
 _ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
+# The lines in which the renderer says how far it is.
+_STEPS = ("locating", "rendering")
+
 
 @dataclass(frozen=True)
 class StateEntered:
@@ -96,6 +99,6 @@ def _rendered(logs: Any, log_group: str, execution_arn: str) -> FramesRendered |
     progress = [
         FramesRendered(line["frames"], line["frames_total"])
         for line in lines
-        if line.get("message") == "rendering" and line.get("execution") == execution_arn
+        if line.get("message") in _STEPS and line.get("execution") == execution_arn
     ]
     return progress[-1] if progress else None
