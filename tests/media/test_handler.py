@@ -129,8 +129,8 @@ def test_log_has_one_line_in_one_out_and_progress_between(scene: Scene) -> None:
     scene.run()
 
     messages = [line["message"] for line in scene.log]
-    assert (messages[0], messages[1], messages[-1]) == ("started", "rendering", "finished")
-    assert (scene.log[1]["frames"], scene.log[1]["frames_total"]) == (1, 15)
+    assert (messages[0], messages[1], messages[-1]) == ("started", "locating", "finished")
+    assert (scene.log[1]["frames"], scene.log[1]["frames_total"]) == (0, 15)
 
 
 def test_damaged_upload_leaves_the_output_bucket_empty(scene: Scene) -> None:

@@ -1,0 +1,91 @@
+"""Doubts: the moments of a video that deserve a human look, in the order of their times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from blur_container.tracks import Edge, Track, Tracks
+from chalicelib.contract.faces import Box
+
+# Below this, in percent, a detector was not sure of a face in any of its frames.
+_UNSURE_PERCENT = 60.0
+# A face this high, as a share of the frame, was near before it was found.
+_LARGE_SHARE = 0.25
+# A manifest is read by people; all doubts are counted, so many are listed.
+_LISTED_MAX = 200
+
+
+class DoubtKind(str, Enum):
+    """Why a moment deserves a look."""
+
+    BRIDGED_GAP = "bridged-gap"
+    CUT_IN_TRACK = "cut-inside-track"
+    LOW_CONFIDENCE = "low-confidence"
+    LARGE_AT_FIRST = "first-seen-large"
+    LOST_IN_FRAME = "ends-inside-frame"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A stretch of time and where to look: a box in fractions of the displayed frame."""
+
+    kind: DoubtKind
+    from_ms: int
+    to_ms: int
+    box: Box
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the doubt as a JSON object."""
+        box = self.box
+        return {
+            "kind": self.kind.value,
+            "from_ms": self.from_ms,
+            "to_ms": self.to_ms,
+            "box": [round(number, 4) for number in (box.left, box.top, box.width, box.height)],
+        }
+
+
+def doubts_of(tracks: Tracks, duration_ms: float) -> list[Doubt]:
+    """Return every doubt about the tracks of a video that lasts `duration_ms`."""
+    found = [doubt for track in tracks.of_faces for doubt in _of_track(track, duration_ms)]
+    found += [
+        Doubt(
+            DoubtKind.CUT_IN_TRACK if gap.is_cut else DoubtKind.BRIDGED_GAP,
+            gap.earlier.time_ms,
+            gap.later.time_ms,
+            gap.earlier.box,
+        )
+        for gap in tracks.gaps
+    ]
+    return sorted(found, key=_order)
+
+
+def doubts_to_json(doubts: Sequence[Doubt]) -> dict[str, Any]:
+    """Return how many doubts of each kind there are, and the first of them."""
+    counts = Counter(doubt.kind.value for doubt in doubts)
+    return {
+        "counts": {kind.value: counts[kind.value] for kind in DoubtKind},
+        "moments": [doubt.to_json() for doubt in doubts[:_LISTED_MAX]],
+    }
+
+
+def _of_track(track: Track, duration_ms: float) -> Iterator[Doubt]:
+    first, last = track.first, track.last
+    if track.confidence < _UNSURE_PERCENT:
+        yield Doubt(DoubtKind.LOW_CONFIDENCE, first.time_ms, last.time_ms, first.box)
+    if track.opening is Edge.OPEN and track.start_ms > 0 and first.box.height >= _LARGE_SHARE:
+        yield Doubt(DoubtKind.LARGE_AT_FIRST, round(track.start_ms), first.time_ms, first.box)
+    if track.closing is Edge.OPEN and track.end_ms < duration_ms and _is_inside(last.box):
+        yield Doubt(DoubtKind.LOST_IN_FRAME, last.time_ms, round(track.end_ms), last.box)
+
+
+def _is_inside(box: Box) -> bool:
+    return box.left > 0 and box.top > 0 and box.right < 1 and box.bottom < 1
+
+
+def _order(doubt: Doubt) -> tuple[int, int, str, float, float]:
+    return doubt.from_ms, doubt.to_ms, doubt.kind.value, doubt.box.left, doubt.box.top
