@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -21,37 +22,48 @@ def parts_to_make(names: Names, made: Mapping[str, str], s3: Any) -> set[str]:
 
     Raise BucketUnusable for a bucket that is taken, in another region, or named and not there.
     """
+    own = own_buckets(s3)
     in_stack = {part for part in PARTS if made.get(f"{part.title()}Bucket") == names.buckets[part]}
-    return in_stack | {part for part in PARTS if part not in in_stack and _is_absent(names, part, s3)}
+    others = [part for part in PARTS if part not in in_stack]
+    present = [part for part in others if names.buckets[part] in own]
+    for part in present:
+        _require_region(names, part, s3)
+    absent = [part for part in others if part not in present]
+    for part in absent:
+        _require_free(names, part, s3)
+    return in_stack | set(absent)
 
 
-def _is_absent(names: Names, part: str, s3: Any) -> bool:
-    bucket, is_named = names.buckets[part], part in names.settings.buckets
+def own_buckets(s3: Any) -> set[str]:
+    """Return the account's buckets: one that merely answers may be anybody's, laid out for videos."""
+    return {one["Name"] for page in s3.get_paginator("list_buckets").paginate() for one in page["Buckets"]}
+
+
+def _require_region(names: Names, part: str, s3: Any) -> None:
+    bucket, wanted = names.buckets[part], names.account.region
+    region = s3.get_bucket_location(Bucket=bucket).get("LocationConstraint") or _FIRST_REGION
+    if region != wanted:
+        raise BucketUnusable(
+            f"The {part} bucket {bucket} is in {region}, not in {wanted}: Rekognition reads its own region"
+            f" only. Name another as {part}_bucket {_SETTINGS}, or deploy to {region}."
+        )
+
+
+def _require_free(names: Names, part: str, s3: Any) -> None:
+    bucket = names.buckets[part]
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError as error:
-        return _judge_absence(error, bucket, part, is_named=is_named)
-    region = s3.get_bucket_location(Bucket=bucket).get("LocationConstraint") or _FIRST_REGION
-    if region != names.account.region:
-        raise BucketUnusable(
-            f"The {part} bucket {bucket} is in {region}, not in {names.account.region}: Rekognition reads its"
-            f" own region only. Name another as {part}_bucket {_SETTINGS}, or deploy to {region}."
-        )
-    return False
-
-
-def _judge_absence(error: ClientError, bucket: str, part: str, *, is_named: bool) -> bool:
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if status == 404 and not is_named:  # noqa: PLR2004 HEAD has no body, and so no code
-        return True
-    if status == 404:  # noqa: PLR2004 as above
-        raise BucketUnusable(
-            f"There is no bucket {bucket}: make it, or leave {part}_bucket out {_SETTINGS} and one is made."
-        ) from error
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+            if part not in names.settings.buckets:
+                return
+            raise BucketUnusable(
+                f"There is no bucket {bucket}: make it, or leave {part}_bucket out {_SETTINGS}; then one is"
+                " made."
+            ) from error
     raise BucketUnusable(
-        f"The bucket {bucket} belongs to somebody else, or you may not see it ({status}): name another as"
-        f" {part}_bucket {_SETTINGS}."
-    ) from error
+        f"The bucket {bucket} belongs to another account: name another as {part}_bucket {_SETTINGS}."
+    )
 
 
 def require_tls(s3: Any, bucket: str, partition: str) -> bool:
@@ -94,15 +106,6 @@ def _policy(s3: Any, bucket: str) -> dict[str, Any]:
         return {"Version": "2012-10-17", "Statement": []}
     statements = policy["Statement"]
     return {**policy, "Statement": statements if isinstance(statements, list) else [statements]}
-
-
-def exists(s3: Any, bucket: str) -> bool:
-    """Return whether there is a bucket of this name that the account may see."""
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except ClientError:
-        return False
-    return True
 
 
 def count_objects(s3: Any, bucket: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.buckets import count_objects, delete_bucket, empty, exists, forget_tls
+from deploy.buckets import count_objects, delete_bucket, empty, forget_tls, own_buckets
 from deploy.chalice_app import delete_app, stage_app
 from deploy.deployment import DEFINITIONS, Workplace
 from deploy.errors import ExecutionsRunning
@@ -37,10 +37,10 @@ def plan_removal(names: Names, place: Workplace, wish: RemovalWish) -> None:
     """Print what `remove` would take; nothing is changed."""
     for stack in (names.pipeline_stack, names.foundation_stack):
         place.report.step("stack", f"{stack}: {place.stacks.status(stack) or 'not there'}")
-    s3 = place.clients("s3")
+    own = own_buckets(place.clients("s3"))
     for part in PARTS:
         bucket = names.buckets[part]
-        if exists(s3, bucket):
+        if bucket in own:
             goes = wish.buckets and bucket == names.own_bucket(part)
             place.report.step("bucket", f"s3://{bucket}: {'goes, with all in it' if goes else 'stays'}")
 
@@ -60,7 +60,7 @@ def _stop_executions(names: Names, place: Workplace, wish: RemovalWish) -> None:
 def _leave_bucket(names: Names, place: Workplace, part: str, wish: RemovalWish) -> None:
     """Delete the bucket where it is the stage's own and empty or unwanted; else say that it stays."""
     s3, bucket = place.clients("s3"), names.buckets[part]
-    if not exists(s3, bucket):
+    if bucket not in own_buckets(s3):
         return
     if part == "work":
         empty(s3, bucket, DEFINITIONS)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from local_cloud.s3_api import bucket_and_key
-from local_cloud.sandbox_environment import ACCOUNT_ID, PERSON, REGION, STATE_MACHINE
+from local_cloud.sandbox_environment import ACCOUNT_ID, INTERPRETER, LOG_WRITER, PERSON, REGION
 from local_cloud.wsgi import path_of, query_of, read_body, signed_by, signed_service
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INVOKE = re.compile(r"/functions/(?P<name>[^/]+)/invocations$")
 _FUNCTION_GROUP = "/aws/lambda/"
+STATE_MACHINE = "state-machine"
 _PREFIXES = {"AWSStepFunctions": "states", "AmazonSQS": "sqs", "RekognitionService": "rekognition"}
 
 
@@ -52,9 +53,9 @@ class ServiceCalls:
 
 def _calls(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
     principal, service = signed_by(environ), signed_service(environ)
-    if service == "logs":
+    if principal == LOG_WRITER:
         yield from _log_calls(environ)
-    elif principal == STATE_MACHINE:
+    elif principal == INTERPRETER:
         yield from _invocations(environ)
     elif principal != PERSON and service == "s3":
         yield ServiceCall(principal, _s3_action(environ), _s3_resource(environ))

@@ -30,7 +30,7 @@ from local_cloud.project import Buckets, ReplayEngine, deploy_project
 from local_cloud.pushed_images import PushedImages
 from local_cloud.s3_api import S3Api
 from local_cloud.sandbox import Place, Sandbox
-from local_cloud.sandbox_environment import STATE_MACHINE, cloud_environment
+from local_cloud.sandbox_environment import LOG_WRITER, cloud_environment
 from local_cloud.settings import CloudSettings
 
 if TYPE_CHECKING:
@@ -138,14 +138,12 @@ class LocalCloud:
         rekognition = self._make_rekognition()
         self._server = CloudServer(self._front(rekognition), self.settings.port)
         opening.callback(self._server.close)
-        # moto's interpreter makes its clients from these: what it calls, the state machine calls.
-        interpreter = {"AWS_ACCESS_KEY_ID": STATE_MACHINE, "MOTO_PORT": str(self._server.port)}
-        opening.enter_context(_process_environment({**self.environment, **interpreter}))
+        opening.enter_context(_process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
         self._clients = CloudClients(self.endpoint_url)
         opening.callback(self._clients.close)
-        self._place = Place(
-            self._folder / "sandboxes", self.endpoint_url, self.client("logs"), self.settings.runtime_client
-        )
+        logs = self._clients.make("logs", principal=LOG_WRITER)
+        opening.callback(logs.close)
+        self._place = Place(self._folder / "sandboxes", self.endpoint_url, logs, self.settings.runtime_client)
         self._reset()
         for ending in (self._reset, rekognition.close, self._invocations.close, self._stop_executions):
             opening.callback(ending)

@@ -9,9 +9,11 @@ from local_cloud.functions import Function
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
-# Access keys of the local cloud say who calls: people, the state machine, a function by its name.
+# Access keys of the local cloud say who calls: people, the writer of functions' logs, moto's interpreter of
+# the state machine (it has this one only), or a function by its name.
 PERSON = "testing"
-STATE_MACHINE = "state-machine"
+LOG_WRITER = "log-writer"
+INTERPRETER = "ak"
 # What the interpreter itself needs to start, wherever it is installed.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.calls import ServiceCall
+from local_cloud.calls import STATE_MACHINE, ServiceCall
 from local_cloud.cloud import LocalCloud
 from local_cloud.rekognition import RekognitionSettings
 from local_cloud.settings import CloudSettings
@@ -22,7 +22,6 @@ from tests.portraits import make_portrait_clip, standing
 PREFIX = "face-blur-local-"
 PATIENCE_S = 30
 FUNCTIONS = [*json.loads((ROOT / ".chalice" / "config.json").read_text())["lambda_functions"], "blur-faces"]
-STATE_MACHINE = "state-machine"
 # Step Functions itself calls these with the machine's role, where nothing can record it.
 CALLED_BY_AWS = ("logs:", "xray:")
 
@@ -134,8 +133,9 @@ def _upload(pipeline: Pipeline, clip: Path, folder: str) -> None:
 
 def _lose_events(cloud: LocalCloud) -> None:
     """Send each function that S3 calls an event that it refuses on every try."""
-    record = {"s3": {"bucket": {"name": cloud.buckets.output}, "object": {"key": "a.mp4", "size": 1}}}
-    event = json.dumps({"Records": [{**record, "eventName": "ObjectCreated:Put", "eventSource": "aws:s3"}]})
+    uploaded = {"key": "a.mp4", "size": 1, "eTag": "e", "sequencer": "1"}
+    s3 = {"bucket": {"name": cloud.buckets.output}, "object": uploaded}
+    event = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
     for name in ("face-detection", "face-detection-capitals"):
         cloud.client("lambda").invoke(FunctionName=PREFIX + name, InvocationType="Event", Payload=event)
     _wait_until(lambda: len(cloud.lost_events) == 2)
