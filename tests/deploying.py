@@ -79,9 +79,9 @@ def inventory(cloud: LocalCloud) -> dict[str, list[str]]:
         ("stepfunctions", "list_state_machines", "stateMachines", "name"),
     ]
     found = {
-        f"{service}.{operation}": [
+        f"{service}.{operation}": sorted(
             one[name] if name else one for one in getattr(cloud.client(service), operation)().get(answer, [])
-        ]
+        )
         for service, operation, answer, name in questions
     }
     return {kind: names for kind, names in found.items() if names}
