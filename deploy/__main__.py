@@ -1,4 +1,4 @@
-"""The command line of deployments: up, remove, status, redrive. `make help` shows it as people use it."""
+"""The command line of deployments: up, remove, status, redrive, image; `make help` says more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from deploy.deployment import Deployment, Workplace
 from deploy.engine import find_engine
 from deploy.errors import DeployError
 from deploy.executions import now, read_executions, redrive
-from deploy.names import Names
+from deploy.image import build_image, content_tag
+from deploy.names import APP, Names
 from deploy.removal import RemovalWish, plan_removal, remove
 from deploy.report import Report
 from deploy.settings import read_settings
@@ -76,11 +78,23 @@ def _redrive(options: argparse.Namespace, console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def _image(options: argparse.Namespace, console: Console) -> None:
+    settings = read_settings(options.settings, options.stage)
+    if options.base_image:
+        settings = replace(settings, base_image=options.base_image)
+    uri = f"{APP}:{content_tag(PROJECT, settings)}"
+    engine = find_engine(options.engine)
+    with console.status("building the image"):
+        build_image(PROJECT, settings, engine, uri)
+    console.print(f"{uri}  {settings.architecture}, {engine.size_bytes(uri) / 1e6:.0f} MB", soft_wrap=True)
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], None]] = {
     "up": _up,
     "remove": _remove,
     "status": _status,
     "redrive": _redrive,
+    "image": _image,
 }
 
 
@@ -113,6 +127,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--folder", type=Path, default=PROJECT / "out" / "deploy", help="where the app is staged"
     )
     parser.add_argument("--engine", default=os.environ.get("ENGINE", ""), help="docker, podman, or the like")
+    parser.add_argument("--base-image", help="image: instead of the Dockerfile's own")
     parser.add_argument("--dry-run", action="store_true", help="show what would change")
     parser.add_argument("--key", help="status and redrive: one upload")
     parser.add_argument("--buckets", choices=["keep", "delete"], default="keep")

@@ -68,7 +68,11 @@ class CommandEngine:
         """Push a built image; raise ImageNotPushed where that fails."""
         self._run("push", uri)
 
-    def _run(self, *arguments: str, typed: str = "") -> None:
+    def size_bytes(self, uri: str) -> int:
+        """Return the size of a built image, unpacked."""
+        return int(self._run("image", "inspect", "--format", "{{.Size}}", uri))
+
+    def _run(self, *arguments: str, typed: str = "") -> str:
         ended = subprocess.run(
             [*self.words, *arguments],
             input=typed,
@@ -85,6 +89,7 @@ class CommandEngine:
                 f"\n{last}\n"
                 "Mend that and deploy again: what arrived before is kept."
             )
+        return ended.stdout
 
 
 def find_engine(named: str) -> CommandEngine:

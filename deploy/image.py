@@ -34,6 +34,12 @@ def content_tag(project: Path, settings: StageSettings) -> str:
     return digest.hexdigest()[:_TAG_LENGTH]
 
 
+def build_image(project: Path, settings: StageSettings, engine: Engine, uri: str) -> None:
+    """Build the image as `uri`."""
+    arguments = {"BASE_IMAGE": settings.base_image} if settings.base_image else {}
+    engine.build(ImageBuild(project / DOCKERFILE, project, uri, settings.architecture, arguments))
+
+
 def pushed_digest(ecr: Any, place: ImagePlace) -> str:
     """Return the digest of the pushed image, an empty text where it is not there."""
     try:
@@ -49,9 +55,8 @@ def push_image(
     """Build and push the image; return its digest. ImageNotPushed where it did not arrive whole."""
     repository = ecr.describe_repositories(repositoryNames=[place.repository])["repositories"][0]
     uri = f"{repository['repositoryUri']}:{place.tag}"
-    arguments = {"BASE_IMAGE": settings.base_image} if settings.base_image else {}
     engine = find_engine()
-    engine.build(ImageBuild(project / DOCKERFILE, project, uri, settings.architecture, arguments))
+    build_image(project, settings, engine, uri)
     user, password = _credentials(ecr)
     engine.login(repository["repositoryUri"].partition("/")[0], user, password)
     engine.push(uri)
