@@ -11,7 +11,7 @@ LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 
-.PHONY: help run up test check lint fix bench deploy remove status redrive image test-image lock clean
+.PHONY: help run up test check lint fix bench bench-leak deploy remove status redrive image test-image lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -72,6 +72,9 @@ fix: $(READY) ## Format, and mend what the linter can
 
 bench: $(READY) ## Measure the pipeline's own overhead
 	@$(BIN)/python -m benchmarks.overhead
+
+bench-leak: $(READY) ## Measure which faces stay bare between detections, method by method
+	@$(BIN)/python -m benchmarks.leak --picture docs/img/leak.png
 
 lock: $(READY) ## Write the pinned requirements files anew
 	@$(BIN)/python -m pip install --quiet uv

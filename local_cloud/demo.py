@@ -30,7 +30,7 @@ FRAME_COUNT = 240
 SOUND_RATE_HZ = 48000
 
 # The face in the portrait, in its pixels: left, top, right, bottom.
-_FACE = (180, 64, 270, 178)
+PORTRAIT_FACE = (180, 64, 270, 178)
 _PORTRAIT_SIDE = 512
 _SKY_WIDTH = 1560
 _SKY_TOP = 90
@@ -74,8 +74,8 @@ def face_box_at(time_s: float) -> Box:
     """Return the face's box; it lies outside the frame before the face enters and after it leaves."""
     place = _place_at(time_s)
     width, height = FRAME_SIZE
-    box_width = (_FACE[2] - _FACE[0]) * place.scale
-    box_height = (_FACE[3] - _FACE[1]) * place.scale
+    box_width = (PORTRAIT_FACE[2] - PORTRAIT_FACE[0]) * place.scale
+    box_height = (PORTRAIT_FACE[3] - PORTRAIT_FACE[1]) * place.scale
     return Box(
         left=(place.x - box_width / 2) / width,
         top=(place.y - box_height / 2) / height,
@@ -86,17 +86,18 @@ def face_box_at(time_s: float) -> Box:
 
 def portrait_path() -> Path:
     """Return where scikit-image keeps the astronaut; scikit-image itself is not imported."""
-    return _picture_path("astronaut.png")
+    return picture_path("astronaut.png")
 
 
-def _picture_path(name: str) -> Path:
+def picture_path(name: str) -> Path:
+    """Return where scikit-image keeps one of its pictures."""
     spec = importlib.util.find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the demo's pictures are missing: pip install --no-deps scikit-image")
     return Path(spec.submodule_search_locations[0], "data", name)
 
 
-def _read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path) -> NDArray[np.uint8]:
     """Return the picture as RGB, shape (height, width, 3)."""
     picture = cv2.imread(str(path))
     if picture is None:
@@ -122,7 +123,7 @@ def _place_at(time_s: float) -> _Place:
 
 
 def _pictures() -> Iterator[VideoFrame]:
-    sky, (figure, opacity) = _sky(), _cut_out()
+    sky, (figure, opacity) = _sky(), cut_out()
     for index in range(FRAME_COUNT):
         picture = sky[:, index : index + FRAME_SIZE[0]].copy()
         _draw(picture, figure, opacity, _place_at(float(index / FRAME_RATE)))
@@ -133,7 +134,7 @@ def _pictures() -> Iterator[VideoFrame]:
 
 def _sky() -> NDArray[np.uint8]:
     """Return the background, wider than the frame: the camera moves over it by one pixel a frame."""
-    whole = _read_picture(_picture_path("hubble_deep_field.jpg"))
+    whole = read_picture(picture_path("hubble_deep_field.jpg"))
     height = round(whole.shape[0] * _SKY_WIDTH / whole.shape[1])
     large = cv2.resize(whole, (_SKY_WIDTH, height), interpolation=cv2.INTER_CUBIC)
     part = large[_SKY_TOP : _SKY_TOP + FRAME_SIZE[1]]
@@ -141,9 +142,9 @@ def _sky() -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(cv2.GaussianBlur(part, (0, 0), 1.2), alpha=0.6), np.uint8)
 
 
-def _cut_out() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def cut_out() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the portrait, RGB, and its opacity, uint8 (512, 512): the person without her surroundings."""
-    portrait = _read_picture(portrait_path())
+    portrait = read_picture(portrait_path())
     half = cv2.resize(portrait, (_PORTRAIT_SIDE // 2, _PORTRAIT_SIDE // 2), interpolation=cv2.INTER_AREA)
     person = _person_in(np.asarray(half, np.uint8))
     opacity = cv2.GaussianBlur(cv2.resize(person, (_PORTRAIT_SIDE, _PORTRAIT_SIDE)), (0, 0), 2.0)
@@ -189,8 +190,8 @@ def _draw(
     picture: NDArray[np.uint8], figure: NDArray[np.uint8], opacity: NDArray[np.uint8], place: _Place
 ) -> None:
     """Draw the figure into the picture, in place."""
-    move_x = place.x - place.scale * (_FACE[0] + _FACE[2]) / 2
-    move_y = place.y - place.scale * (_FACE[1] + _FACE[3]) / 2
+    move_x = place.x - place.scale * (PORTRAIT_FACE[0] + PORTRAIT_FACE[2]) / 2
+    move_y = place.y - place.scale * (PORTRAIT_FACE[1] + PORTRAIT_FACE[3]) / 2
     side = _PORTRAIT_SIDE * place.scale
     left, top = max(0, int(move_x)), max(0, int(move_y))
     right, bottom = min(FRAME_SIZE[0], int(move_x + side)), min(FRAME_SIZE[1], int(move_y + side))
