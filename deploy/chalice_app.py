@@ -20,6 +20,7 @@ from typing import Any
 from deploy.account import Clients
 from deploy.errors import ChaliceFailed
 from deploy.names import APP, EVENT_FUNCTIONS, Names
+from deploy.upload_events import silence, told_functions
 
 DIGEST_TAG = "face-blur-app"
 # chalice has no __main__: this is its console script, with the interpreter at hand.
@@ -55,6 +56,7 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
         function["iam_policy_file"] = f"policy-{name}.json"
         policy = filled_policy(source.read_text(encoding="utf-8"), names, name)
         _write_json(folder / ".chalice" / function["iam_policy_file"], policy)
+    config["lambda_architecture"] = names.settings.architecture
     config["stages"] = {names.settings.stage: {"environment_variables": names.environment}}
     _write_json(folder / ".chalice" / "config.json", config)
     digest = _digest(folder)
@@ -96,6 +98,7 @@ def deployed_functions(clients: Clients, names: Names) -> dict[str, dict[str, An
 def pending_changes(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
     """Return what a deployment would change, one line a function; empty where all is as staged."""
     deployed = deployed_functions(clients, names)
+    told = told_functions(clients("s3"), names.buckets["input"])
     missing = [f"Add {name} (function)" for name in staged.functions if name not in deployed]
     other = [
         f"Modify {name} (function)"
@@ -106,15 +109,24 @@ def pending_changes(staged: StagedApp, clients: Clients, names: Names) -> list[s
     silent = [
         f"Add the events of s3://{names.buckets['input']} to {name}"
         for name in EVENT_FUNCTIONS
-        if name in deployed and names.function_arn(name) not in _told(clients, names.buckets["input"])
+        if name in deployed and names.function_arn(name) not in told
     ]
     return missing + other + gone + silent
 
 
 def deploy_app(staged: StagedApp, clients: Clients, names: Names) -> None:
-    """Run `chalice deploy`; raise ChaliceFailed with what it printed."""
+    """Run `chalice deploy`; raise ChaliceFailed with what it printed.
+
+    A first deployment that fails half-way, or is stopped, leaves no function that S3 would call.
+    """
     _write_record(staged, clients, names)
-    _chalice(staged, "deploy")
+    was_whole = set(staged.functions) <= deployed_functions(clients, names).keys()
+    try:
+        _chalice(staged, "deploy", names)
+    except BaseException:
+        if not was_whole:
+            silence(clients("s3"), names)
+        raise
 
 
 def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
@@ -122,7 +134,7 @@ def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
     functions = sorted(deployed_functions(clients, names))
     if functions:
         _write_record(staged, clients, names)
-        _chalice(staged, "delete")
+        _chalice(staged, "delete", names)
     return functions
 
 
@@ -139,26 +151,21 @@ def _record(name: str, function: Mapping[str, Any], clients: Clients) -> Iterato
     yield {"name": f"{name}_role", "resource_type": "iam_role", **role}
     yield {"name": name, "resource_type": "lambda_function", "lambda_arn": function["FunctionArn"]}
     bucket = function.get("Environment", {}).get("Variables", {}).get("INPUT_BUCKET", "")
-    if bucket and function["FunctionArn"] in _told(clients, bucket):
+    if bucket and function["FunctionArn"] in told_functions(clients("s3"), bucket):
         event = {"bucket": bucket, "lambda_arn": function["FunctionArn"]}
         yield {"name": f"{name}-s3event", "resource_type": "s3_event", **event}
 
 
-def _told(clients: Clients, bucket: str) -> set[str]:
-    """Return the functions that the bucket tells of its uploads."""
-    s3 = clients("s3")
-    try:
-        answer = s3.get_bucket_notification_configuration(Bucket=bucket)
-    except s3.exceptions.NoSuchBucket:
-        return set()
-    return {one["LambdaFunctionArn"] for one in answer.get("LambdaFunctionConfigurations", [])}
-
-
-def _chalice(staged: StagedApp, verb: str) -> None:
+def _chalice(staged: StagedApp, verb: str, names: Names) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", _CHALICE, verb, "--stage", staged.stage],
         cwd=staged.folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # chalice knows this name of the variable only.
+            "AWS_DEFAULT_REGION": names.account.region,
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -16,6 +16,7 @@ from deploy.image import ImagePlace, content_tag, push_image, pushed_digest
 from deploy.names import PARTS, Names
 from deploy.report import Report
 from deploy.stacks import Stacks, StackWish
+from deploy.upload_events import require_room
 
 DEFINITIONS = "deployments/"  # No lifecycle rule reaches it: a stack may roll back to an old definition.
 _NO_CHANGE = "no change"
@@ -96,6 +97,7 @@ class Deployment:
             self._report.line(note)
         made = self._place.stacks.resources(names.foundation_stack)
         to_make = parts_to_make(names, made, clients("s3"))
+        require_room(clients("s3"), names)
         for part in PARTS:
             verb = "of the stage" if part in to_make else "used as it is"
             self._report.line(f"{part + ' bucket':<14} s3://{names.buckets[part]}, {verb}")

@@ -150,7 +150,9 @@ class Stacks:
     def _execute(self, wish: StackWish) -> None:
         with self._report.under_way(f"{wish.name}: CloudFormation is at work"):
             self._cloudformation.execute_change_set(StackName=wish.name, ChangeSetName=wish.change_set)
-            ended = self._settled_status(wish.name)
+            # A new stack is in REVIEW_IN_PROGRESS for a moment more.
+            while (ended := self._settled_status(wish.name)) in _NEW:
+                time.sleep(self._ask_every_s)
         if ended not in _GOOD:
             raise StackFailed(
                 f"The stack {wish.name} was rolled back ({ended}): {self._cause(wish.name)}."

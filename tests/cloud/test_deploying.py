@@ -67,3 +67,20 @@ def test_failing_chalice_deploy_says_why(project: Path) -> None:
 
     with LocalCloud() as cloud, pytest.raises(DeployFailed, match="not_installed_anywhere"):
         cloud.deploy(project)
+
+
+def test_app_that_is_deployed_by_halves_answers_no_event(project: Path) -> None:
+    """A first `chalice deploy` that breaks off takes its notifications back."""
+    policy = project / ".chalice" / "policy-record-failure.json"
+    policy.write_text(policy.read_text().replace("s3:PutObject", "not an action"))
+
+    with LocalCloud() as cloud:
+        with pytest.raises(DeployFailed, match="chalice deploy"):
+            cloud.deploy(project)
+        functions = cloud.client("lambda").list_functions()["Functions"]
+        told = cloud.client("s3").get_bucket_notification_configuration(
+            Bucket="face-blur-local-input-123456789012"
+        )
+
+    assert len(functions) < len(APP_FUNCTIONS) + 1
+    assert "LambdaFunctionConfigurations" not in told
