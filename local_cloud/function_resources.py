@@ -20,10 +20,10 @@ def _make_role(properties: Properties, clients: Clients) -> Made:
 
 def _update_role(change: Change, clients: Clients) -> Made:
     iam, name = clients("iam"), change.made.reference
-    trust = json.dumps(change.new["AssumeRolePolicyDocument"])
+    trust = json.dumps(change.wanted["AssumeRolePolicyDocument"])
     iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
-    _put_policies(change.new, clients)
-    for policy in _policy_names(change.old) - _policy_names(change.new):
+    _put_policies(change.wanted, clients)
+    for policy in _policy_names(change.before) - _policy_names(change.wanted):
         iam.delete_role_policy(RoleName=name, PolicyName=policy)
     return change.made
 
@@ -63,12 +63,15 @@ def _as_called(properties: Properties) -> Properties:
 
 
 def _update_function(change: Change, clients: Clients) -> Made:
-    functions, name, new = clients("lambda"), change.made.reference, _as_called(change.new)
-    if (new["Code"], new.get("Architectures")) != (change.old["Code"], change.old.get("Architectures")):
-        architectures = {"Architectures": new["Architectures"]} if "Architectures" in new else {}
-        functions.update_function_code(FunctionName=name, **new["Code"], **architectures)
+    functions, name, wanted = clients("lambda"), change.made.reference, _as_called(change.wanted)
+    if (wanted["Code"], wanted.get("Architectures")) != (
+        change.before["Code"],
+        change.before.get("Architectures"),
+    ):
+        architectures = {"Architectures": wanted["Architectures"]} if "Architectures" in wanted else {}
+        functions.update_function_code(FunctionName=name, **wanted["Code"], **architectures)
     kept = {"FunctionName", "Code", "PackageType", "Architectures"}
-    configuration = {key: value for key, value in new.items() if key not in kept}
+    configuration = {key: value for key, value in wanted.items() if key not in kept}
     functions.update_function_configuration(FunctionName=name, **configuration)
     return change.made
 
@@ -101,7 +104,7 @@ def _make_state_machine(properties: Properties, clients: Clients) -> Made:
 
 
 def _update_state_machine(change: Change, clients: Clients) -> Made:
-    machine = _machine(change.new, clients)
+    machine = _machine(change.wanted, clients)
     clients("stepfunctions").update_state_machine(stateMachineArn=change.made.reference, **machine)
     return change.made
 

@@ -25,8 +25,8 @@ class Change:
     """A resource that stays and gets other properties."""
 
     made: Made
-    old: Properties
-    new: Properties
+    before: Properties
+    wanted: Properties
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ class ResourceKind:
         if self.update is not None:
             return self.update(change, clients)
         self.delete(change.made, clients)
-        return self.make(change.new, clients)
+        return self.make(change.wanted, clients)

@@ -15,10 +15,10 @@ def _make_bucket(properties: Properties, clients: Clients) -> Made:
 
 
 def _update_bucket(change: Change, clients: Clients) -> Made:
-    gone = sorted(change.old.keys() - change.new.keys())
+    gone = sorted(change.before.keys() - change.wanted.keys())
     if gone:
         raise UnsupportedTemplate(f"a bucket that loses {', '.join(gone)}")
-    return _configure_bucket(change.new, clients)
+    return _configure_bucket(change.wanted, clients)
 
 
 def _configure_bucket(properties: Properties, clients: Clients) -> Made:
@@ -87,7 +87,7 @@ def _make_repository(properties: Properties, clients: Clients) -> Made:
 
 
 def _update_repository(change: Change, clients: Clients) -> Made:
-    _configure_repository(change.new, clients)
+    _configure_repository(change.wanted, clients)
     return change.made
 
 
@@ -121,7 +121,7 @@ def _make_queue(properties: Properties, clients: Clients) -> Made:
 
 
 def _update_queue(change: Change, clients: Clients) -> Made:
-    attributes = _queue_attributes(change.new)
+    attributes = _queue_attributes(change.wanted)
     clients("sqs").set_queue_attributes(QueueUrl=change.made.reference, Attributes=attributes)
     return change.made
 
@@ -140,7 +140,7 @@ def _make_log_group(properties: Properties, clients: Clients) -> Made:
 
 
 def _update_log_group(change: Change, clients: Clients) -> Made:
-    retention = change.new["RetentionInDays"]
+    retention = change.wanted["RetentionInDays"]
     clients("logs").put_retention_policy(logGroupName=change.made.reference, retentionInDays=retention)
     return change.made
 

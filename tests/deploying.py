@@ -16,6 +16,7 @@ from local_cloud.cloud import LocalCloud
 STAGE = "dev"
 ENGINE = f"{sys.executable} -m local_cloud.engine"
 ACCOUNT = "123456789012"
+MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:face-blur-{STAGE}"
 
 
 @dataclass(frozen=True)
