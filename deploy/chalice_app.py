@@ -119,7 +119,7 @@ def deploy_app(staged: StagedApp, clients: Clients, names: Names) -> None:
 
     A first deployment that fails half-way, or is stopped, leaves no function that S3 would call.
     """
-    _write_record(staged, clients, names)
+    write_record(staged, clients, names)
     was_whole = set(staged.functions) <= deployed_functions(clients, names).keys()
     try:
         _chalice(staged, "deploy", names)
@@ -133,12 +133,13 @@ def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
     """Run `chalice delete` and return the functions that went."""
     functions = sorted(deployed_functions(clients, names))
     if functions:
-        _write_record(staged, clients, names)
+        write_record(staged, clients, names)
         _chalice(staged, "delete", names)
     return functions
 
 
-def _write_record(staged: StagedApp, clients: Clients, names: Names) -> None:
+def write_record(staged: StagedApp, clients: Clients, names: Names) -> None:
+    """Write what chalice would have noted of the functions that are there."""
     deployed = deployed_functions(clients, names)
     resources = [one for name, function in deployed.items() for one in _record(name, function, clients)]
     record = {"resources": resources, "schema_version": "2.0", "backend": "api"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.account import Clients, quota_notes
 from deploy.buckets import parts_to_make, require_tls
-from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app
+from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_record
 from deploy.engine import Engine
 from deploy.image import ImagePlace, content_tag, push_image, pushed_digest
 from deploy.names import PARTS, Names
@@ -172,4 +172,6 @@ class Deployment:
         if pending:
             with self._report.under_way("chalice deploy"):
                 deploy_app(staged, self._place.clients, self._names)
+        else:
+            write_record(staged, self._place.clients, self._names)
         self._tell("app", pending)

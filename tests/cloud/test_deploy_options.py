@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,3 +158,33 @@ def test_running_executions_are_not_cut_off(
     assert still_told == 2
     assert stopped.code == 0, stopped.printed
     assert inventory(cloud) == {}
+
+
+def test_chalices_own_commands_work_in_the_staged_app(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a deployment that changed nothing, too: the record is there."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.run("up")
+    commands.run("up")
+    chalice = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
+
+    invoked = subprocess.run(
+        [
+            *chalice,
+            "--project-dir",
+            str(tmp_path / "staged" / STAGE),
+            "invoke",
+            "--stage",
+            STAGE,
+            "-n",
+            "face-detection",
+        ],
+        env={**os.environ, **cloud.environment},
+        input='{"Event": "s3:TestEvent"}',
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert json.loads(invoked.stdout) == {"records": 0, "executions": []}, invoked.stderr
