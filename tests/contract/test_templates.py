@@ -45,6 +45,20 @@ def test_every_renderer_setting_can_be_given_to_a_stage(pipeline: Template) -> N
     assert set(parameters) <= pipeline.parameters
 
 
+def test_every_variable_that_the_renderer_reads_can_be_set() -> None:
+    """A setting that no stage could give would be of use in tests only."""
+    asked: set[str] = set()
+
+    class Asked(dict[str, str]):
+        def get(self, name: str, default: Any = None) -> Any:
+            asked.add(name)
+            return super().get(name, default)
+
+    Settings.from_env(Asked(BUCKETS))
+
+    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION"}
+
+
 def test_settings_that_are_not_given_take_the_codes_default() -> None:
     """Defaults live in the code only: the template gives empty values."""
     given = {**BUCKETS, **dict.fromkeys(RENDERER_VARIABLES, "")}
