@@ -2,14 +2,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+STAGE ?= dev
+export ENGINE
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help run up test check fix bench bench-leak lock clean
+LINT_VENV := .venv-lint
+LINT_BIN := $(LINT_VENV)/bin
+LINT_READY := $(LINT_VENV)/.ready
+
+.PHONY: help run up test check lint fix bench bench-leak deploy remove status redrive image test-image lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Blur the demo clip on this machine; VIDEO=my.mp4 [OUT=blurred.mp4] for your own
 	@$(BIN)/python -m local_cloud run $(if $(VIDEO),--video "$(VIDEO)") $(if $(OUT),--out "$(OUT)")
@@ -20,13 +26,45 @@ up: $(READY) ## Keep the local cloud running and print the environment to export
 test: $(READY) ## Run all tests
 	@$(BIN)/python -m pytest
 
-check: $(READY) ## Lint, types, templates, state machine
+check: $(READY) lint ## Lint, types, templates, policies, image, state machine
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@# W3002: DefinitionS3Location is a local path on purpose, `aws cloudformation package` uploads it.
-	@$(BIN)/cfn-lint --ignore-checks W3002 -- statemachine/foundation.yaml statemachine/pipeline.yaml
+	@$(BIN)/cfn-lint -- statemachine/foundation.yaml statemachine/pipeline.yaml
 	@$(BIN)/python -m pytest -q tests/contract
+
+# Linters with an environment of their own. Where one cannot be had, a sentence says so; in CI that is an error.
+lint: $(READY)
+	@if $(MAKE) --no-print-directory $(LINT_READY) && [ -e $(LINT_READY) ]; then \
+	    $(LINT_BIN)/checkov --config-file .checkov.yaml --directory statemachine && \
+	    $(LINT_BIN)/checkov --config-file .checkov.yaml --file blur_container/Dockerfile && \
+	    $(LINT_BIN)/hadolint blur_container/Dockerfile && echo "hadolint: blur_container/Dockerfile is clean" && \
+	    $(BIN)/python -m tests.linting.policies | $(LINT_BIN)/python tests/linting/iam.py; \
+	elif [ -n "$(CI)" ]; then exit 1; \
+	else echo "Skipped: checkov, hadolint and parliament cannot be installed here."; fi
+	@if command -v npx >/dev/null 2>&1; then \
+	    npx --yes asl-validator@4.0.0 --json-path statemachine/blur_faces.asl.json; \
+	elif [ -n "$(CI)" ]; then echo "asl-validator needs Node.js" >&2; exit 1; \
+	else echo "Skipped: asl-validator needs Node.js (npx)."; fi
+
+deploy: $(READY) ## Deploy to AWS; STAGE=dev, DRY_RUN=1 to see what would change
+	@$(BIN)/python -m deploy up --stage $(STAGE) $(if $(DRY_RUN),--dry-run)
+
+remove: $(READY) ## Take a stage away; BUCKETS=delete with its videos, RUNNING=stop, DRY_RUN=1
+	@$(BIN)/python -m deploy remove --stage $(STAGE) $(if $(DRY_RUN),--dry-run) \
+	    $(if $(BUCKETS),--buckets $(BUCKETS)) $(if $(RUNNING),--running $(RUNNING))
+
+status: $(READY) ## List what was blurred, what runs, what failed and why; KEY=my.mp4 for one upload
+	@$(BIN)/python -m deploy status --stage $(STAGE) $(if $(KEY),--key "$(KEY)")
+
+redrive: $(READY) ## Start failed uploads again; KEY=my.mp4 for one
+	@$(BIN)/python -m deploy redrive --stage $(STAGE) $(if $(KEY),--key "$(KEY)")
+
+image: $(READY) ## Build the container image with docker or podman; BASE_IMAGE=..., ENGINE=...
+	@$(BIN)/python -m deploy image --stage $(STAGE) $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
+
+test-image: $(READY) ## Build the image and run it as Lambda would, on a real clip
+	@IMAGE_TEST=1 $(if $(BASE_IMAGE),BASE_IMAGE="$(BASE_IMAGE)") $(BIN)/python -m pytest -q -rs -s tests/image
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix
@@ -44,9 +82,11 @@ lock: $(READY) ## Write the pinned requirements files anew
 	    requirements-dev.in -o requirements-dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --no-header --generate-hashes \
 	    blur_container/requirements.in -o blur_container/requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header \
+	    requirements-lint.in -o requirements-lint.txt
 
 clean: ## Remove everything that the other commands made
-	@rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	@rm -rf $(VENV) $(LINT_VENV) .local-cloud out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt requirements-assets.txt
@@ -56,8 +96,17 @@ $(READY): requirements-dev.txt requirements-assets.txt
 	    echo "face-blur needs Python 3.10 or later, $(PYTHON) is older: name another, make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "face-blur needs Python's venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@[ ! -L $(VENV) ] || { \
+	    echo "$(VENV) is a link: making it anew would empty what it points to. Remove the link first." >&2; exit 1; }
 	@echo "Setting up $(VENV), once: about a minute and 700 MB ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-assets.txt
+	@touch $@
+
+$(LINT_READY): requirements-lint.txt
+	@[ ! -L $(LINT_VENV) ] || { echo "$(LINT_VENV) is a link: remove it first." >&2; exit 1; }
+	@echo "Setting up $(LINT_VENV), once: about half a minute and 350 MB ..."
+	@$(PYTHON) -m venv --clear $(LINT_VENV)
+	@$(LINT_BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-lint.txt
 	@touch $@

@@ -24,7 +24,7 @@ class StartSettings:
         if input_bucket == output_bucket:
             raise ConfigurationError(
                 f"INPUT_BUCKET and OUTPUT_BUCKET are both {input_bucket!r}: every output would be an upload"
-                " again, an endless paid loop. Name two different buckets in .chalice/config.json."
+                " again, an endless paid loop. Name two different buckets in deploy/stages.yaml."
             )
         _require_rekognition(environment)
         return cls(
@@ -36,7 +36,7 @@ def required_setting(environment: Mapping[str, str], name: str) -> str:
     """Return the variable `name`; raise ConfigurationError where it is missing or empty."""
     value = environment.get(name, "")
     if not value:
-        raise ConfigurationError(f"{name} is not set: give it a value in .chalice/config.json and deploy.")
+        raise ConfigurationError(f"{name} is not set: deploy by `make deploy`, which fills it in.")
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local_cloud.sandbox_environment import REGION
+from local_cloud.sandbox_environment import PERSON, REGION
 
 _LONGEST_INVOCATION_S = 1000
 _CONFIG = Config(
@@ -36,10 +36,10 @@ class CloudClients:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
-    def make(self, service: str) -> Any:
-        """Return a client of its own, which the caller closes."""
+    def make(self, service: str, principal: str = PERSON) -> Any:
+        """Return a client of its own for `principal`, which the caller closes."""
         with self._lock:
-            return self._make(service)
+            return self._make(service, principal)
 
     def close(self) -> None:
         """Close every shared client."""
@@ -48,12 +48,12 @@ class CloudClients:
                 client.close()
             self._clients.clear()
 
-    def _make(self, service: str) -> Any:
+    def _make(self, service: str, principal: str = PERSON) -> Any:
         return self._session.client(
             service,
             region_name=REGION,
             endpoint_url=self._endpoint_url,
-            aws_access_key_id="testing",
+            aws_access_key_id=principal,
             aws_secret_access_key="testing",  # noqa: S106 moto takes any
             config=_CONFIG,
         )

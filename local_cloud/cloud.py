@@ -15,22 +15,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from deploy.names import Names
 from local_cloud.bucket_events import BucketEvents
-from local_cloud.chalice_deploy import chalice_deploying
+from local_cloud.calls import ServiceCall, ServiceCalls
 from local_cloud.clients import CloudClients
+from local_cloud.cloudformation import Stacks
+from local_cloud.cloudformation_api import CloudFormationApi
+from local_cloud.dead_letters import DeadLetters
 from local_cloud.front import Front
 from local_cloud.functions import Function, FunctionRegistry
-from local_cloud.image import build_image
 from local_cloud.invocations import Invocations, LostEvent
 from local_cloud.lambda_api import LambdaApi
-from local_cloud.project import Buckets, ProjectNames, read_names
+from local_cloud.project import Buckets, ReplayEngine, deploy_project
+from local_cloud.pushed_images import PushedImages
 from local_cloud.s3_api import S3Api
 from local_cloud.sandbox import Place, Sandbox
-from local_cloud.sandbox_environment import cloud_environment
+from local_cloud.sandbox_environment import LOG_WRITER, cloud_environment
 from local_cloud.settings import CloudSettings
-from local_cloud.stacks import apply_stack
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
     from typing_extensions import Self
 
     from local_cloud.rekognition import RekognitionVideo
@@ -53,7 +57,7 @@ class LocalCloud:
     def __init__(self, settings: CloudSettings | None = None) -> None:
         self.settings = settings or CloudSettings()
         self._resources = ExitStack()
-        self._names: ProjectNames | None = None
+        self._names: Names | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -79,7 +83,7 @@ class LocalCloud:
     @property
     def buckets(self) -> Buckets:
         """Return the deployed project's buckets."""
-        return self._deployed.buckets
+        return Buckets(**self._deployed.buckets)
 
     @property
     def state_machine_arn(self) -> str:
@@ -99,26 +103,22 @@ class LocalCloud:
         """Return the boto3 client of this cloud for `service`, whatever the caller's profile."""
         return self._clients.get(service)
 
-    def push_image(self, uri: str, dockerfile: Path, context: Path) -> None:
-        """Make functions of the image `uri` run what `dockerfile` copies from `context`."""
-        folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="image-")) / "task"
-        self._registry.push_image(uri, build_image(dockerfile, context, folder))
-
-    def deploy(self, project: Path) -> None:
-        """Deploy the foundation stack, then the app by a real `chalice deploy`, and the pipeline stack."""
-        names = read_names(project)
-        stacks = project / "statemachine"
-        apply_stack(stacks / "foundation.yaml", names.stack_parameters, self.client)
-        self.push_image(names.image_uri, project / "blur_container" / "Dockerfile", project)
-        staged = Path(tempfile.mkdtemp(dir=self._folder, prefix="app-")) / names.app
-        # The pipeline names the app's functions by their known ARNs and calls none: both may run at once.
-        with chalice_deploying(project, staged, self.environment):
-            parameters = {**names.stack_parameters, "ImageUri": names.image_uri}
-            apply_stack(stacks / "pipeline.yaml", parameters, self.client)
-        self._names = names
+    def calls(self) -> frozenset[ServiceCall]:
+        """Return which action each function, and the state machine, has called so far."""
+        return self._calls.made()
 
     @property
-    def _deployed(self) -> ProjectNames:
+    def app_folder(self) -> Path:
+        """Return where the app is staged for chalice, with its names filled in."""
+        return self._folder / "app"
+
+    def deploy(self, project: Path) -> None:
+        """Deploy as `make deploy` does: stacks, image, and the app by a real `chalice deploy`."""
+        engine = ReplayEngine(self._images, self._folder)
+        self._names = deploy_project(project, self.app_folder, self.client, engine)
+
+    @property
+    def _deployed(self) -> Names:
         if self._names is None:
             raise NotDeployed("deploy a project first")
         return self._names
@@ -131,8 +131,9 @@ class LocalCloud:
         opening.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self._moto = moto_application()
         self._registry = FunctionRegistry(self._folder / "functions")
+        self._calls = ServiceCalls()
         self._invocations = Invocations(
-            self._start_sandbox, self._concurrency_of, self.settings.retry_delays_s
+            self._start_sandbox, self._concurrency_of, self.settings.retry_delays_s, self._bury
         )
         rekognition = self._make_rekognition()
         self._server = CloudServer(self._front(rekognition), self.settings.port)
@@ -140,9 +141,9 @@ class LocalCloud:
         opening.enter_context(_process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
         self._clients = CloudClients(self.endpoint_url)
         opening.callback(self._clients.close)
-        self._place = Place(
-            self._folder / "sandboxes", self.endpoint_url, self.client("logs"), self.settings.runtime_client
-        )
+        logs = self._clients.make("logs", principal=LOG_WRITER)
+        opening.callback(logs.close)
+        self._place = Place(self._folder / "sandboxes", self.endpoint_url, logs, self.settings.runtime_client)
         self._reset()
         for ending in (self._reset, rekognition.close, self._invocations.close, self._stop_executions):
             opening.callback(ending)
@@ -151,13 +152,24 @@ class LocalCloud:
         lambda_api = LambdaApi(self._moto, self._registry, self._invocations)
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
         s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None)
-        return Front(moto=self._moto, lambda_api=lambda_api, s3_api=s3_api, rekognition=rekognition)
+        self._images = PushedImages(self._registry, self.client, self._folder / "images")
+        own: dict[str, WSGIApplication] = {
+            "lambda": lambda_api,
+            "s3": s3_api,
+            "rekognition": rekognition,
+            "cloudformation": CloudFormationApi(Stacks(self.client)),
+            "images": self._images,
+        }
+        return Front(self._moto, own, self._calls)
 
     def _make_rekognition(self) -> RekognitionVideo:
         from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av
 
         settings = self.settings.rekognition or RekognitionSettings()
         return RekognitionVideo(lambda: self._clients.make("s3"), settings)
+
+    def _bury(self, event: LostEvent) -> None:
+        DeadLetters(self._clients).send(event)
 
     def _start_sandbox(self, function: Function) -> Sandbox:
         return Sandbox(function, self._place)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from local_cloud.calls import ServiceCalls
+from local_cloud.pushed_images import PUSH_PATH
 from local_cloud.wsgi import path_of, signed_service
 
 if TYPE_CHECKING:
@@ -14,34 +16,32 @@ _MOTO_PATHS = ("/moto-api", "/latest/", "/favicon.ico")
 
 
 class Front:
-    """WSGI application in front of moto: Lambda, S3 and Rekognition have their own, moto has the rest."""
+    """WSGI application in front of moto, which answers what `own` has no application for.
+
+    `own` goes by the service that a request is signed for; each request is noted in `calls` first.
+    """
 
     def __init__(
-        self,
-        *,
-        moto: WSGIApplication,
-        lambda_api: WSGIApplication,
-        s3_api: WSGIApplication,
-        rekognition: WSGIApplication,
+        self, moto: WSGIApplication, own: Mapping[str, WSGIApplication], calls: ServiceCalls
     ) -> None:
         self._moto = moto
-        self._lambda_api = lambda_api
-        self._s3_api = s3_api
-        self._rekognition = rekognition
+        self._own = own
+        self._calls = calls
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
+        self._calls.note(environ)
         return self._application(environ)(environ, start_response)
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("RekognitionService."):
-            return self._rekognition
+            return self._own["rekognition"]
+        if path_of(environ) == PUSH_PATH:
+            return self._own["images"]
         service = signed_service(environ)
-        if service == "lambda":
-            return self._lambda_api
-        if service == "s3" or (not service and _is_anonymous_s3(environ)):
-            return self._s3_api
-        return self._moto
+        if not service and _is_anonymous_s3(environ):
+            return self._own["s3"]
+        return self._own.get(service, self._moto)
 
 
 def _is_anonymous_s3(environ: WSGIEnvironment) -> bool:

@@ -55,7 +55,10 @@ class SandboxLog:
     def _make_stream(self) -> None:
         if self._is_made:
             return
-        with suppress(self._client.exceptions.ResourceAlreadyExistsException):
-            self._client.create_log_group(logGroupName=self.group)
-        self._client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
+        try:
+            self._client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
+        except self._client.exceptions.ResourceNotFoundException:
+            with suppress(self._client.exceptions.ResourceAlreadyExistsException):
+                self._client.create_log_group(logGroupName=self.group)
+            self._client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
         self._is_made = True

@@ -104,7 +104,9 @@ class Invocations:
         start: SandboxStarter,
         concurrency_of: Callable[[Function], int],
         retry_delays_s: tuple[float, ...],
+        on_lost: Callable[[LostEvent], None] = lambda _event: None,
     ) -> None:
+        self._on_lost = on_lost
         self.lost_events: list[LostEvent] = []
         self._start = start
         self._concurrency_of = concurrency_of
@@ -165,7 +167,9 @@ class Invocations:
                 return
             outcome = self._attempt(find, invocation)
         if outcome.function_error and not self._closing.is_set():
-            self.lost_events.append(LostEvent(name, invocation.payload, outcome.payload))
+            lost = LostEvent(name, invocation.payload, outcome.payload)
+            self._on_lost(lost)
+            self.lost_events.append(lost)
             error = outcome.payload.decode("utf-8", "replace")
             print(f"local cloud: event of {name} lost after its last retry: {error}", file=sys.stderr)
 

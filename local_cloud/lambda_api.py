@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _PATH = re.compile(r"^/[\d-]+/functions(?:/(?P<name>[^/]+)(?:/(?P<verb>[\w-]+))?)?/?$")
+_ACCOUNT_SETTINGS = re.compile(r"^/[\d-]+/account-settings/?$")
 _SYNCHRONOUS_LIMIT_BYTES = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT_BYTES = 1024 * 1024
+_ACCOUNT_LIMITS = {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}}
 
 
 class LambdaApi:
@@ -33,7 +35,7 @@ class LambdaApi:
         """Answer one request."""
         match = _PATH.match(path_of(environ))
         if match is None:
-            return self._moto(environ, start_response)
+            return self._other(environ, start_response)
         name, verb = match["name"], match["verb"]
         method = environ["REQUEST_METHOD"]
         if verb == "invocations":
@@ -44,6 +46,11 @@ class LambdaApi:
             return self._deploy(environ, function_name(name), has_code=verb == "code").send(start_response)
         if method == "DELETE" and name and verb is None:
             return self._delete(environ, function_name(name)).send(start_response)
+        return self._moto(environ, start_response)
+
+    def _other(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if _ACCOUNT_SETTINGS.match(path_of(environ)):
+            return json_answer("200 OK", _ACCOUNT_LIMITS).send(start_response)
         return self._moto(environ, start_response)
 
     def send_event(self, function_arn: str, event: bytes) -> None:

@@ -1,10 +1,22 @@
-"""The project as it is deployed locally: the names in stage `local` of .chalice/config.json."""
+"""The project deployed to the local cloud: by the code that deploys it to AWS, as stage `local`."""
 
 from __future__ import annotations
 
-import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from deploy.deployment import Deployment, Workplace
+from deploy.engine import ImageBuild
+from deploy.errors import DeployError
+from deploy.names import Account, Names
+from deploy.report import silent_report
+from deploy.settings import StageSettings
+from local_cloud.errors import DeployFailed
+from local_cloud.image import LocalImage, build_image
+from local_cloud.pushed_images import PushedImages
+from local_cloud.resource_kinds import Clients
+from local_cloud.sandbox_environment import ACCOUNT_ID, REGION
 
 STAGE = "local"
 
@@ -18,37 +30,38 @@ class Buckets:
     output: str
 
 
-@dataclass(frozen=True)
-class ProjectNames:
-    """What the project calls its app, buckets and state machine."""
+class ReplayEngine:
+    """A container engine without containers: it replays the Dockerfile and pushes to this cloud."""
 
-    app: str
-    buckets: Buckets
-    state_machine_arn: str
+    def __init__(self, images: PushedImages, folder: Path) -> None:
+        self._images = images
+        self._folder = folder
+        self._built: dict[str, LocalImage] = {}
 
-    @property
-    def image_uri(self) -> str:
-        """Return the name under which the container image is pushed here."""
-        return f"{self.app}-{STAGE}:local"
+    def build(self, build: ImageBuild) -> None:
+        """Replay the Dockerfile's COPY and ENV lines."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="image-")) / "task"
+        self._built[build.uri] = build_image(build.dockerfile, build.context, folder)
 
-    @property
-    def stack_parameters(self) -> dict[str, str]:
-        """Return the parameters that both stacks take."""
-        return {
-            "Stage": STAGE,
-            "InputBucketName": self.buckets.input,
-            "WorkBucketName": self.buckets.work,
-            "OutputBucketName": self.buckets.output,
-        }
+    def login(self, registry: str, user: str, password: str) -> None:
+        """Do nothing: this cloud asks nobody who they are."""
 
-    def log_group(self, function: str) -> str:
-        """Return the log group of `function`, named as in the app."""
-        return f"/aws/lambda/{self.app}-{STAGE}-{function}"
+    def push(self, uri: str) -> None:
+        """Push what was built."""
+        self._images.push(uri, self._built[uri])
 
 
-def read_names(project: Path) -> ProjectNames:
-    """Return the names in `project`."""
-    config = json.loads((project / ".chalice" / "config.json").read_text(encoding="utf-8"))
-    variables = config["stages"][STAGE]["environment_variables"]
-    buckets = Buckets(variables["INPUT_BUCKET"], variables["WORK_BUCKET"], variables["OUTPUT_BUCKET"])
-    return ProjectNames(config["app_name"], buckets, variables["STATE_MACHINE_ARN"])
+def local_names(settings: StageSettings | None = None) -> Names:
+    """Return the names of stage `local`."""
+    return Names(settings or StageSettings(STAGE), Account(ACCOUNT_ID, REGION))
+
+
+def deploy_project(project: Path, folder: Path, clients: Clients, engine: ReplayEngine) -> Names:
+    """Deploy `project` and return its names; raise DeployFailed. The app is staged in `folder`."""
+    names = local_names()
+    place = Workplace(project, folder, clients, lambda: engine, silent_report())
+    try:
+        Deployment(names, place).deploy()
+    except DeployError as error:
+        raise DeployFailed(str(error)) from error
+    return names

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from local_cloud.bucket_events import BucketEvents, CreatedObject
+from local_cloud.bucket_policies import BucketPolicies
 from local_cloud.form_upload import form_key
 from local_cloud.notifications import InvalidNotification, parse_notifications, render_notifications
 from local_cloud.wsgi import Answer, call, path_of, query_of, read_body
@@ -28,7 +29,11 @@ _SUBRESOURCES = {
     "renameObject",
     "encryption",
 }
-_STATUS_OF_CODE = {"NotImplemented": "501 Not Implemented", "NoSuchBucket": "404 Not Found"}
+_STATUS_OF_CODE = {
+    "NotImplemented": "501 Not Implemented",
+    "NoSuchBucket": "404 Not Found",
+    "NoSuchBucketPolicy": "404 Not Found",
+}
 _OWNER = (
     "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, "
     "SignedHeaders=host, Signature=none"
@@ -54,12 +59,15 @@ class S3Api:
         self._moto = moto
         self._events = events
         self._is_function = is_function
+        self._policies = BucketPolicies()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         bucket, key = bucket_and_key(environ)
         if bucket and not key and "notification" in query_of(environ):
             return self._notification(environ, bucket).send(start_response)
+        if bucket and not key and "policy" in query_of(environ):
+            return self._policy(environ, bucket).send(start_response)
         if environ["REQUEST_METHOD"] == "DELETE" and bucket and not key and not query_of(environ):
             return self._delete_bucket(environ, start_response, bucket)
         creation = _creation(environ, bucket, key)
@@ -113,6 +121,12 @@ class S3Api:
             return _error(error.code, str(error), bucket)
         return Answer("200 OK")
 
+    def _policy(self, environ: WSGIEnvironment, bucket: str) -> Answer:
+        if not call(self._moto, _internal(environ, bucket, "", {})).succeeded:
+            return _error("NoSuchBucket", "The specified bucket does not exist", bucket)
+        answer = self._policies.answer(environ["REQUEST_METHOD"], bucket, read_body(environ))
+        return answer or _error("NoSuchBucketPolicy", "The bucket policy does not exist", bucket)
+
     def _configure(self, bucket: str, document: bytes) -> None:
         notifications = parse_notifications(document)
         for notification in notifications:
@@ -128,6 +142,7 @@ class S3Api:
         answer = call(self._moto, environ)
         if answer.succeeded:
             self._events.forget(bucket)
+            self._policies.forget(bucket)
         return answer.send(start_response)
 
 

@@ -9,6 +9,11 @@ from local_cloud.functions import Function
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
+# Access keys of the local cloud say who calls: people, the writer of functions' logs, moto's interpreter of
+# the state machine (it has this one only), or a function by its name.
+PERSON = "testing"
+LOG_WRITER = "log-writer"
+INTERPRETER = "ak"
 # What the interpreter itself needs to start, wherever it is installed.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -19,7 +24,7 @@ def cloud_environment(endpoint_url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_ACCESS_KEY_ID": PERSON,
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_SESSION_TOKEN": "testing",
         "AWS_CONFIG_FILE": os.devnull,
@@ -38,6 +43,7 @@ def sandbox_environment(
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         **function.variables,
         **cloud_environment(endpoint_url),
+        "AWS_ACCESS_KEY_ID": function.name,
         **_process_variables(function, folder),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def stay_up(project: Path, port: int, console: Console) -> int:
         with console.status("Starting the local cloud and deploying to it"):
             cloud.deploy(project)
         console.print("The local cloud is up. In another terminal, paste:\n")
-        for name, value in cloud.environment.items():
+        engine = {"ENGINE": f"{sys.executable} -m local_cloud.engine"}
+        for name, value in {**cloud.environment, **engine}.items():
             console.print(f"  export {name}={shlex.quote(value)}", soft_wrap=True)
         console.print(
             f"\nThen, for example:\n\n  aws s3 cp my.mp4 s3://{cloud.buckets.input}/", soft_wrap=True

@@ -101,6 +101,13 @@ def signed_service(environ: WSGIEnvironment) -> str:
     return _scope_service(query_of(environ).get("X-Amz-Credential", ""))
 
 
+def signed_by(environ: WSGIEnvironment) -> str:
+    """Return the access key that signed the request, or an empty text."""
+    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
+    credential = authorization.rpartition("Credential=")[2].partition(",")[0]
+    return (credential or query_of(environ).get("X-Amz-Credential", "")).strip().partition("/")[0]
+
+
 def _scope_service(credential: str) -> str:
     parts = credential.strip().split("/")
     return parts[3] if len(parts) == _CREDENTIAL_PARTS else ""

@@ -67,3 +67,24 @@ def test_failing_chalice_deploy_says_why(project: Path) -> None:
 
     with LocalCloud() as cloud, pytest.raises(DeployFailed, match="not_installed_anywhere"):
         cloud.deploy(project)
+
+
+def test_app_that_is_deployed_by_halves_answers_no_event(project: Path) -> None:
+    """A first `chalice deploy` that breaks off after a notification takes it back."""
+    folder = project / ".chalice"
+    policy = (folder / "policy-face-detection.json").read_text()
+    (folder / "policy-broken.json").write_text(policy.replace("sqs:SendMessage", "not an action"))
+    config = json.loads((folder / "config.json").read_text())
+    config["lambda_functions"]["face-detection-capitals"]["iam_policy_file"] = "policy-broken.json"
+    (folder / "config.json").write_text(json.dumps(config))
+
+    with LocalCloud() as cloud:
+        with pytest.raises(DeployFailed, match="chalice deploy"):
+            cloud.deploy(project)
+        functions = [one["FunctionName"] for one in cloud.client("lambda").list_functions()["Functions"]]
+        told = cloud.client("s3").get_bucket_notification_configuration(
+            Bucket="face-blur-local-input-123456789012"
+        )
+
+    assert "face-blur-local-face-detection" in functions
+    assert "LambdaFunctionConfigurations" not in told

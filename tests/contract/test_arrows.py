@@ -82,9 +82,17 @@ def test_only_transfer_speaks_to_services(path: Path) -> None:
     assert not roots & {"boto3", "botocore"}
 
 
+@pytest.mark.parametrize("path", files("deploy"), ids=name)
+def test_deployments_import_the_contract_and_themselves_only(path: Path) -> None:
+    """What deploys knows the code by its files, templates and names."""
+    allowed = ("deploy", *CONTRACT)
+
+    assert all(module.startswith(allowed) for module in own_imports(path))
+
+
 def test_nobody_imports_the_local_cloud() -> None:
     """Production code has no local mode."""
-    production = [ROOT / "app.py", *files("chalicelib"), *files("blur_container")]
+    production = [ROOT / "app.py", *files("chalicelib"), *files("blur_container"), *files("deploy")]
 
     importers = [name(path) for path in production if any(m.startswith("local_cloud") for m in imports(path))]
 

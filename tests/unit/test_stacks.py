@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_cloud.resources import RESOURCE_KINDS
-from local_cloud.stacks import apply_stack
-from local_cloud.templates import Scope, UnsupportedTemplate, read_template
+from local_cloud.stacks import RESOURCE_KINDS, StackResources, planned
+from local_cloud.template_scope import Scope
+from local_cloud.templates import UnsupportedTemplate, read_template
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,6 +27,7 @@ class RecordingService:
         def call(**arguments: Any) -> dict[str, Any]:
             self._calls.append((operation, arguments))
             return {
+                "Body": io.BytesIO(b'{"Resource": "${FunctionArn}"}'),
                 "repository": {"repositoryName": "r", "repositoryArn": "arn:r", "repositoryUri": "uri:r"},
                 "logGroups": [{"arn": "arn:logs"}],
                 "Role": {"Arn": f"arn:role:{arguments.get('RoleName')}"},
@@ -40,8 +42,15 @@ class RecordingService:
 def applied(path: Path, parameters: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:
     """Return the calls that applying the template makes."""
     calls: list[tuple[str, dict[str, Any]]] = []
-    apply_stack(path, parameters, lambda _service: RecordingService(calls))
+    apply(StackResources(), path, parameters, calls)
     return calls
+
+
+def apply(
+    resources: StackResources, path: Path, parameters: dict[str, str], calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """Apply the template at `path` to `resources` and note the calls."""
+    resources.apply(read_template(path), parameters, lambda _service: RecordingService(calls))
 
 
 def template(folder: Path, text: str) -> Path:
@@ -112,21 +121,21 @@ def test_depends_on_orders_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("Resources: {A: {Type: 'AWS::SQS::Queue'}}", "AWS::SQS::Queue"),
+        ("Resources: {A: {Type: 'AWS::EC2::Instance'}}", "AWS::EC2::Instance"),
         ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {KmsKeyId: k}}}", "KmsKeyId"),
-        ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Condition: C}}", "Condition"),
-        ("Conditions: {}", "Conditions"),
+        ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Condition: C}}", "names no condition"),
+        ("Mappings: {}", "Mappings"),
         (
             "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: !Ref Nobody}}}",
             "Nobody",
         ),
         (
-            "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: !Join ['', [a]]}}}",
-            "Join",
+            "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: !Select [0, [a]]}}}",
+            "Select",
         ),
         (
-            "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: {'Fn::If': [a, b]}}}}",
-            "Fn::If",
+            "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: {'Fn::Split': [a]}}}}",
+            "Fn::Split",
         ),
         ("Parameters: {Needed: {Type: String}}", "Needed"),
         (
@@ -141,7 +150,7 @@ def test_unknown_part_is_refused(tmp_path: Path, text: str, named: str) -> None:
     calls: list[tuple[str, dict[str, Any]]] = []
 
     with pytest.raises(UnsupportedTemplate, match=named):
-        apply_stack(template(tmp_path, text), {}, lambda _service: RecordingService(calls))
+        apply(StackResources(), template(tmp_path, text), {}, calls)
 
     assert calls == []
 
@@ -171,8 +180,7 @@ def test_projects_templates_are_understood(name: str) -> None:
 
 
 def test_state_machine_gets_its_substitutions(tmp_path: Path) -> None:
-    """The definition is read beside the template, and filled."""
-    (tmp_path / "machine.json").write_text('{"Resource": "${FunctionArn}"}')
+    """The definition is read from its bucket, and filled."""
     path = template(
         tmp_path,
         "Resources:\n"
@@ -181,11 +189,11 @@ def test_state_machine_gets_its_substitutions(tmp_path: Path) -> None:
         "    Properties:\n"
         "      StateMachineName: m\n"
         "      RoleArn: arn:role\n"
-        "      DefinitionS3Location: machine.json\n"
+        "      DefinitionS3Location: {Bucket: b, Key: machine.json}\n"
         "      DefinitionSubstitutions: {FunctionArn: arn:function}\n",
     )
 
-    [(operation, arguments)] = applied(path, {})
+    operation, arguments = applied(path, {})[-1]
 
     assert operation == "create_state_machine"
     assert arguments["definition"] == '{"Resource": "arn:function"}'
@@ -193,14 +201,77 @@ def test_state_machine_gets_its_substitutions(tmp_path: Path) -> None:
 
 def test_definition_with_an_unfilled_name_is_refused(tmp_path: Path) -> None:
     """A substitution that is missing would be a literal in the machine."""
-    (tmp_path / "machine.json").write_text('{"Resource": "${Other}"}')
     path = template(
         tmp_path,
         "Resources:\n"
         "  Machine:\n"
         "    Type: AWS::StepFunctions::StateMachine\n"
-        "    Properties: {StateMachineName: m, RoleArn: r, DefinitionS3Location: machine.json}\n",
+        "    Properties: {StateMachineName: m, RoleArn: r, "
+        "DefinitionS3Location: {Bucket: b, Key: machine.json}}\n",
     )
 
-    with pytest.raises(UnsupportedTemplate, match="Other"):
+    with pytest.raises(UnsupportedTemplate, match="FunctionArn"):
         applied(path, {})
+
+
+GROUP = (
+    "Parameters: {Days: {Type: Number, Default: 30}, Makes: {Type: String, Default: 'yes'}}\n"
+    "Conditions: {Wanted: !Equals [!Ref Makes, 'yes']}\n"
+    "Resources:\n"
+    "  Group:\n"
+    "    Type: AWS::Logs::LogGroup\n"
+    "    Condition: Wanted\n"
+    "    Properties: {LogGroupName: g, RetentionInDays: !Ref Days}\n"
+)
+
+
+def test_second_application_changes_nothing(tmp_path: Path) -> None:
+    """What is as the template says is not touched."""
+    resources, path, calls = StackResources(), template(tmp_path, GROUP), list[tuple[str, dict[str, Any]]]()
+    apply(resources, path, {}, [])
+
+    apply(resources, path, {}, calls)
+
+    assert calls == []
+    assert planned(read_template(path), {}, resources) == []
+
+
+def test_changed_parameter_changes_the_resource_in_place(tmp_path: Path) -> None:
+    """The plan names the resource, and applying it gives the new property only."""
+    resources, path, calls = StackResources(), template(tmp_path, GROUP), list[tuple[str, dict[str, Any]]]()
+    apply(resources, path, {}, [])
+
+    plan = planned(read_template(path), {"Days": "7"}, resources)
+    apply(resources, path, {"Days": "7"}, calls)
+
+    assert plan == [("Modify", "Group", "AWS::Logs::LogGroup")]
+    assert calls == [("put_retention_policy", {"logGroupName": "g", "retentionInDays": "7"})]
+
+
+def test_resource_whose_condition_ends_is_deleted(tmp_path: Path) -> None:
+    """A condition that does not hold any more takes its resource away."""
+    resources, path, calls = StackResources(), template(tmp_path, GROUP), list[tuple[str, dict[str, Any]]]()
+    apply(resources, path, {}, [])
+
+    apply(resources, path, {"Makes": "no"}, calls)
+
+    assert [name for name, _ in calls] == ["delete_log_group"]
+    assert resources.made == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "evaluated"),
+    [
+        ([], []),
+        ({"Fn::If": ["On", "a", "b"]}, "a"),
+        ({"Fn::If": ["Off", "a", "b"]}, "b"),
+        ([{"Fn::If": ["Off", "a", {"Ref": "AWS::NoValue"}]}, "c"], ["c"]),
+        ({"A": {"Ref": "AWS::NoValue"}, "B": 1}, {"B": 1}),
+        ({"Fn::Join": [",", ["a", "b"]]}, "a,b"),
+    ],
+)
+def test_conditions_choose_values(value: object, evaluated: object) -> None:
+    """If chooses, NoValue leaves out, Join joins."""
+    scope = Scope({}, {"On": {"Fn::Equals": ["x", "x"]}, "Off": {"Fn::Not": [{"Fn::Equals": ["x", "x"]}]}})
+
+    assert scope.evaluate(value) == evaluated

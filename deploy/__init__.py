@@ -1,0 +1,1 @@
+"""One command to AWS, one away: stacks, image, Chalice app; and what runs there."""

@@ -1,0 +1,139 @@
+"""The command line of deployments: up, remove, status, redrive, image; `make help` says more."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from boto3.session import Session
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from deploy.account import find_account, require_rekognition
+from deploy.deployment import Deployment, Workplace
+from deploy.engine import find_engine
+from deploy.errors import DeployError
+from deploy.executions import now, read_executions, redrive
+from deploy.image import build_image, content_tag
+from deploy.names import APP, Names
+from deploy.removal import RemovalWish, plan_removal, remove
+from deploy.report import Report
+from deploy.settings import read_settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command in `arguments` and return the exit code."""
+    options = _parse(arguments)
+    console = Console(highlight=False)
+    try:
+        _COMMANDS[options.command](options, console)
+    except DeployError as error:
+        console.print(f"[red]{type(error).__name__}[/red]: ", end="")
+        console.print(str(error), markup=False, soft_wrap=True)
+        return 1
+    except (ClientError, BotoCoreError) as error:
+        console.print(f"AWS refused: {error}", markup=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on from here.")
+        return 130
+    return 0
+
+
+def _up(options: argparse.Namespace, console: Console) -> None:
+    deployment = Deployment(*_workplace(options, console))
+    if options.dry_run:
+        deployment.plan()
+    else:
+        deployment.deploy()
+
+
+def _remove(options: argparse.Namespace, console: Console) -> None:
+    wish = RemovalWish(buckets=options.buckets == "delete", running=options.running == "stop")
+    command = plan_removal if options.dry_run else remove
+    command(*_workplace(options, console), wish)
+
+
+def _status(options: argparse.Namespace, console: Console) -> None:
+    names, place = _workplace(options, console)
+    moment = now()
+    found = read_executions(place.clients("stepfunctions"), names.state_machine_arn, options.key or "")
+    lines = [execution.line(moment) for execution in found]
+    for line in lines or ["No executions."]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _redrive(options: argparse.Namespace, console: Console) -> None:
+    names, place = _workplace(options, console)
+    lines = redrive(place.clients("stepfunctions"), names.state_machine_arn, options.key or "")
+    for line in lines or ["Nothing has failed for good."]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _image(options: argparse.Namespace, console: Console) -> None:
+    settings = read_settings(options.settings, options.stage)
+    if options.base_image:
+        settings = replace(settings, base_image=options.base_image)
+    uri = f"{APP}:{content_tag(PROJECT, settings)}"
+    engine = find_engine(options.engine)
+    with console.status("building the image"):
+        build_image(PROJECT, settings, engine, uri)
+    console.print(f"{uri}  {settings.architecture}, {engine.size_bytes(uri) / 1e6:.0f} MB", soft_wrap=True)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace, Console], None]] = {
+    "up": _up,
+    "remove": _remove,
+    "status": _status,
+    "redrive": _redrive,
+    "image": _image,
+}
+
+
+def _workplace(options: argparse.Namespace, console: Console) -> tuple[Names, Workplace]:
+    settings = read_settings(options.settings, options.stage)
+    # boto3 reads AWS_DEFAULT_REGION only; everything else of AWS, and our users, say AWS_REGION.
+    session = Session(region_name=os.environ.get("AWS_REGION"))
+    require_rekognition(session.region_name)
+    clients = _clients(session)
+    names = Names(settings, find_account(clients("sts"), session.region_name))
+    folder = options.folder / options.stage
+    engine = partial(find_engine, options.engine)
+    return names, Workplace(PROJECT, folder, clients, engine, Report(console))
+
+
+def _clients(session: Session) -> Callable[[str], Any]:
+    @cache
+    def client(service: str) -> Any:
+        return session.client(service)
+
+    return client
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
+    parser.add_argument("command", choices=sorted(_COMMANDS))
+    parser.add_argument("--stage", default="dev", help="the stage (default: dev)")
+    parser.add_argument("--settings", type=Path, default=PROJECT / "deploy" / "stages.yaml")
+    parser.add_argument(
+        "--folder", type=Path, default=PROJECT / "out" / "deploy", help="where the app is staged"
+    )
+    parser.add_argument("--engine", default=os.environ.get("ENGINE", ""), help="docker, podman, or the like")
+    parser.add_argument("--base-image", help="image: instead of the Dockerfile's own")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change")
+    parser.add_argument("--key", help="status and redrive: one upload")
+    parser.add_argument("--buckets", choices=["keep", "delete"], default="keep")
+    parser.add_argument("--running", choices=["keep", "stop"], default="keep")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""Whose account and which region: asked first, so that nothing is begun that cannot be finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from boto3.session import Session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.errors import NoCredentials, WrongRegion
+from deploy.names import Account
+
+Clients = Callable[[str], Any]
+_FEW_AT_ONCE = 50
+
+
+def find_account(sts: Any, region: str | None) -> Account:
+    """Return the account that the credentials belong to; raise WrongRegion or NoCredentials."""
+    require_rekognition(region)
+    try:
+        arn = str(sts.get_caller_identity()["Arn"])
+    except (BotoCoreError, ClientError) as error:
+        raise NoCredentials(
+            f"AWS does not know who asks ({error}): run `aws configure`, or export AWS_PROFILE."
+        ) from error
+    _, partition, _, _, number, _ = arn.split(":", 5)
+    return Account(number, str(region), partition)
+
+
+def require_rekognition(region: str | None) -> None:
+    """Raise WrongRegion where there is no region, or no Rekognition in it."""
+    regions = _rekognition_regions()
+    if not region:
+        raise WrongRegion("No region is set: export AWS_REGION, for example eu-west-1.")
+    if region not in regions:
+        raise WrongRegion(
+            f"Rekognition does not exist in {region}: export AWS_REGION as one of {', '.join(regions)}."
+        )
+
+
+def quota_notes(functions: Any) -> list[str]:
+    """Return what the account's quotas will make slow, in words."""
+    limit = int(functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"])
+    if limit >= _FEW_AT_ONCE:
+        return []
+    return [
+        f"Lambda runs {limit} functions at once in this account: ask for the quota L-B99A9384 to be raised."
+    ]
+
+
+def _rekognition_regions() -> list[str]:
+    session = Session()
+    partitions = session.get_available_partitions()
+    return sorted(
+        region
+        for partition in partitions
+        for region in session.get_available_regions("rekognition", partition_name=partition)
+    )

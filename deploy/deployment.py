@@ -1,0 +1,177 @@
+"""A deployment: each step is safe to repeat, and nothing answers events before all stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from deploy.account import Clients, quota_notes
+from deploy.buckets import parts_to_make, require_tls
+from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_record
+from deploy.engine import Engine
+from deploy.image import ImagePlace, content_tag, push_image, pushed_digest
+from deploy.names import PARTS, Names
+from deploy.report import Report
+from deploy.stacks import Stacks, StackWish
+from deploy.upload_events import require_room
+
+DEFINITIONS = "deployments/"  # No lifecycle rule reaches it: a stack may roll back to an old definition.
+_NO_CHANGE = "no change"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a deployment works with: the project, a folder of its own, clients, an engine, a report."""
+
+    project: Path
+    folder: Path
+    clients: Clients
+    find_engine: Callable[[], Engine]
+    report: Report
+
+    @cached_property
+    def stacks(self) -> Stacks:
+        """Return the account's stacks."""
+        return Stacks(self.clients("cloudformation"), self.report)
+
+    def template(self, name: str) -> str:
+        """Return the text of a template."""
+        return (self.project / "statemachine" / f"{name}.yaml").read_text(encoding="utf-8")
+
+    @property
+    def definition(self) -> bytes:
+        """Return the state machine's definition."""
+        return (self.project / "statemachine" / "blur_faces.asl.json").read_bytes()
+
+
+class Deployment:
+    """One stage on its way to AWS."""
+
+    def __init__(self, names: Names, place: Workplace) -> None:
+        self._names = names
+        self._place = place
+        self._report = place.report
+        self._image = ImagePlace(names.prefix, content_tag(place.project, names.settings))
+
+    def deploy(self) -> None:
+        """Bring the stage to what the project says, and print each step."""
+        place, names = self._place, self._names
+        to_make = self._check()
+        if not self._digest():
+            place.find_engine()  # Asked for before anything is made.
+        self._apply("foundation", self._foundation(to_make))
+        self._merge_policies(to_make)
+        image_uri = self._push()
+        self._upload_definition()
+        staged = stage_app(place.project, place.folder, names)
+        pending = pending_changes(staged, place.clients, names)
+        # The state machine stands before the first event; later, a function stands before it is called.
+        if not place.stacks.resources(names.pipeline_stack):
+            self._apply("machine", self._pipeline(image_uri, app_deployed="no"))
+        self._deploy_app(staged, pending)
+        self._apply("pipeline", self._pipeline(image_uri, app_deployed="yes"))
+
+    def plan(self) -> None:
+        """Print what `deploy` would change; nothing is changed."""
+        place, names = self._place, self._names
+        to_make = self._check()
+        self._tell("foundation", place.stacks.plan(self._foundation(to_make)))
+        digest = self._digest()
+        self._report.step(
+            "image", f"{_NO_CHANGE}, {digest}" if digest else f"build and push tag {self._image.tag}"
+        )
+        staged = stage_app(place.project, place.folder, names)
+        self._tell("app", pending_changes(staged, place.clients, names))
+        image_uri = self._image_uri(digest or "sha256:(built later)")
+        self._tell("pipeline", place.stacks.plan(self._pipeline(image_uri, app_deployed="yes")))
+
+    def _check(self) -> set[str]:
+        names, clients = self._names, self._place.clients
+        self._report.step(
+            "account", f"{names.account.id}, {names.account.region}, stage {names.settings.stage}"
+        )
+        for note in quota_notes(clients("lambda")):
+            self._report.line(note)
+        made = self._place.stacks.resources(names.foundation_stack)
+        to_make = parts_to_make(names, made, clients("s3"))
+        require_room(clients("s3"), names)
+        for part in PARTS:
+            verb = "of the stage" if part in to_make else "used as it is"
+            self._report.line(f"{part + ' bucket':<14} s3://{names.buckets[part]}, {verb}")
+        return to_make
+
+    def _digest(self) -> str:
+        return pushed_digest(self._place.clients("ecr"), self._image)
+
+    def _foundation(self, to_make: set[str]) -> StackWish:
+        makes = {f"Create{part.title()}Bucket": "yes" if part in to_make else "no" for part in PARTS}
+        parameters = {**self._names.stack_parameters, **makes}
+        return StackWish(self._names.foundation_stack, self._place.template("foundation"), parameters)
+
+    def _pipeline(self, image_uri: str, *, app_deployed: str) -> StackWish:
+        settings = self._names.settings
+        parameters = {
+            **self._names.stack_parameters,
+            "ImageUri": image_uri,
+            "DefinitionKey": self._definition_key,
+            "AppDeployed": app_deployed,
+            "NotificationEmail": settings.notification_email,
+            "Architecture": settings.architecture,
+            "MemorySize": str(settings.memory_mb),
+            "SubnetIds": ",".join(settings.subnet_ids),
+            "SecurityGroupIds": ",".join(settings.security_group_ids),
+            **settings.renderer_parameters,
+        }
+        return StackWish(self._names.pipeline_stack, self._place.template("pipeline"), parameters)
+
+    def _apply(self, name: str, wish: StackWish) -> None:
+        self._tell(name, self._place.stacks.apply(wish))
+
+    def _tell(self, name: str, changes: list[str]) -> None:
+        self._report.step(name, f"{len(changes)} changes" if changes else _NO_CHANGE)
+        for change in changes:
+            self._report.line(change)
+
+    def _merge_policies(self, to_make: set[str]) -> None:
+        for part in [part for part in PARTS if part not in to_make]:
+            bucket = self._names.buckets[part]
+            if require_tls(self._place.clients("s3"), bucket, self._names.account.partition):
+                self._report.line(f"s3://{bucket}: its policy now refuses requests without TLS")
+
+    def _push(self) -> str:
+        digest = self._digest()
+        outcome = f"{_NO_CHANGE}, {digest}"
+        if not digest:
+            with self._report.under_way("building and pushing the image"):
+                ecr, place = self._place.clients("ecr"), self._place
+                digest = push_image(place.project, self._names.settings, self._image, ecr, place.find_engine)
+            outcome = f"pushed, {digest}"
+        self._report.step("image", outcome)
+        return self._image_uri(digest)
+
+    def _image_uri(self, digest: str) -> str:
+        account = self._names.account
+        suffix = "amazonaws.com.cn" if account.partition == "aws-cn" else "amazonaws.com"
+        registry = f"{account.id}.dkr.ecr.{account.region}.{suffix}"
+        return f"{registry}/{self._image.repository}@{digest}"
+
+    @property
+    def _definition_key(self) -> str:
+        return f"{DEFINITIONS}{hashlib.sha256(self._place.definition).hexdigest()[:32]}.asl.json"
+
+    def _upload_definition(self) -> None:
+        """Put the definition where the pipeline's template looks for it; its name says its content."""
+        self._place.clients("s3").put_object(
+            Bucket=self._names.buckets["work"], Key=self._definition_key, Body=self._place.definition
+        )
+
+    def _deploy_app(self, staged: StagedApp, pending: list[str]) -> None:
+        if pending:
+            with self._report.under_way("chalice deploy"):
+                deploy_app(staged, self._place.clients, self._names)
+        else:
+            write_record(staged, self._place.clients, self._names)
+        self._tell("app", pending)

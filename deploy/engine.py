@@ -1,0 +1,111 @@
+"""The container engine: docker, podman, or a program that takes the same commands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from deploy.errors import ImageNotPushed, NoEngine
+
+_PROGRAMS = ("docker", "podman")
+_LAST_LINES = 15
+# With attestations docker pushes an index, which Lambda does not take.
+_ENVIRONMENT = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+
+
+@dataclass(frozen=True)
+class ImageBuild:
+    """What is built, and under which name."""
+
+    dockerfile: Path
+    context: Path
+    uri: str
+    architecture: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """What builds images and pushes them."""
+
+    def build(self, build: ImageBuild) -> None:
+        """Build an image."""
+
+    def login(self, registry: str, user: str, password: str) -> None:
+        """Let later pushes to `registry` pass."""
+
+    def push(self, uri: str) -> None:
+        """Push a built image."""
+
+
+@dataclass(frozen=True)
+class CommandEngine:
+    """An engine that is a command line."""
+
+    words: tuple[str, ...]
+
+    def build(self, build: ImageBuild) -> None:
+        """Build an image; raise ImageNotPushed with the last lines of a failure."""
+        arguments = [word for pair in build.arguments.items() for word in ("--build-arg", "=".join(pair))]
+        self._run(
+            "build",
+            *("--file", str(build.dockerfile), "--tag", build.uri),
+            *("--platform", f"linux/{'amd64' if build.architecture == 'x86_64' else build.architecture}"),
+            *arguments,
+            str(build.context),
+        )
+
+    def login(self, registry: str, user: str, password: str) -> None:
+        """Log in; the password goes through standard input, where no process list shows it."""
+        self._run("login", "--username", user, "--password-stdin", registry, typed=password)
+
+    def push(self, uri: str) -> None:
+        """Push a built image; raise ImageNotPushed where that fails."""
+        self._run("push", uri)
+
+    def size_bytes(self, uri: str) -> int:
+        """Return the size of a built image, unpacked."""
+        return int(self._run("image", "inspect", "--format", "{{.Size}}", uri))
+
+    def _run(self, *arguments: str, typed: str = "") -> str:
+        ended = subprocess.run(
+            [*self.words, *arguments],
+            input=typed,
+            env={**os.environ, **_ENVIRONMENT},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if ended.returncode != 0:
+            last = "\n".join(ended.stdout.splitlines()[-_LAST_LINES:])
+            raise ImageNotPushed(
+                f"`{shlex.join(self.words)} {arguments[0]}` ended with exit code {ended.returncode}:"
+                f"\n{last}\n"
+                "Mend that and deploy again: what arrived before is kept."
+            )
+        return ended.stdout
+
+
+def find_engine(named: str) -> CommandEngine:
+    """Return the engine `named`, or docker or podman where one answers; raise NoEngine."""
+    candidates = [tuple(shlex.split(named))] if named else [(program,) for program in _PROGRAMS]
+    for words in candidates:
+        if _answers(words):
+            return CommandEngine(words)
+    raise NoEngine(
+        f"No container engine answers (tried {', '.join(shlex.join(words) for words in candidates)}): start"
+        " Docker or podman, or name another, make deploy ENGINE=/path/to/it."
+    )
+
+
+def _answers(words: tuple[str, ...]) -> bool:
+    if shutil.which(words[0]) is None:
+        return False
+    ended = subprocess.run([*words, "info"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return ended.returncode == 0

@@ -1,0 +1,53 @@
+"""What keeps a deployment from going on: each error is one sentence that says what, and how to mend it.
+
+DeployError
+├── NoCredentials         AWS does not know who asks
+├── WrongRegion           no region, or one without Rekognition
+├── InvalidSettings       deploy/stages.yaml contradicts itself
+├── BucketUnusable        taken, elsewhere, or not there
+├── NoEngine              neither docker nor podman answers
+├── ImageNotPushed        the image was not built, or did not arrive
+├── StackFailed           CloudFormation rolled back
+├── ChaliceFailed         `chalice deploy` or `chalice delete` ended with an error
+└── ExecutionsRunning     videos are being blurred
+"""
+
+
+class DeployError(Exception):
+    """Root of the errors that a person at the keyboard can mend."""
+
+
+class NoCredentials(DeployError):
+    """AWS does not know who asks."""
+
+
+class WrongRegion(DeployError):
+    """There is no region, or Rekognition does not exist in it."""
+
+
+class InvalidSettings(DeployError):
+    """The settings of the stage contradict each other or name what does not exist."""
+
+
+class BucketUnusable(DeployError):
+    """A bucket cannot be used under this name, in this region, by this account."""
+
+
+class NoEngine(DeployError):
+    """No program builds images here."""
+
+
+class ImageNotPushed(DeployError):
+    """The image is not in the repository."""
+
+
+class StackFailed(DeployError):
+    """CloudFormation did not bring a stack to what its template says."""
+
+
+class ChaliceFailed(DeployError):
+    """Chalice ended with an error; the message holds what it printed."""
+
+
+class ExecutionsRunning(DeployError):
+    """Removing now would cut off executions."""

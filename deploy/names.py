@@ -1,0 +1,108 @@
+"""Every name and ARN of a stage: all are known before anything exists, so nothing has to be remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from deploy.settings import StageSettings
+
+APP = "face-blur"
+PARTS = ("input", "work", "output")
+EVENT_FUNCTIONS = ("face-detection", "face-detection-capitals")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where a stage is deployed."""
+
+    id: str
+    region: str
+    partition: str = "aws"
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one stage in one account."""
+
+    settings: StageSettings
+    account: Account
+
+    @property
+    def prefix(self) -> str:
+        """Return what every name of the stage begins with."""
+        return f"{APP}-{self.settings.stage}"
+
+    @property
+    def foundation_stack(self) -> str:
+        """Return the name of the stack before the app."""
+        return f"{self.prefix}-foundation"
+
+    @property
+    def pipeline_stack(self) -> str:
+        """Return the name of the stack around the app."""
+        return f"{self.prefix}-pipeline"
+
+    @cached_property
+    def buckets(self) -> dict[str, str]:
+        """Return the buckets by their part: those of the settings, or the stage's own."""
+        return {part: self.settings.buckets.get(part) or self.own_bucket(part) for part in PARTS}
+
+    def own_bucket(self, part: str) -> str:
+        """Return the bucket that is made where the settings name none."""
+        return f"{self.prefix}-{part}-{self.account.id}"
+
+    def function(self, name: str) -> str:
+        """Return the whole name of the function called `name` in the app."""
+        return f"{self.prefix}-{name}"
+
+    def function_arn(self, name: str) -> str:
+        """Return the ARN of the function called `name` in the app."""
+        return self._arn("lambda", f"function:{self.function(name)}")
+
+    def log_group(self, name: str) -> str:
+        """Return the log group of the function called `name` in the app."""
+        return f"/aws/lambda/{self.function(name)}"
+
+    @property
+    def state_machine_arn(self) -> str:
+        """Return the ARN of the state machine."""
+        return self._arn("states", f"stateMachine:{self.prefix}")
+
+    @property
+    def policy_values(self) -> dict[str, str]:
+        """Return what the policy files of .chalice may name as `${Name}`."""
+        return {
+            "Partition": self.account.partition,
+            "Region": self.account.region,
+            "AccountId": self.account.id,
+            "Stage": self.settings.stage,
+            "InputBucketName": self.buckets["input"],
+            "WorkBucketName": self.buckets["work"],
+            "OutputBucketName": self.buckets["output"],
+            "StateMachineArn": self.state_machine_arn,
+            "DeadLetterQueueArn": self._arn("sqs", f"{self.prefix}-dead-letters"),
+            "KmsKeyArn": self.settings.kms_key_arn,
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables of the app's functions."""
+        return {
+            "INPUT_BUCKET": self.buckets["input"],
+            "WORK_BUCKET": self.buckets["work"],
+            "OUTPUT_BUCKET": self.buckets["output"],
+            "STATE_MACHINE_ARN": self.state_machine_arn,
+        }
+
+    @property
+    def stack_parameters(self) -> dict[str, str]:
+        """Return the parameters that both stacks take."""
+        return {
+            "Stage": self.settings.stage,
+            **{f"{part.title()}BucketName": name for part, name in self.buckets.items()},
+            "KmsKeyArn": self.settings.kms_key_arn,
+        }
+
+    def _arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.account.partition}:{service}:{self.account.region}:{self.account.id}:{resource}"

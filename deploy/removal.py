@@ -1,0 +1,80 @@
+"""The way back: app, pipeline, foundation; buckets with content only where that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.buckets import count_objects, delete_bucket, empty, forget_tls, own_buckets
+from deploy.chalice_app import delete_app, stage_app
+from deploy.deployment import DEFINITIONS, Workplace
+from deploy.errors import ExecutionsRunning
+from deploy.executions import running_executions
+from deploy.names import PARTS, Names
+
+
+@dataclass(frozen=True)
+class RemovalWish:
+    """What may go that cannot be brought back."""
+
+    buckets: bool = False
+    running: bool = False
+
+
+def remove(names: Names, place: Workplace, wish: RemovalWish) -> None:
+    """Take the stage away, whatever part of it there is, and print what is left."""
+    _stop_executions(names, place, wish)
+    staged = stage_app(place.project, place.folder, names)
+    _tell(place, "app", delete_app(staged, place.clients, names))
+    _tell(place, "pipeline", [names.pipeline_stack] if place.stacks.delete(names.pipeline_stack) else [])
+    gone = [names.foundation_stack] if place.stacks.delete(names.foundation_stack) else []
+    _tell(place, "foundation", gone)
+    for part in PARTS:
+        _leave_bucket(names, place, part, wish)
+
+
+def plan_removal(names: Names, place: Workplace, wish: RemovalWish) -> None:
+    """Print what `remove` would take; nothing is changed."""
+    for stack in (names.pipeline_stack, names.foundation_stack):
+        place.report.step("stack", f"{stack}: {place.stacks.status(stack) or 'not there'}")
+    own = own_buckets(place.clients("s3"))
+    for part in PARTS:
+        bucket = names.buckets[part]
+        if bucket in own:
+            goes = wish.buckets and bucket == names.own_bucket(part)
+            place.report.step("bucket", f"s3://{bucket}: {'goes, with all in it' if goes else 'stays'}")
+
+
+def _stop_executions(names: Names, place: Workplace, wish: RemovalWish) -> None:
+    machine = place.clients("stepfunctions")
+    running = running_executions(machine, names.state_machine_arn)
+    if running and not wish.running:
+        raise ExecutionsRunning(
+            f"{len(running)} executions are running: wait for them (`make status`), or stop them,"
+            f" make remove STAGE={names.settings.stage} RUNNING=stop."
+        )
+    for arn in running:
+        machine.stop_execution(executionArn=arn)
+
+
+def _leave_bucket(names: Names, place: Workplace, part: str, wish: RemovalWish) -> None:
+    """Delete the bucket where it is the stage's own and empty or unwanted; else say that it stays."""
+    s3, bucket = place.clients("s3"), names.buckets[part]
+    if bucket not in own_buckets(s3):
+        return
+    if part == "work":
+        empty(s3, bucket, DEFINITIONS)
+    if bucket != names.own_bucket(part):
+        forget_tls(s3, bucket)
+        place.report.step("left", f"s3://{bucket}, which is yours")
+        return
+    held = count_objects(s3, bucket)
+    if held and not wish.buckets:
+        again = f"make remove STAGE={names.settings.stage} BUCKETS=delete"
+        place.report.step("left", f"s3://{bucket}, objects: {held}; to delete them, {again}")
+        return
+    place.report.step("bucket", f"removed {bucket}, objects: {delete_bucket(s3, bucket)}")
+
+
+def _tell(place: Workplace, name: str, gone: list[Any]) -> None:
+    place.report.step(name, f"removed {', '.join(gone)}" if gone else "not there")

@@ -1,0 +1,126 @@
+"""The settings of a stage: its entry in deploy/stages.yaml, checked before anything is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.errors import InvalidSettings
+
+RENDERER_VARIABLES = (
+    "BLUR_STYLE",
+    "BLUR_SHAPE",
+    "SMART_RENDER",
+    "KEEP_METADATA",
+    "OUTPUT_CODEC",
+    "MIN_CONFIDENCE",
+    "MARGIN",
+    "CRF",
+    "PRESET",
+    "ENCODER_THREADS",
+    "DECODER_THREADS",
+)
+_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
+_BUCKET_KEYS = ("input_bucket", "work_bucket", "output_bucket")
+_TEXT_KEYS = (*_BUCKET_KEYS, "kms_key_arn", "notification_email", "architecture", "base_image")
+_LIST_KEYS = ("subnet_ids", "security_group_ids")
+_ARCHITECTURES = ("x86_64", "arm64")
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """What a stage has of its own; empty values take the defaults of templates and code."""
+
+    stage: str
+    buckets: Mapping[str, str] = field(default_factory=dict)
+    kms_key_arn: str = ""
+    notification_email: str = ""
+    architecture: str = "x86_64"
+    memory_mb: int = 3538
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    base_image: str = ""
+    renderer: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_entry(cls, stage: str, entry: Mapping[str, Any]) -> StageSettings:
+        """Return the settings in `entry`; raise InvalidSettings for what is unknown or cannot be."""
+        if not _STAGE.fullmatch(stage):
+            raise InvalidSettings(
+                f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -, a letter first."
+            )
+        _require_known(stage, entry)
+        texts = {key: str(entry.get(key) or "") for key in _TEXT_KEYS}
+        settings = cls(
+            stage=stage,
+            buckets={key.removesuffix("_bucket"): texts.pop(key) for key in _BUCKET_KEYS if texts[key]},
+            kms_key_arn=texts["kms_key_arn"],
+            notification_email=texts["notification_email"],
+            architecture=texts["architecture"] or "x86_64",
+            memory_mb=_whole(stage, entry.get("memory_mb") or cls.memory_mb),
+            subnet_ids=tuple(entry.get("subnet_ids") or ()),
+            security_group_ids=tuple(entry.get("security_group_ids") or ()),
+            base_image=texts["base_image"],
+            renderer={name: _text(value) for name, value in (entry.get("blur_faces") or {}).items()},
+        )
+        _require_consistent(settings)
+        return settings
+
+    @property
+    def renderer_parameters(self) -> dict[str, str]:
+        """Return the renderer's settings as the pipeline template names them: BLUR_STYLE is BlurStyle."""
+        return {name.title().replace("_", ""): value for name, value in self.renderer.items()}
+
+
+def read_settings(path: Path, stage: str) -> StageSettings:
+    """Return the settings of `stage` in the file at `path`."""
+    try:
+        stages = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise InvalidSettings(f"{path} cannot be read: {error}.") from error
+    entry = stages.get(stage) or {} if isinstance(stages, dict) else None
+    if not isinstance(entry, dict):
+        raise InvalidSettings(f"{path}: {stage} must be a mapping of settings.")
+    return StageSettings.from_entry(stage, entry)
+
+
+def _text(value: Any) -> str:
+    """Return the value as it was written: YAML reads on and off as truth values."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def _whole(stage: str, value: Any) -> int:
+    if not isinstance(value, int):
+        raise InvalidSettings(
+            f"deploy/stages.yaml, {stage}: memory_mb must be a whole number, not {value!r}."
+        )
+    return value
+
+
+def _require_known(stage: str, entry: Mapping[str, Any]) -> None:
+    unknown = entry.keys() - {*_TEXT_KEYS, *_LIST_KEYS, "memory_mb", "blur_faces"}
+    unknown |= (entry.get("blur_faces") or {}).keys() - set(RENDERER_VARIABLES)
+    if unknown:
+        raise InvalidSettings(
+            f"deploy/stages.yaml, {stage}: there is no setting {', '.join(sorted(map(str, unknown)))}."
+        )
+
+
+def _require_consistent(settings: StageSettings) -> None:
+    where = f"deploy/stages.yaml, {settings.stage}"
+    if settings.architecture not in _ARCHITECTURES:
+        raise InvalidSettings(f"{where}: architecture is x86_64 or arm64, not {settings.architecture}.")
+    if len(set(settings.buckets.values())) != len(settings.buckets):
+        raise InvalidSettings(
+            f"{where}: the buckets must differ: an output in the input bucket would be an upload again,"
+            " an endless paid loop."
+        )
+    if bool(settings.subnet_ids) != bool(settings.security_group_ids):
+        raise InvalidSettings(f"{where}: subnet_ids and security_group_ids need each other.")

@@ -1,0 +1,91 @@
+"""A container engine for the local cloud: `build` replays the Dockerfile, `push` sends the result to it.
+
+It stands where docker or podman would: `make deploy STAGE=local ENGINE="python -m local_cloud.engine"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local_cloud.image import LocalImage, build_image
+from local_cloud.pushed_images import PUSH_PATH
+
+_STORE = Path(__file__).resolve().parent.parent / ".local-cloud" / "images"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command in `arguments` and return the exit code."""
+    options = _parse(arguments)
+    if options.command == "build":
+        _build(options.tag, options.file, options.context)
+    elif options.command == "push":
+        return _push(options.uri)
+    return 0
+
+
+def _build(uri: str, dockerfile: Path, context: Path) -> None:
+    place = _place(uri)
+    shutil.rmtree(place, ignore_errors=True)
+    image = build_image(dockerfile, context, place / "task")
+    described = {"variables": image.variables, "command": image.command}
+    (place / "image.json").write_text(json.dumps(described), encoding="utf-8")
+
+
+def _push(uri: str) -> int:
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    if not endpoint.hostname:
+        print("AWS_ENDPOINT_URL is not set: export what `make up` printed.", file=sys.stderr)
+        return 1
+    image = _read(_place(uri))
+    request = {
+        "uri": uri,
+        "folder": str(image.folder),
+        "variables": image.variables,
+        "command": image.command,
+    }
+    connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port)
+    try:
+        connection.request("POST", PUSH_PATH, json.dumps(request), {"Content-Type": "application/json"})
+        return 0 if connection.getresponse().status == http.HTTPStatus.OK else 1
+    finally:
+        connection.close()
+
+
+def _read(place: Path) -> LocalImage:
+    described = json.loads((place / "image.json").read_text(encoding="utf-8"))
+    return LocalImage(place / "task", described["variables"], described["command"])
+
+
+def _place(uri: str) -> Path:
+    return _STORE / hashlib.sha256(uri.encode()).hexdigest()[:32]
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local_cloud.engine", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build")
+    build.add_argument("--file", type=Path, required=True)
+    build.add_argument("--tag", required=True)
+    build.add_argument("--platform")
+    build.add_argument("--build-arg", action="append", default=[])
+    build.add_argument("--provenance")
+    build.add_argument("context", type=Path)
+    commands.add_parser("push").add_argument("uri")
+    login = commands.add_parser("login")
+    login.add_argument("--username")
+    login.add_argument("--password-stdin", action="store_true")
+    login.add_argument("registry")
+    commands.add_parser("info")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,190 @@
+"""A stage with things of the user's own: buckets, a key, running executions, another architecture."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, SourceObject
+from local_cloud.cloud import LocalCloud
+from tests.deploying import MACHINE, STAGE, Commands, bucket, inventory, told
+from tests.tiny_cloud import TinyCloud, Watch
+
+
+@pytest.fixture
+def cloud() -> Iterator[LocalCloud]:
+    """Return an empty cloud."""
+    with LocalCloud() as opened:
+        yield opened
+
+
+@pytest.fixture
+def tiny(cloud: LocalCloud, tmp_path: Path) -> TinyCloud:
+    """Return the cloud with a function of the bucket owner's."""
+    return TinyCloud(cloud, tmp_path)
+
+
+@pytest.fixture
+def own_bucket(cloud: LocalCloud, tiny: TinyCloud) -> str:
+    """Return a bucket that was there before, with a policy and a notification of its owner's."""
+    s3, name = cloud.client("s3"), "my-videos"
+    tiny.watched_bucket(name, Watch(suffix=".txt"))
+    statement = {"Sid": "Mine", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": f"arn:aws:s3:::{name}/*"}]}
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
+    return name
+
+
+def sids(cloud: LocalCloud, name: str) -> list[str]:
+    """Return the statements of the bucket's policy."""
+    policy = json.loads(cloud.client("s3").get_bucket_policy(Bucket=name)["Policy"])
+    return [statement["Sid"] for statement in policy["Statement"]]
+
+
+def test_own_bucket_keeps_what_it_had(
+    cloud: LocalCloud, own_bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its policy gains one statement and loses it again; it is never deleted."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.configure(input_bucket=own_bucket)
+    s3 = cloud.client("s3")
+
+    deployed = commands.run("up")
+    during = sids(cloud, own_bucket)
+    events = s3.get_bucket_notification_configuration(Bucket=own_bucket)["LambdaFunctionConfigurations"]
+    removed = commands.run("remove", "--buckets", "delete")
+
+    assert (deployed.code, removed.code) == (0, 0), deployed.printed + removed.printed
+    assert during == ["Mine", "FaceBlurTlsOnly"]
+    assert len(events) == 3
+    assert told_suffixes(cloud, own_bucket) == [".txt"]
+    assert sids(cloud, own_bucket) == ["Mine"]
+    assert "which is yours" in removed.printed
+    assert inventory(cloud) == {
+        "iam.list_roles": ["any"],
+        "lambda.list_functions": [own_bucket],
+        "s3.list_buckets": [own_bucket],
+    }
+
+
+def told_suffixes(cloud: LocalCloud, name: str) -> list[str]:
+    """Return the suffixes that the bucket tells somebody of."""
+    answer = cloud.client("s3").get_bucket_notification_configuration(Bucket=name)
+    told_of = answer.get("LambdaFunctionConfigurations", [])
+    return [one["Filter"]["Key"]["FilterRules"][0]["Value"] for one in told_of]
+
+
+def test_own_bucket_that_tells_another_of_its_videos_is_refused(
+    cloud: LocalCloud, tiny: TinyCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S3 takes one notification for each upload; that of the owner stays."""
+    tiny.watched_bucket("my-videos", Watch(suffix="4"))
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.configure(input_bucket="my-videos")
+
+    refused = commands.run("up")
+
+    assert refused.code == 1
+    assert "tells somebody else of its videos" in refused.printed
+    assert told_suffixes(cloud, "my-videos") == ["4"]
+    assert "cloudformation.describe_stacks" not in inventory(cloud)
+
+
+def test_options_of_a_stage_reach_its_resources(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Key, architecture, memory, address and a setting of the renderer."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    commands.configure(
+        kms_key_arn=key,
+        architecture="arm64",
+        memory_mb=2048,
+        notification_email="me@example.com",
+        blur_faces={"BLUR_STYLE": "solid"},
+    )
+
+    ended = commands.run("up")
+
+    assert ended.code == 0, ended.printed
+    configured = cloud.client("lambda").get_function_configuration
+    renderer, light = (
+        configured(FunctionName=f"face-blur-{STAGE}-{n}") for n in ("blur-faces", "record-failure")
+    )
+    assert (renderer["MemorySize"], renderer["Architectures"], light["Architectures"]) == (
+        2048,
+        ["arm64"],
+        ["arm64"],
+    )
+    assert renderer["Environment"]["Variables"]["BLUR_STYLE"] == "solid"
+    encryption = cloud.client("s3").get_bucket_encryption(Bucket=bucket("output"))
+    rule = encryption["ServerSideEncryptionConfiguration"]["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+    assert rule == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    assert [one["Endpoint"] for one in cloud.client("sns").list_subscriptions()["Subscriptions"]] == [
+        "me@example.com"
+    ]
+    policies = [
+        cloud.client("iam").get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]["Statement"]
+        for role in (f"face-blur-{STAGE}-blur-faces", f"face-blur-{STAGE}-record-failure")
+        for name in cloud.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    assert all(statements[-1]["Resource"] == key for statements in policies)
+
+
+def test_running_executions_are_not_cut_off(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Removal waits for them, or stops them where it is told to."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.run("up")
+    source = SourceObject("a-bucket", "a.mp4", "v", "e", "1", 1)
+    waiting = Job(source, DetectionProgress(DetectionStatus.IN_PROGRESS, "a-job", wait_s=60))
+    cloud.client("stepfunctions").start_execution(
+        stateMachineArn=MACHINE, name="waiting", input=json.dumps(waiting.to_json())
+    )
+
+    refused = commands.run("remove")
+    still_told = len(told(cloud))
+    stopped = commands.run("remove", "--running", "stop")
+
+    assert refused.code == 1
+    assert "1 executions are running" in refused.printed
+    assert still_told == 2
+    assert stopped.code == 0, stopped.printed
+    assert inventory(cloud) == {}
+
+
+def test_chalices_own_commands_work_in_the_staged_app(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a deployment that changed nothing, too: the record is there."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.run("up")
+    commands.run("up")
+    chalice = [sys.executable, "-c", "import sys; from chalice.cli import main; sys.exit(main())"]
+
+    invoked = subprocess.run(
+        [
+            *chalice,
+            "--project-dir",
+            str(tmp_path / "staged" / STAGE),
+            "invoke",
+            "--stage",
+            STAGE,
+            "-n",
+            "face-detection",
+        ],
+        env={**os.environ, **cloud.environment},
+        input='{"Event": "s3:TestEvent"}',
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert json.loads(invoked.stdout) == {"records": 0, "executions": []}, invoked.stderr

@@ -1,0 +1,189 @@
+"""The life of a stage by its commands: dry run, deploy, again, one setting, status, redrive, remove."""
+
+from __future__ import annotations
+
+import io
+import time
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from local_cloud.cloud import LocalCloud
+from tests.deploying import MACHINE, Commands, Ended, bucket, inventory
+from tests.portraits import make_portrait_clip, standing
+
+PATIENCE_S = 60
+
+
+@dataclass(frozen=True)
+class Life:
+    """What each command of one stage's life gave, and what was in the account after it."""
+
+    ended: dict[str, Ended]
+    held: dict[str, dict[str, list[str]]]
+    outputs: list[str]
+
+
+class Story:
+    """Runs the commands one after the other and keeps what they gave."""
+
+    def __init__(self, cloud: LocalCloud, commands: Commands) -> None:
+        self.cloud = cloud
+        self.commands = commands
+        self.life = Life({}, {}, [])
+
+    def run(self, chapter: str, command: str, *options: str) -> None:
+        """Run a command as `chapter`."""
+        self.life.ended[chapter] = self.commands.run(command, *options)
+        self.life.held[chapter] = inventory(self.cloud)
+
+    def upload(self, key: str, body: bytes) -> None:
+        """Upload a video and wait until nothing runs."""
+        before = len(self._executions())
+        self.cloud.client("s3").put_object(Bucket=bucket("input"), Key=key, Body=body)
+        self.wait(before + 1)
+
+    def wait(self, count: int) -> None:
+        """Wait until there were `count` executions and all have ended."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            statuses = [one["status"] for one in self._executions()]
+            if len(statuses) == count and "RUNNING" not in statuses:
+                return
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{count} executions have not ended: {statuses}")
+            time.sleep(0.1)
+
+    def _executions(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.cloud.client("stepfunctions").list_executions(
+            stateMachineArn=MACHINE
+        )["executions"]
+        return listed
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Return the life of one stage, from an empty account to an empty account."""
+    folder = tmp_path_factory.mktemp("life")
+    clip = make_portrait_clip(folder / "portrait.mp4", standing(0.5)).read_bytes()
+    printed = io.StringIO()
+    with LocalCloud() as cloud, redirect_stdout(printed):
+        story = Story(cloud, Commands(folder, lambda: _taken(printed)))
+        story.run("dry run", "up", "--dry-run")
+        story.run("deploy", "up")
+        story.upload("good.mp4", clip)
+        story.life.outputs.extend(_keys(cloud, "output"))
+        story.run("again", "up")
+        story.commands.configure(blur_faces={"CRF": 99})
+        story.run("dry run of a setting", "up", "--dry-run")
+        story.run("wrong setting", "up")
+        story.upload("unlucky.mp4", clip)
+        story.upload("letter.mp4", b"Dear Sir or Madam")
+        story.run("status", "status")
+        story.run("status of one", "status", "--key", "unlucky.mp4")
+        story.commands.configure(blur_faces={"CRF": 23})
+        story.run("setting", "up")
+        story.run("redrive", "redrive")
+        story.wait(4)
+        story.run("redrive again", "redrive", "--key", "unlucky.mp4")
+        story.run("dry removal", "remove", "--dry-run", "--buckets", "delete")
+        story.run("remove", "remove")
+        story.run("deploy over what was left", "up")
+        story.run("remove all", "remove", "--buckets", "delete")
+    return story.life
+
+
+def _taken(printed: io.StringIO) -> str:
+    text = printed.getvalue()
+    printed.seek(0)
+    printed.truncate()
+    return text
+
+
+def _keys(cloud: LocalCloud, part: str) -> list[str]:
+    listed = cloud.client("s3").list_objects_v2(Bucket=bucket(part))
+    return [one["Key"] for one in listed.get("Contents", [])]
+
+
+def test_every_command_ends_well(life: Life) -> None:
+    """Exit code 0, and no traceback."""
+    assert {chapter: ended for chapter, ended in life.ended.items() if ended.code} == {}
+
+
+def test_dry_run_shows_all_and_makes_nothing(life: Life) -> None:
+    """The account is as empty after as it was before."""
+    assert "Add BlurFaces (AWS::Lambda::Function)" in life.ended["dry run"].printed
+    assert "Add face-detection (function)" in life.ended["dry run"].printed
+    assert life.held["dry run"] == {}
+
+
+def test_upload_comes_out_blurred(life: Life) -> None:
+    """The deployed stage does what it is for."""
+    assert life.outputs == ["good.mp4", "good.mp4.manifest.json"]
+
+
+def test_second_deployment_changes_nothing(life: Life) -> None:
+    """It says so for each part, and the account holds what it held."""
+    assert life.ended["again"].printed.count("no change") == 4
+    assert life.held["again"] == life.held["deploy"]
+
+
+def test_changed_setting_changes_its_function_only(life: Life) -> None:
+    """The dry run says it before, the deployment does it."""
+    dry, real = life.ended["dry run of a setting"].printed, life.ended["wrong setting"].printed
+
+    assert dry.count("Modify") == real.count("Modify") == 1
+    assert "Modify BlurFaces (AWS::Lambda::Function)" in real
+    assert dry.count("no change") == real.count("no change") == 3
+
+
+def test_status_lists_state_source_and_cause(life: Life) -> None:
+    """The newest first; a failure with its name and its words."""
+    lines = life.ended["status"].printed.splitlines()
+
+    assert [line.split()[0] for line in lines] == ["FAILED", "FAILED", "SUCCEEDED"]
+    assert f"s3://{bucket('input')}/letter.mp4  DetectionFailed: " in lines[0]
+    assert "unlucky.mp4  ConfigurationError: CRF must be" in lines[1]
+
+
+def test_status_of_one_upload_lists_no_other(life: Life) -> None:
+    """KEY names the upload."""
+    [line] = life.ended["status of one"].printed.splitlines()
+
+    assert "unlucky.mp4" in line
+
+
+def test_redrive_starts_what_failed_and_can_succeed(life: Life) -> None:
+    """A video that Rekognition refused has to come again; one that succeeded is left alone."""
+    lines = sorted(life.ended["redrive"].printed.splitlines())
+
+    assert [line.split()[0] for line in lines] == ["left", "started"]
+    assert "letter.mp4: Rekognition refused this version, upload it again" in lines[0]
+    assert "unlucky.mp4" in lines[1]
+    assert life.ended["redrive again"].printed == "Nothing has failed for good.\n"
+
+
+def test_dry_removal_takes_nothing(life: Life) -> None:
+    """It says which buckets would go."""
+    assert "goes, with all in it" in life.ended["dry removal"].printed
+    assert life.held["dry removal"] == life.held["setting"]
+
+
+def test_removal_leaves_buckets_with_content_and_says_so(life: Life) -> None:
+    """Nothing else is left, and the message holds the command that takes them too."""
+    assert "make remove STAGE=dev BUCKETS=delete" in life.ended["remove"].printed
+    assert life.held["remove"] == {
+        "s3.list_buckets": [bucket("input"), bucket("output"), bucket("work")],
+    }
+
+
+def test_left_buckets_are_taken_up_again(life: Life) -> None:
+    """A bucket of an earlier life is used as it is, its content kept."""
+    assert life.ended["deploy over what was left"].printed.count("used as it is") == 3
+
+
+def test_account_is_empty_after_all_was_removed(life: Life) -> None:
+    """Stacks, functions, roles, buckets, groups, queues, topics, rules, alarms, repositories: none."""
+    assert life.held["remove all"] == {}
