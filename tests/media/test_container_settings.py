@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.settings import OutputCodec, RenderSettings, Settings
+from blur_container.settings import OutputCodec, Refine, RenderSettings, Settings
 from chalicelib.contract.errors import ConfigurationError
 
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
@@ -38,6 +38,10 @@ def test_missing_bucket_is_named(name: str) -> None:
         ("KEEP_METADATA", "yes"),
         ("ENCODER_THREADS", "0"),
         ("SMART_RENDER", "true"),
+        ("HOLD", "0.9"),
+        ("HOLD", "11"),
+        ("FOLLOW_FACES", "yes"),
+        ("REFINE", "on"),
     ],
 )
 def test_senseless_value_is_named(name: str, value: str) -> None:
@@ -60,6 +64,15 @@ def test_values_are_taken() -> None:
 def test_smart_rendering_is_off_until_asked_for(said: str, *, taken: bool) -> None:
     """Mixed streams are legal, but not every player was tried."""
     assert Settings.from_env({**BUCKETS, "SMART_RENDER": said}).render.smart_render is taken
+
+
+def test_faces_are_followed_and_not_looked_for_until_asked() -> None:
+    """Following is cheap and covers; a detector of one's own costs as much as half of the render."""
+    plain = Settings.from_env(BUCKETS).render
+    asked = Settings.from_env({**BUCKETS, "FOLLOW_FACES": "off", "REFINE": "detector", "HOLD": "2"}).render
+
+    assert (plain.follow_faces, plain.refine) == (True, Refine.OFF)
+    assert (asked.follow_faces, asked.refine, asked.tracks.hold_intervals) == (False, Refine.DETECTOR, 2.0)
 
 
 def test_output_may_be_h264_alone_and_keep_its_metadata() -> None:
