@@ -49,14 +49,6 @@ class Chase(NamedTuple):
     speed: tuple[float, float] | None = None
 
     @property
-    def haste(self) -> float:
-        """Return the speed in face sizes a millisecond, infinite where it is not known."""
-        box = self.start.box
-        if self.speed is None or not (box.width and box.height):
-            return math.inf
-        return math.hypot(self.speed[0] / box.width, self.speed[1] / box.height)
-
-    @property
     def leads_back(self) -> bool:
         """Return whether it leads back in time."""
         return self.until_ms < self.start.time_ms
@@ -160,7 +152,7 @@ def departure(end: Detection, path: Path, interval_ms: int, settings: TrackSetti
     went_y = (last.box.top + last.box.bottom - before.box.top - before.box.bottom) / 2
     box = last.box
     rest = [
-        left / gone
+        max(left, 0.0) / gone
         for left, gone, crossed in (
             (box.right, -went_x, box.left < 0),
             (1 - box.left, went_x, box.right > 1),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +43,6 @@ def test_lone_detection_has_no_speed() -> None:
     chases = list(Layout.of([seen(1000, 0.4)], SETTINGS).chases())
 
     assert [chase.speed for chase in chases] == [None, None]
-    assert [chase.haste for chase in chases] == [math.inf, math.inf]
 
 
 def test_chain_is_chased_both_ways_between_its_detections() -> None:
@@ -75,15 +72,6 @@ def test_speed_is_the_same_both_ways() -> None:
     speeds = [speed for chase in layout.chases() for speed in chase.speed or ()]
 
     assert speeds == pytest.approx([0.0001, 0.0] * 4)
-
-
-def test_haste_counts_face_sizes() -> None:
-    """A small face is as hasty as a large one at half its speed."""
-    large = next(Layout.of([seen(0, 0.4, 0.1), seen(500, 0.45, 0.1)], SETTINGS).chases())
-    small = next(Layout.of([seen(0, 0.4, 0.05), seen(500, 0.45, 0.05)], SETTINGS).chases())
-
-    assert large.haste == pytest.approx(0.001)
-    assert small.haste == pytest.approx(0.002)
 
 
 @given(documents)

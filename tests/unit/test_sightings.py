@@ -50,9 +50,7 @@ def test_longest_path_from_a_detection_wins(order: int) -> None:
 
 def test_paths_lie_between_their_detections() -> None:
     """Each is cut at the other detection."""
-    seen = Sightings(
-        [(Chase(START, 2000), path(1100, 1500, 1900)), (Chase(END, 500), path(1400, 1000, 600))]
-    )
+    seen = Sightings([(Chase(START, 2000), path(1100, 1500, 1900)), (Chase(END, 500), path(1400, 1000, 600))])
 
     assert seen.between(START, END) == (path(1100, 1500), path(1400, 1000))
 

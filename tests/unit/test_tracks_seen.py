@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -20,14 +21,19 @@ SETTINGS = TrackSettings()
 TOLERANCE = 1e-9
 HOLD_MS = SETTINGS.hold_intervals * 500
 
+
+def cuts_after(gaps: list[tuple[int, int]]) -> list[Cut]:
+    """Return cuts one after the other: ms since the last one, and between the pictures of each."""
+    ends = list(accumulate(wait + length for wait, length in gaps))
+    return [Cut(end - length, end) for end, (_, length) in zip(ends, gaps, strict=True)]
+
+
 shares = st.floats(-0.3, 1.2, allow_nan=False)
 sides = st.floats(0.0, 0.5, allow_nan=False)
 boxes = st.builds(Box, shares, shares, sides, sides)
-documents = st.lists(st.builds(Detection, st.integers(0, 4000), boxes, st.just(99.0)), max_size=12)
+documents = st.lists(st.builds(Detection, st.integers(0, 4000), boxes, st.just(99.0)), max_size=8)
 moments = st.integers(-500, 5000)
-cuts = st.lists(
-    st.builds(lambda at, gap: Cut(at, at + gap), st.integers(0, 4000), st.integers(1, 134)), max_size=4
-)
+cuts = st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 134)), max_size=4).map(cuts_after)
 steps = st.lists(st.tuples(st.floats(1, 200), boxes), max_size=5)
 
 
@@ -139,8 +145,9 @@ def test_every_detection_is_covered_at_its_own_time(scene: Scene) -> None:
 
 @given(scenes(), st.randoms(use_true_random=False), moments)
 def test_order_does_not_matter(scene: Scene, random: Any, time_ms: int) -> None:
-    """What was seen is a set, as the document is."""
-    shuffled = Scene(*(random.sample(part, len(part)) for part in (scene.found, scene.paths, scene.cuts)))
+    """Cuts are a set, as the document is."""
+    found, cut_at = (random.sample(part, len(part)) for part in (scene.found, scene.cuts))
+    shuffled = Scene(found, scene.paths, cut_at)
 
     assert rounded(shuffled.tracks().boxes_at(time_ms)) == rounded(scene.tracks().boxes_at(time_ms))
 
@@ -164,7 +171,10 @@ def test_track_lasts_across_a_cut_only_where_a_path_crosses_it(scene: Scene) -> 
         (track, cut)
         for track in lone.of_faces
         for cut in scene.cuts
-        if track.start_ms <= cut.before_ms and track.end_ms >= cut.after_ms
+        if track.start_ms <= cut.before_ms
+        and track.end_ms >= cut.after_ms
+        # A sample between the two pictures of a cut may belong to either shot; samples are always looked at.
+        and not any(cut.before_ms < detection.time_ms < cut.after_ms for detection in scene.found)
     ]
     assert crossed == []
 
@@ -172,7 +182,9 @@ def test_track_lasts_across_a_cut_only_where_a_path_crosses_it(scene: Scene) -> 
 @settings(max_examples=200)
 @given(steps, st.floats(0, 1), st.booleans())
 def test_lost_path_gives_no_less_than_the_hold(
-    walk: list[tuple[float, Box]], share: float, back: bool  # noqa: FBT001 drawn
+    walk: list[tuple[float, Box]],
+    share: float,
+    back: bool,  # noqa: FBT001 drawn
 ) -> None:
     """Where it was lost the face is held, as long as if nobody had looked; unless it left the frame."""
     start = seen(1000)
