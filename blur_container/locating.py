@@ -24,6 +24,8 @@ from chalicelib.contract.faces import Detection, FacesDocument
 # A gap longer than this between two looks is jumped over.
 _JUMP_MS = 2000
 _PERCENT = 100
+# Nearer pictures are not told apart by whole milliseconds, and a cut between them would hide both.
+_APART_MS = 2
 # How much the luma of a 64x36 thumbnail changes in a millisecond, in steps of 256, where it is enough to
 # look at the frames that others refer to: about half of them.
 _CALM = 0.03
@@ -115,7 +117,7 @@ class _Notes:
             if before is not None:
                 elapsed_ms = moment.time_ms - before.time_ms
                 frames.skip = _skip(elapsed_ms, finder.change)
-                if begins_shot:
+                if begins_shot and elapsed_ms >= _APART_MS:
                     self.cuts.append(Cut(math.ceil(before.time_ms), math.floor(moment.time_ms)))
             self.paths.extend(pursuits.see(moment))
             before = moment

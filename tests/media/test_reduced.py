@@ -55,9 +55,9 @@ def frames_of(path: Path) -> tuple[Clock, dict[float, Luma]]:
         frames = list(decoded_frames(container, stream, threads=1))
         clock = Clock(presentation_time(frames[0]), time_base(stream))
         width, height = frames[0].width, frames[0].height
-        return clock, {
-            float(clock.ms(presentation_time(frame))): frame.to_ndarray()[:height, :width] for frame in frames
-        }
+        lumas = [np.asarray(frame.to_ndarray()[:height, :width], np.uint8) for frame in frames]
+        times = [float(clock.ms(presentation_time(frame))) for frame in frames]
+        return clock, dict(zip(times, lumas, strict=True))
 
 
 def looked_at(
