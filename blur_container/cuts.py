@@ -15,6 +15,9 @@ _CHANGE_MIN = 18.0
 _TIMES_USUAL = 3.0
 # Of 1: the share of pixels that lie in other bins of brightness. What only moves keeps its brightness.
 _HISTOGRAM_MIN = 0.25
+# Correlation: a flash or a lamp changes all brightness at once, and leaves the shapes where they are.
+_SAME_SHAPES = 0.7
+_TINY = 1e-3
 # How fast the usual change is learnt.
 _LEARNING = 0.2
 
@@ -38,6 +41,7 @@ class CutFinder:
         if (
             change < max(_CHANGE_MIN, _TIMES_USUAL * usual)
             or _histogram_change(before, thumbnail) < _HISTOGRAM_MIN
+            or _correlation(before, thumbnail) > _SAME_SHAPES
         ):
             return False
         self._usual = usual
@@ -49,3 +53,10 @@ def _histogram_change(before: Picture, after: Picture) -> float:
         np.bincount(picture.ravel() // (256 // _BINS), minlength=_BINS) for picture in (before, after)
     )
     return float(np.abs(one - other).sum()) / 2 / before.size
+
+
+def _correlation(before: Picture, after: Picture) -> float:
+    """Return from -1 to 1 how alike two pictures are but for their light; 0 where one is plain."""
+    one, other = (picture - picture.mean(dtype=np.float64) for picture in (before, after))
+    lengths = float(np.vdot(one, one) * np.vdot(other, other)) ** 0.5
+    return float(np.vdot(one, other)) / lengths if lengths > _TINY else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,12 +24,11 @@ from chalicelib.contract.faces import Detection, FacesDocument
 # A gap longer than this between two looks is jumped over.
 _JUMP_MS = 2000
 _PERCENT = 100
+# Nearer pictures are not told apart by whole milliseconds, and a cut between them would hide both.
+_APART_MS = 2
 # How much the luma of a 64x36 thumbnail changes in a millisecond, in steps of 256, where it is enough to
-# look at half of the frames, or at a quarter.
+# look at the frames that others refer to: about half of them.
 _CALM = 0.03
-_STILL = 0.015
-# Face sizes in a millisecond: faster ones are lost from one picture to the one after three others.
-_SLOW = 0.001
 
 
 def locate(
@@ -109,7 +107,7 @@ class _Notes:
 
     def take(self, frames: ReducedFrames, chases: Sequence[Chase], lens: Lens) -> None:
         """Look at the frames that `chases` lead through."""
-        pursuits, finder, pace = Pursuits(chases, lens.orientation), CutFinder(), _Pace(chases)
+        pursuits, finder = Pursuits(chases, lens.orientation), CutFinder()
         begin_ms = min(chase.begin_ms for chase in chases) - NEAR_MS
         end_ms = max(chase.end_ms for chase in chases) + NEAR_MS
         frames.skip = Skip.NOTHING
@@ -118,39 +116,18 @@ class _Notes:
             begins_shot = finder.begins_shot(moment.picture)
             if before is not None:
                 elapsed_ms = moment.time_ms - before.time_ms
-                frames.skip = pace.skip(moment.time_ms, elapsed_ms, finder.change)
-                if begins_shot:
+                frames.skip = _skip(elapsed_ms, finder.change)
+                if begins_shot and elapsed_ms >= _APART_MS:
                     self.cuts.append(Cut(math.ceil(before.time_ms), math.floor(moment.time_ms)))
             self.paths.extend(pursuits.see(moment))
             before = moment
         self.paths.extend(pursuits.finish())
 
 
-class _Pace:
-    """Tells how many frames can be left out: fewer where much changes, or where a face is in haste."""
-
-    def __init__(self, chases: Sequence[Chase]) -> None:
-        self._hasty: list[list[float]] = []
-        for chase in sorted(chases, key=_begin):
-            if chase.haste <= _SLOW:
-                continue
-            if self._hasty and chase.begin_ms <= self._hasty[-1][1]:
-                self._hasty[-1][1] = max(self._hasty[-1][1], chase.end_ms)
-            else:
-                self._hasty.append([chase.begin_ms, chase.end_ms])
-
-    def skip(self, time_ms: float, elapsed_ms: float, change: float) -> Skip:
-        """Return what can be left out after a picture at `time_ms` that differs by `change`."""
-        if change > _CALM * elapsed_ms or elapsed_ms > NEAR_MS:
-            return Skip.NOTHING
-        if change > _STILL * elapsed_ms or self._is_hasty(time_ms):
-            return Skip.UNREFERENCED
-        return Skip.BIDIRECTIONAL
-
-    def _is_hasty(self, time_ms: float) -> bool:
-        # A frame that is left out can be followed by three more before the next one is seen.
-        nearest = bisect_left(self._hasty, time_ms - NEAR_MS, key=_end)
-        return nearest < len(self._hasty) and self._hasty[nearest][0] <= time_ms + NEAR_MS
+def _skip(elapsed_ms: float, change: float) -> Skip:
+    """Return what can be left out after a picture that differs by `change` from one `elapsed_ms` before."""
+    is_lively = change > _CALM * elapsed_ms or elapsed_ms > NEAR_MS
+    return Skip.NOTHING if is_lively else Skip.UNREFERENCED
 
 
 def _stretches(chases: Sequence[Chase]) -> Iterator[list[Chase]]:
@@ -169,7 +146,3 @@ def _stretches(chases: Sequence[Chase]) -> Iterator[list[Chase]]:
 
 def _begin(chase: Chase) -> float:
     return chase.begin_ms
-
-
-def _end(span: list[float]) -> float:
-    return span[1]

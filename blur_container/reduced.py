@@ -1,7 +1,7 @@
 """Reduced pictures: the luma of decoded frames at a fraction of their size, fewer of them where little moves.
 
-Frames that no other refers to can be left out at no risk for the rest. In H.264 all B-frames can be left out
-too, as long as none is decoded before the next frame that is shown after all earlier ones.
+Frames that no other refers to can be left out at no risk for the rest. Other B-frames cannot: P-frames refer
+to them too, and show an older picture in their place until the next keyframe, off by up to 77 steps of luma.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 
 import av
 import cv2
@@ -26,11 +27,14 @@ from blur_container.following import Picture
 from blur_container.limits import Limits
 from blur_container.timeline import Clock
 from blur_container.video import presentation_time, read_only
-from chalicelib.contract.errors import DamagedVideo
+from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
 _LONG_SIDE_PX = 640
 # Below this rate every frame counts.
 _RATE_MIN = 24
+# How much earlier to look for a keyframe, step by step: a seek goes by the order of decoding, what a group
+# of frames needs from the one before is not shown, and some streams refresh their picture bit by bit.
+_SEEK_MS = (0, 3000, 12_000)
 # A frame of a detection has its time, cut or rounded to milliseconds.
 _SAMPLE_MS = 2.0
 _MS_PER_S = 1000
@@ -41,7 +45,6 @@ class Skip(str, Enum):
 
     NOTHING = "DEFAULT"
     UNREFERENCED = "NONREF"
-    BIDIRECTIONAL = "BIDIR"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class ReducedFrames:
     """The reduced frames of one stream, read from any moment on.
 
     `looked` is told how many frames were passed, of how many. `skip` may be changed between two frames; the
-    frames at `samples_ms`, sorted, are always decoded unless all B-frames are left out.
+    frames at `samples_ms`, sorted, are always decoded.
     """
 
     def __init__(
@@ -70,8 +73,7 @@ class ReducedFrames:
         self._container, self._stream, self._clock, self._looked = container, stream, clock, looked
         self._samples_ms = samples_ms
         self._may_skip = (stream.average_rate or 0) >= _RATE_MIN
-        self._is_avc = stream.codec_context.name == "h264"
-        self._latest_pts = -math.inf
+        self._size: tuple[int, int] | None = None
         self._shrink = _Shrink()
         self.skip = Skip.NOTHING
 
@@ -89,21 +91,41 @@ class ReducedFrames:
                 yield time_ms, self._shrink.colours(frame)
 
     def _decoded(self, begin_ms: float, end_ms: float) -> Iterator[tuple[float, VideoFrame]]:
-        self._latest_pts = -math.inf
-        start_pts = self._clock.pts(max(begin_ms, 0.0))
         try:
-            self._container.seek(start_pts, stream=self._stream)
-            for packet in self._container.demux(self._stream):
-                self._choose(packet)
-                for frame in packet.decode():
-                    time_ms = float(self._clock.ms(presentation_time(frame)))
-                    if time_ms > end_ms:
-                        return
-                    if time_ms >= begin_ms:
-                        self._looked(self._passed(time_ms), self._stream.frames)
-                        yield time_ms, frame
+            for time_ms, frame in self._from(max(begin_ms, 0.0)):
+                if time_ms > end_ms:
+                    return
+                self._require_size(frame)
+                if time_ms >= begin_ms:
+                    self._looked(self._passed(time_ms), self._stream.frames)
+                    yield time_ms, frame
         except av.FFmpegError as error:
             raise DamagedVideo(f"a frame cannot be decoded: {error.strerror}") from error
+
+    def _from(self, begin_ms: float) -> Iterator[tuple[float, VideoFrame]]:
+        """Return the decoded frames with their times, the first of them not after `begin_ms` if possible."""
+        frames: Iterator[tuple[float, VideoFrame]] = iter(())
+        for earlier_ms in _SEEK_MS:
+            frames = self._sought(max(begin_ms - earlier_ms, 0.0))
+            first = next(frames, None)
+            if first:
+                frames = chain([first], frames)
+                if first[0] <= begin_ms:
+                    break
+        return frames
+
+    def _sought(self, begin_ms: float) -> Iterator[tuple[float, VideoFrame]]:
+        self._container.seek(self._clock.pts(begin_ms), stream=self._stream)
+        for packet in self._container.demux(self._stream):
+            self._choose(packet)
+            for frame in packet.decode():
+                yield float(self._clock.ms(presentation_time(frame))), frame
+
+    def _require_size(self, frame: VideoFrame) -> None:
+        size = frame.width, frame.height
+        self._size = self._size or size
+        if size != self._size:
+            raise UnsupportedVideo(f"the picture changes from {self._size} to {size} on its way")
 
     def _passed(self, time_ms: float) -> int:
         """Return about how many frames lie before a moment."""
@@ -111,19 +133,8 @@ class ReducedFrames:
 
     def _choose(self, packet: Packet[VideoStream]) -> None:
         """Tell the decoder whether it may leave out the frame in `packet`."""
-        if packet.pts is None:
-            return
-        is_anchor, self._latest_pts = packet.pts > self._latest_pts, max(packet.pts, self._latest_pts)
-        context = self._stream.codec_context
-        wanted = self.skip if self._may_skip else Skip.NOTHING
-        if wanted is Skip.BIDIRECTIONAL and not self._is_avc:
-            wanted = Skip.UNREFERENCED
-        if context.skip_frame == Skip.BIDIRECTIONAL.value and not is_anchor:
-            # What this frame refers to may have been left out.
-            return
-        if wanted is Skip.UNREFERENCED and self._is_sampled(packet.pts):
-            wanted = Skip.NOTHING
-        context.skip_frame = wanted.value
+        is_needed = not self._may_skip or packet.pts is None or self._is_sampled(packet.pts)
+        self._stream.codec_context.skip_frame = (Skip.NOTHING if is_needed else self.skip).value
 
     def _is_sampled(self, pts: int) -> bool:
         time_ms = float(self._clock.ms(pts))

@@ -28,13 +28,13 @@ class Sightings:
         self._paths: dict[tuple[Detection, bool], Path] = {}
         for chase, path in paths:
             key = chase.start, chase.leads_back
-            if path.length_ms > self._paths.get(key, LOST).length_ms:
+            if path.length_ms > self._paths.setdefault(key, LOST).length_ms:
                 self._paths[key] = path
         self.cuts = tuple(sorted(cuts))
 
     @property
     def is_empty(self) -> bool:
-        """Return whether nothing was followed."""
+        """Return whether no face was looked for; one that was lost at once is in doubt, not unseen."""
         return not self._paths
 
     def between(self, earlier: Detection, later: Detection) -> tuple[Path, Path]:

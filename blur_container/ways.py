@@ -49,14 +49,6 @@ class Chase(NamedTuple):
     speed: tuple[float, float] | None = None
 
     @property
-    def haste(self) -> float:
-        """Return the speed in face sizes a millisecond, infinite where it is not known."""
-        box = self.start.box
-        if self.speed is None or not (box.width and box.height):
-            return math.inf
-        return math.hypot(self.speed[0] / box.width, self.speed[1] / box.height)
-
-    @property
     def leads_back(self) -> bool:
         """Return whether it leads back in time."""
         return self.until_ms < self.start.time_ms
@@ -124,7 +116,7 @@ def way_between(
     if ahead and behind:
         knots = [_blended(line, one, other, settings) for one, other in _together(ahead, behind)]
     else:
-        knots = [Knot(*fix) for fix in ahead or behind or _met(onward, back, settings)]
+        knots = [Knot(*fix) for fix in ahead or behind or line.met(onward, back, settings)]
     certain = bool(knots)
     knots = knots or list(line.in_doubt(onward, back, settings))
     between_both = (knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms)
@@ -160,7 +152,7 @@ def departure(end: Detection, path: Path, interval_ms: int, settings: TrackSetti
     went_y = (last.box.top + last.box.bottom - before.box.top - before.box.bottom) / 2
     box = last.box
     rest = [
-        left / gone
+        max(left, 0.0) / gone
         for left, gone, crossed in (
             (box.right, -went_x, box.left < 0),
             (1 - box.left, went_x, box.right > 1),
@@ -223,6 +215,18 @@ class _Line:
             return []
         return [Fix(t, _shifted(box, arrival, goal, 1 - self.share(t))) for t, box in reversed(path.fixes)]
 
+    def met(self, onward: Path, back: Path, settings: TrackSettings) -> list[Fix]:
+        """Return the fixes of both paths, in time, where they meet before either arrives."""
+        if onward.box_at(self.later.time_ms) or back.box_at(self.earlier.time_ms):
+            return []  # It arrived elsewhere: two faces crossed.
+        others = {fix.time_ms: fix.box for fix in back.fixes}
+        for place, fix in enumerate(onward.fixes):
+            other = others.get(fix.time_ms)
+            if other is not None and distance_faces(fix.box, other) <= settings.agree_faces:
+                rest = [later for later in reversed(back.fixes) if later.time_ms > fix.time_ms]
+                return [*onward.fixes[: place + 1], *rest]
+        return []
+
     def in_doubt(self, onward: Path, back: Path, settings: TrackSettings) -> Iterator[Knot]:
         """Yield knots that hold every place the face may have been in."""
         length_ms = self.later.time_ms - self.earlier.time_ms
@@ -237,17 +241,6 @@ class _Line:
                 found = [_across(ahead[-1], behind[0], time_ms)]
             around = [self.at(time_ms - reach_ms), self.at(time_ms), self.at(time_ms + reach_ms)]
             yield Knot(time_ms, hull([*found, *around]))
-
-
-def _met(onward: Path, back: Path, settings: TrackSettings) -> list[Fix]:
-    """Return the fixes of both paths, in time, where they meet before either arrives."""
-    others = {fix.time_ms: fix.box for fix in back.fixes}
-    for place, fix in enumerate(onward.fixes):
-        other = others.get(fix.time_ms)
-        if other is not None and distance_faces(fix.box, other) <= settings.agree_faces:
-            rest = [later for later in reversed(back.fixes) if later.time_ms > fix.time_ms]
-            return [*onward.fixes[: place + 1], *rest]
-    return []
 
 
 def _shifted(box: Box, wrong: Box, right: Box, share: float) -> Box:

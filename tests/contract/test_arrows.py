@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 LIBRARY = set(sys.stdlib_module_names)
 CONTRACT = {"chalicelib.contract"}
 OWN = {"app", "chalicelib", "blur_container", "local_cloud", "benchmarks", "deploy", "tests"}
-PURE = {"association", "bridges", "geometry", "timeline", "tracks"}
+PURE = {"association", "bridges", "geometry", "joining", "layout", "sightings", "timeline", "tracks", "ways"}
 
 
 def imports(path: Path) -> set[str]:

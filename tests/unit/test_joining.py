@@ -1,0 +1,151 @@
+"""Joining: chains of detections as the pictures confirm them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blur_container.joining import join
+from blur_container.layout import Layout
+from blur_container.settings import TrackSettings
+from blur_container.sightings import NOTHING_SEEN, Sightings
+from blur_container.ways import LOST, Chase, Fix, Path
+from chalicelib.contract.faces import Box, Detection
+
+SETTINGS = TrackSettings()
+AWAY = Detection(9000, Box(0.9, 0.9, 0.05, 0.05), 99.0)
+
+shares = st.floats(-0.2, 1.1, allow_nan=False)
+boxes = st.builds(Box, shares, shares, st.floats(0.0, 0.3), st.floats(0.0, 0.3))
+documents = st.lists(st.builds(Detection, st.integers(0, 3000), boxes, st.just(99.0)), max_size=20)
+
+
+def seen(time_ms: int, left: float) -> Detection:
+    """Return a detection a tenth of the frame wide and high."""
+    return Detection(time_ms, Box(left, 0.4, 0.1, 0.1), 99.0)
+
+
+def path(*places: tuple[float, float]) -> Path:
+    """Return a path through (ms, left)."""
+    return Path(tuple(Fix(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
+
+
+def layout_of(*found: Detection) -> Layout:
+    """Return the layout of detections."""
+    return Layout.of(found, SETTINGS)
+
+
+def test_no_detection_gives_no_chain() -> None:
+    """Empty in, empty out, whatever was seen."""
+    seen_elsewhere = Sightings([(Chase(AWAY, 9500), path((9100, 0.9)))])
+
+    assert join(layout_of(), NOTHING_SEEN).chains == ()
+    assert join(layout_of(), seen_elsewhere).chains == ()
+
+
+def test_without_a_look_the_layout_stays() -> None:
+    """Place and size alone decide."""
+    layout = layout_of(seen(0, 0.2), seen(500, 0.25), seen(0, 0.6), seen(500, 0.62))
+
+    joined = join(layout, NOTHING_SEEN)
+
+    assert joined.chains == layout.chains
+    assert joined.bridges == layout.bridges
+
+
+def test_link_in_doubt_stays() -> None:
+    """Lost paths say nothing against it: it is covered wider, not given up."""
+    one, other = seen(0, 0.4), seen(500, 0.42)
+
+    joined = join(layout_of(one, other), Sightings([(Chase(one, 500), LOST), (Chase(other, 0), LOST)]))
+
+    assert joined.chains == ((one, other),)
+
+
+def test_crossing_faces_are_paired_by_their_paths() -> None:
+    """By place alone each would have turned back where they met."""
+    left, right, from_right, from_left = seen(0, 0.38), seen(0, 0.52), seen(500, 0.38), seen(500, 0.52)
+    layout = layout_of(left, right, from_right, from_left)
+    paths = [
+        (Chase(left, 500), path((250, 0.45), (500, 0.52))),
+        (Chase(right, 500), path((250, 0.45), (500, 0.38))),
+        (Chase(from_left, 0), path((250, 0.45), (0, 0.38))),
+        (Chase(from_right, 0), path((250, 0.45), (0, 0.52))),
+    ]
+
+    joined = join(layout, Sightings(paths))
+
+    assert set(layout.chains) == {(left, from_right), (right, from_left)}
+    assert set(joined.chains) == {(left, from_left), (right, from_right)}
+
+
+def test_link_of_a_face_that_left_is_parted() -> None:
+    """One went out over the border, another came in after it."""
+    gone, come = seen(0, 0.05), seen(500, 0.02)
+    out = path((100, 0.01), (200, -0.03), (250, -0.05))
+
+    joined = join(layout_of(gone, come), Sightings([(Chase(gone, 500), out)]))
+
+    assert joined.chains == ((gone,), (come,))
+
+
+def test_link_of_a_face_that_came_in_is_parted() -> None:
+    """The later one came over the border after the earlier one had gone unseen."""
+    gone, come = seen(0, 0.02), seen(500, 0.05)
+    back = path((400, 0.01), (300, -0.03), (250, -0.05))
+
+    joined = join(layout_of(gone, come), Sightings([(Chase(come, 0), back)]))
+
+    assert joined.chains == ((gone,), (come,))
+
+
+def test_nearest_sample_in_time_is_joined_first() -> None:
+    """A face at rest is as near to the sample after the next."""
+    one, two, three = seen(0, 0.40), seen(500, 0.75), seen(1000, 0.78)
+    onward = path((250, 0.6), (500, 0.76), (750, 0.77), (1000, 0.78))
+
+    joined = join(layout_of(one, two, three), Sightings([(Chase(one, 1000), onward)]))
+
+    assert joined.chains == ((one, two, three),)
+
+
+def test_bridge_to_the_next_sample_stays() -> None:
+    """From one sample to the next a face can be too fast to follow."""
+    one, other, rest = seen(0, 0.1), seen(500, 0.5), [seen(time_ms, 0.9) for time_ms in (0, 500, 1000)]
+    layout = layout_of(one, other, *rest)
+
+    assert (one, other) in join(layout, Sightings([(Chase(one, 500), LOST)])).bridges
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_bridge_over_a_missed_sample_needs_no_look(*, looked: bool) -> None:
+    """After a look only followed faces go on over more than one interval."""
+    one, other, rest = seen(0, 0.1), seen(1000, 0.5), [seen(time_ms, 0.9) for time_ms in (0, 500, 1000)]
+    layout = layout_of(one, other, *rest)
+
+    joined = join(layout, Sightings([(Chase(rest[0], 500), path((100, 0.9)))] if looked else []))
+
+    assert ((one, other) in joined.bridges) is not looked
+
+
+@given(documents, st.data())
+def test_each_detection_is_in_exactly_one_chain(found: list[Detection], data: st.DataObject) -> None:
+    """Whatever the pictures showed, joining neither drops nor doubles, and time goes on."""
+    layout = layout_of(*found)
+    seen_anywhere = Sightings((chase, random_path(chase, data)) for chase in layout.chases())
+
+    chains = join(layout, seen_anywhere).chains
+
+    joined = [detection for chain in chains for detection in chain]
+    assert len(joined) == len(set(joined))
+    assert set(joined) == set(found)
+    assert all([d.time_ms for d in chain] == sorted({d.time_ms for d in chain}) for chain in chains)
+
+
+def random_path(chase: Chase, data: st.DataObject) -> Path:
+    """Return any path of a chase."""
+    places = data.draw(st.lists(boxes, max_size=4))
+    step_ms = (chase.until_ms - chase.start.time_ms) / 4
+    fixes = (Fix(chase.start.time_ms + step_ms * (at + 1), box) for at, box in enumerate(places))
+    return Path(tuple(fixes))

@@ -1,0 +1,91 @@
+"""Sightings: what was followed from each detection, and where shots begin and end."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from blur_container.sightings import NOTHING_SEEN, Cut, Sightings
+from blur_container.ways import LOST, Chase, Fix, Path
+from chalicelib.contract.faces import Box, Detection
+
+FACE = Box(0.4, 0.4, 0.1, 0.1)
+START = Detection(1000, FACE, 99.0)
+END = Detection(1500, FACE, 99.0)
+CUTS = [Cut(2000, 2033), Cut(1000, 1033)]
+
+
+def path(*times_ms: float) -> Path:
+    """Return a path of a face at rest."""
+    return Path(tuple(Fix(time_ms, FACE) for time_ms in times_ms))
+
+
+def test_nothing_seen_knows_no_path_and_no_cut() -> None:
+    """Empty in, empty out."""
+    assert NOTHING_SEEN.is_empty
+    assert NOTHING_SEEN.between(START, END) == (LOST, LOST)
+    assert NOTHING_SEEN.out(START, backward=True) == LOST
+    assert not NOTHING_SEEN.cut_between(-math.inf, math.inf)
+    assert NOTHING_SEEN.shot(0, 0) == (-math.inf, math.inf)
+
+
+def test_faces_that_were_all_lost_were_looked_for() -> None:
+    """Pictures that show no way are doubt, and doubt enlarges the blur: not the same as no look at all."""
+    seen = Sightings([(Chase(START, 1500), LOST)])
+
+    assert not seen.is_empty
+    assert seen.between(START, END) == (LOST, LOST)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_longest_path_from_a_detection_wins(order: int) -> None:
+    """A face is chased to more than one other; the chase that came farthest knows most."""
+    found = [(Chase(START, 1500), path(1100, 1200)), (Chase(START, 2000), path(1100, 1400))]
+
+    seen = Sightings(found[::order])
+
+    assert seen.between(START, END)[0] == path(1100, 1400)
+
+
+def test_paths_lie_between_their_detections() -> None:
+    """Each is cut at the other detection."""
+    seen = Sightings([(Chase(START, 2000), path(1100, 1500, 1900)), (Chase(END, 500), path(1400, 1000, 600))])
+
+    assert seen.between(START, END) == (path(1100, 1500), path(1400, 1000))
+
+
+@pytest.mark.parametrize(
+    ("start_ms", "end_ms", "expected"),
+    [(0, 999, False), (1000, 1033, True), (900, 1100, True), (1001, 1999, False), (1010, 1020, False)],
+)
+def test_cut_lies_between_two_moments(start_ms: int, end_ms: int, *, expected: bool) -> None:
+    """The picture before it and the one after it may be those moments."""
+    assert Sightings(cuts=CUTS).cut_between(start_ms, end_ms) is expected
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "last_ms", "expected"),
+    [
+        (0, 1000, (-math.inf, 1033)),
+        (1033, 1500, (1000, 2033)),
+        (2033, 9000, (2000, math.inf)),
+        (500, 1500, (-math.inf, 2033)),
+        (1010, 1020, (-math.inf, 2033)),
+    ],
+    ids=["first", "middle", "last", "across a cut", "between the pictures of a cut"],
+)
+def test_shot_lasts_from_cut_to_cut(first_ms: int, last_ms: int, expected: tuple[float, float]) -> None:
+    """Pictures of a cut that were not looked at may belong to both shots."""
+    assert Sightings(cuts=CUTS).shot(first_ms, last_ms) == expected
+
+
+def test_way_out_ends_at_the_next_cut() -> None:
+    """Behind a cut there is another face in its place; of the cut itself both pictures count."""
+    start, end = Detection(1100, FACE, 99.0), Detection(1900, FACE, 99.0)
+    onward, back = path(1966, 2000, 2033, 2066), path(1066, 1033, 1000, 966)
+
+    seen = Sightings([(Chase(end, 3000), onward), (Chase(start, 0), back)], CUTS)
+
+    assert seen.out(end, backward=False) == path(1966, 2000, 2033)
+    assert seen.out(start, backward=True) == path(1066, 1033, 1000)
