@@ -92,7 +92,7 @@ def _measure(cloud: LocalCloud, clip: Path, number: int) -> Run:
     s3, key = cloud.client("s3"), f"bench/{number}.mp4"
     begin_s = time.monotonic()
     s3.upload_file(str(clip), cloud.buckets.input, key)
-    manifest = _manifest(cloud, key, begin_s)
+    manifest = wait_for_manifest(cloud, key)
     total_s = time.monotonic() - begin_s
     return Run(total_s, detection_s, float(manifest["steps"]["render"]["seconds"]))
 
@@ -106,9 +106,9 @@ def _detect(clip: Path) -> float:
     return time.monotonic() - begin_s
 
 
-def _manifest(cloud: LocalCloud, key: str, begin_s: float) -> dict[str, dict[str, dict[str, float]]]:
+def wait_for_manifest(cloud: LocalCloud, key: str) -> dict[str, dict[str, dict[str, float]]]:
     """Return the manifest of `key` as soon as it is there: it is written last."""
-    s3 = cloud.client("s3")
+    s3, begin_s = cloud.client("s3"), time.monotonic()
     name = manifest_key(SourceObject(cloud.buckets.input, key, None, "", "", 0))
     while time.monotonic() - begin_s < _GIVE_UP_S:
         try:

@@ -61,7 +61,7 @@ class _Bench:
 
     def compare(self, title: str, scene: Sequence[float], rounds: int) -> None:
         source = self._clip(scene)
-        cases = ["floor", "full", *self._ffmpeg_cases(), *_SMART, "tutorial"]
+        cases = ["floor", "full", *self._ffmpeg_cases(), "followed", *_SMART, "tutorial"]
         runs: dict[str, list[Measured]] = {case: [] for case in cases}
         for _ in range(rounds):
             for case in cases:
@@ -129,7 +129,11 @@ def _print_pairs(title: str, runs: dict[str, list[Measured]], rounds: int) -> No
 
 
 # What each case is read against.
-_BASES = {"full": ("floor", "ffmpeg"), "tutorial": ("floor",), **dict.fromkeys(_SMART, ("full",))}
+_BASES = {
+    "full": ("floor", "ffmpeg"),
+    "tutorial": ("floor",),
+    **dict.fromkeys(("followed", *_SMART), ("full",)),
+}
 
 
 def _ratios(measured: list[Measured], base: str, against: list[Measured]) -> str:
