@@ -81,11 +81,13 @@ def _apart(end: Detection, start: Detection, seen: Sightings) -> float | None:
 def _may_be_one(end: Detection, start: Detection, layout: Layout, seen: Sightings) -> bool:
     """Return whether a face may have gone unseen from `end` to `start`.
 
-    Nobody who was seen at rest, and was missed by the sample between, is elsewhere in the one after.
+    Nobody who was seen at rest, and was missed by the sample between, is elsewhere in the one after. Where
+    both were lost at once, nobody was seen at rest.
     """
-    if start.time_ms - end.time_ms > layout.settings.bridge_intervals * layout.interval_ms:
-        return False
     onward, back = seen.between(end, start)
+    is_long = start.time_ms - end.time_ms > layout.settings.bridge_intervals * layout.interval_ms
+    if is_long and (onward.fixes or back.fixes):
+        return False
     return not _leaves(end, onward, layout) and not _leaves(start, back, layout)
 
 

@@ -118,15 +118,20 @@ def test_bridge_to_the_next_sample_stays() -> None:
     assert (one, other) in join(layout, Sightings([(Chase(one, 500), LOST)])).bridges
 
 
-@pytest.mark.parametrize("looked", [True, False])
-def test_bridge_over_a_missed_sample_needs_no_look(*, looked: bool) -> None:
-    """After a look only followed faces go on over more than one interval."""
+@pytest.mark.parametrize(
+    ("way", "expected"),
+    [(LOST, True), (path((100, 0.1), (400, 0.1)), False)],
+    ids=["lost at once", "seen at rest"],
+)
+def test_bridge_over_a_missed_sample_ends_where_a_face_was_seen(*, way: Path, expected: bool) -> None:
+    """Who was followed and stayed is not elsewhere later; who was lost at once may be as fast as ever."""
     one, other, rest = seen(0, 0.1), seen(1000, 0.5), [seen(time_ms, 0.9) for time_ms in (0, 500, 1000)]
     layout = layout_of(one, other, *rest)
 
-    joined = join(layout, Sightings([(Chase(rest[0], 500), path((100, 0.9)))] if looked else []))
+    joined = join(layout, Sightings([(Chase(one, 1000), way), (Chase(other, 0), LOST)]))
 
-    assert ((one, other) in joined.bridges) is not looked
+    assert ((one, other) in layout.bridges) is True
+    assert ((one, other) in joined.bridges) is expected
 
 
 @given(documents, st.data())

@@ -14,7 +14,6 @@ from blur_container.ways import (
     Fix,
     Knot,
     Path,
-    departure,
     distance_faces,
     visible_share,
     way_between,
@@ -201,64 +200,6 @@ def test_doubt_grows_on_the_way_out() -> None:
     doubts = [knot.doubt for knot in way.knots]
     assert doubts == sorted(set(doubts))
     assert not way.certain
-
-
-@pytest.mark.parametrize(
-    ("steps", "sign"),
-    [((-0.04, 0.0), -1), ((0.04, 0.0), 1), ((0.0, -0.04), -1), ((0.0, 0.04), 1)],
-    ids=["left", "right", "top", "bottom"],
-)
-def test_face_that_crosses_a_border_departs(steps: tuple[float, float], sign: int) -> None:
-    """Half outside and on its way: soon after it is gone, and the way there is covered."""
-    start = Box(0.45 + 0.42 * sign * bool(steps[0]), 0.45 + 0.42 * sign * bool(steps[1]), 0.1, 0.1)
-    fixes = [
-        Fix(100 * step, Box(start.left + steps[0] * step, start.top + steps[1] * step, 0.1, 0.1))
-        for step in (1, 2, 3)
-    ]
-
-    gone = departure(Detection(0, start, 99.0), Path(tuple(fixes)), INTERVAL_MS, SETTINGS)
-
-    assert gone is not None
-    assert 300 < gone.time_ms <= 300 + SETTINGS.hold_intervals * INTERVAL_MS
-    assert covers(gone.box, fixes[-1].box)
-
-
-def test_face_that_came_in_departs_backward_in_time() -> None:
-    """Before its first detection it was outside."""
-    back = path((900, 0.03), (800, -0.01), (700, -0.05))
-
-    gone = departure(seen(1000, 0.07), back, INTERVAL_MS, SETTINGS)
-
-    assert gone is not None
-    assert gone.time_ms < 700
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        LOST,
-        path((100, 0.4), (200, 0.4)),
-        path((100, 0.0), (200, 0.0)),
-        path((100, -0.05), (200, -0.05), (300, -0.05)),
-        path((100, -0.08), (200, -0.06), (300, -0.05)),
-        path((100, -0.0500), (200, -0.0501), (300, -0.0502)),
-    ],
-    ids=["lost", "inside", "at the border", "at rest across it", "coming in", "hardly moving"],
-)
-def test_face_that_is_not_leaving_does_not_depart(found: Path) -> None:
-    """It may be anywhere near: it is held."""
-    start = found.fixes[0].box if found.fixes else face(-0.05)
-
-    assert departure(Detection(0, start, 99.0), found, INTERVAL_MS, SETTINGS) is None
-
-
-@pytest.mark.parametrize("before", [-0.04, -0.12999])
-def test_face_found_wholly_outside_is_gone_at_once(before: float) -> None:
-    """However slow it is out there: its way back to the border is no time that it needs."""
-    gone = departure(seen(0, before), path((200, -0.13)), INTERVAL_MS, SETTINGS)
-
-    assert gone is not None
-    assert gone.time_ms == 200
 
 
 def test_box_of_no_size_is_visible() -> None:
