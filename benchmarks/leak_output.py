@@ -81,7 +81,7 @@ def surviving(truth: Truth, source: Path, output: Path) -> Iterator[float]:
 
 
 def bare_share(before: Luma, after: Luma, face: TrueFace) -> float:
-    """Return which share of the detailed blocks of a face correlates with its source; 0 where there are none."""
+    """Return which share of the detailed blocks of a face is still its own; 0 where there are none."""
     height, width = before.shape
     box = face.box
     top, bottom = max(0, round(box.top * height)), min(height, round(box.bottom * height))

@@ -9,7 +9,8 @@ from blur_container.frames import PlanarFrames, editable_planes
 from blur_container.geometry import around, short_side
 from blur_container.lens import Lens
 from blur_container.noise import track_key
-from blur_container.tracks import Track, Tracks
+from blur_container.track import Track
+from blur_container.tracks import Tracks
 from blur_container.video import presentation_time
 from chalicelib.contract.faces import Box
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from blur_container.tracks import Edge, Track, Tracks
+from blur_container.track import Edge, Track
+from blur_container.tracks import Tracks
 from chalicelib.contract.faces import Box
 
 # Below this, in percent, a detector was not sure of a face in any of its frames.

@@ -135,6 +135,24 @@ def hull(boxes: Sequence[Box]) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
+def visible_share(box: Box) -> float:
+    """Return which share of a box lies in the frame; 1 for a box of no size."""
+    across = min(box.right, 1.0) - max(box.left, 0.0)
+    down = min(box.bottom, 1.0) - max(box.top, 0.0)
+    area = box.width * box.height
+    return max(across, 0.0) * max(down, 0.0) / area if area else 1.0
+
+
+def distance_faces(one: Box, other: Box) -> float:
+    """Return how far apart the centres of two boxes are, in sizes of their mean."""
+    width, height = (one.width + other.width) / 2, (one.height + other.height) / 2
+    if not (width and height):
+        return math.inf
+    across = (one.left + one.right - other.left - other.right) / 2 / width
+    down = (one.top + one.bottom - other.top - other.bottom) / 2 / height
+    return math.hypot(across, down)
+
+
 def across_border(box: Box, sizes: float) -> list[Box]:
     """Return the boxes right outside the frame that `box` reaches by going so many of its own sizes."""
     reach_x, reach_y = sizes * box.width, sizes * box.height

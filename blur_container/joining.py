@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from blur_container.bridges import Bridge, Chain
+from blur_container.departures import departure
+from blur_container.geometry import distance_faces
 from blur_container.layout import Layout
+from blur_container.paths import Path
 from blur_container.sightings import Sightings
-from blur_container.ways import Path, departure, distance_faces, way_between
+from blur_container.ways import way_between
 from chalicelib.contract.faces import Detection
 
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from blur_container.association import associate
 from blur_container.bridges import Bridge, Chain, bridges
+from blur_container.paths import Chase
 from blur_container.settings import TrackSettings
 from blur_container.timeline import sampling_interval_ms
-from blur_container.ways import Chase
 from chalicelib.contract.faces import Detection
 
 

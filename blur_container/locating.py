@@ -12,13 +12,13 @@ from blur_container.cuts import CutFinder
 from blur_container.detector import DetectorSettings, FaceDetector
 from blur_container.layout import Layout
 from blur_container.lens import Lens
+from blur_container.paths import Chase, Path
 from blur_container.pursuits import NEAR_MS, Pursuits
 from blur_container.reduced import Moment, ReducedFrames, Skip, open_decoder
 from blur_container.settings import Refine, RenderSettings
 from blur_container.sightings import Cut, Sightings
 from blur_container.tracks import Tracks
 from blur_container.video import decoded_frames, open_source, time_base, video_stream
-from blur_container.ways import Chase, Path
 from chalicelib.contract.faces import Detection, FacesDocument
 
 # A gap longer than this between two looks is jumped over.

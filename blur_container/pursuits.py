@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from blur_container.following import Boxes, follow
 from blur_container.geometry import Orientation, Size
+from blur_container.paths import LOST, Chase, Fix, Path
 from blur_container.reduced import Moment
-from blur_container.ways import LOST, Chase, Fix, Path
 from chalicelib.contract.faces import Box
 
 # Pictures may be up to so far from a detection's time: the decoder leaves some out.

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from blur_container.ways import LOST, Chase, Path
+from blur_container.paths import LOST, Chase, Path
 from chalicelib.contract.faces import Detection
 
 

@@ -6,94 +6,15 @@ it tells the way; where none does, the mask grows until it holds all paths and t
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from blur_container.geometry import between, hull
+from blur_container.departures import departure
+from blur_container.geometry import between, distance_faces, hull
+from blur_container.paths import Fix, Knot, Path
 from blur_container.settings import TrackSettings
 from chalicelib.contract.faces import Box, Detection
-
-# A detection's time is that of a frame in whole milliseconds; frames are farther apart.
-_SAME_MS = 3.0
-# The picture of a detection may be left out where little moves; then the nearest one tells.
-_NEAR_MS = 70.0
-
-
-class Fix(NamedTuple):
-    """Where a face was found in one picture."""
-
-    time_ms: float
-    box: Box
-
-
-class Knot(NamedTuple):
-    """A moment whose box is known; `doubt` counts the sampling intervals that its margin grows for."""
-
-    time_ms: float
-    box: Box
-    doubt: float = 0.0
-
-
-class Chase(NamedTuple):
-    """A face to follow from a detection until a moment, which may be earlier.
-
-    `speed` is how fast it should move, in fractions of the frame a millisecond, across and down; None where
-    nothing tells.
-    """
-
-    start: Detection
-    until_ms: float
-    speed: tuple[float, float] | None = None
-
-    @property
-    def leads_back(self) -> bool:
-        """Return whether it leads back in time."""
-        return self.until_ms < self.start.time_ms
-
-    @property
-    def begin_ms(self) -> float:
-        """Return the earlier of its two moments."""
-        return min(self.start.time_ms, self.until_ms)
-
-    @property
-    def end_ms(self) -> float:
-        """Return the later of its two moments."""
-        return max(self.start.time_ms, self.until_ms)
-
-
-@dataclass(frozen=True)
-class Path:
-    """The fixes of a chase without a gap, the first one nearest to its start."""
-
-    fixes: tuple[Fix, ...] = ()
-
-    @property
-    def length_ms(self) -> float:
-        """Return how long the face was followed, from the first fix."""
-        return abs(self.fixes[-1].time_ms - self.fixes[0].time_ms) + 1 if self.fixes else 0.0
-
-    def until(self, time_ms: float) -> Path:
-        """Return the path as far as `time_ms`, that moment included."""
-        if len(self.fixes) < 2:  # noqa: PLR2004 a direction needs two
-            return self
-        backward = self.fixes[1].time_ms < self.fixes[0].time_ms
-        kept = (
-            fix
-            for fix in self.fixes
-            if (fix.time_ms > time_ms - _SAME_MS if backward else fix.time_ms < time_ms + _SAME_MS)
-        )
-        return Path(tuple(kept))
-
-    def box_at(self, time_ms: float) -> Box | None:
-        """Return the box of the fix nearest to `time_ms`, or None where the path does not come near."""
-        nearest = min(self.fixes, key=lambda fix: abs(fix.time_ms - time_ms), default=None)
-        return nearest.box if nearest and abs(nearest.time_ms - time_ms) <= _NEAR_MS else None
-
-
-LOST = Path()
 
 
 @dataclass(frozen=True)
@@ -134,57 +55,6 @@ def way_out(end: Detection, path: Path, interval_ms: int, settings: TrackSetting
     ]
     gone = departure(end, path, interval_ms, settings)
     return Way((*knots, gone) if gone else tuple(knots), gone is not None)
-
-
-def departure(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> Knot | None:
-    """Return when a face that was last seen half across the border has left, or None where it has not.
-
-    It is covered where it was last seen for longer than it needs at its speed.
-    """
-    fixes = [Fix(end.time_ms, end.box), *path.fixes]
-    last = fixes[-1]
-    stride_ms = settings.stride_intervals * interval_ms
-    before = next((fix for fix in reversed(fixes) if abs(fix.time_ms - last.time_ms) >= stride_ms), fixes[0])
-    elapsed_ms = last.time_ms - before.time_ms
-    if not elapsed_ms or visible_share(last.box) > settings.leaving_share_max:
-        return None
-    went_x = (last.box.left + last.box.right - before.box.left - before.box.right) / 2
-    went_y = (last.box.top + last.box.bottom - before.box.top - before.box.bottom) / 2
-    box = last.box
-    rest = [
-        max(left, 0.0) / gone
-        for left, gone, crossed in (
-            (box.right, -went_x, box.left < 0),
-            (1 - box.left, went_x, box.right > 1),
-            (box.bottom, -went_y, box.top < 0),
-            (1 - box.top, went_y, box.bottom > 1),
-        )
-        if crossed and gone > 0
-    ]
-    wait_ms = settings.leaving_slack * min(rest, default=math.inf) * abs(elapsed_ms)
-    if wait_ms > settings.hold_intervals * interval_ms:
-        return None
-    share = settings.leaving_slack * min(rest)
-    moved = Box(box.left + went_x * share, box.top + went_y * share, box.width, box.height)
-    return Knot(last.time_ms + math.copysign(wait_ms, elapsed_ms), hull([box, moved]), settings.follow_doubt)
-
-
-def visible_share(box: Box) -> float:
-    """Return which share of a box lies in the frame; 1 for a box of no size."""
-    across = min(box.right, 1.0) - max(box.left, 0.0)
-    down = min(box.bottom, 1.0) - max(box.top, 0.0)
-    area = box.width * box.height
-    return max(across, 0.0) * max(down, 0.0) / area if area else 1.0
-
-
-def distance_faces(one: Box, other: Box) -> float:
-    """Return how far apart the centres of two boxes are, in sizes of their mean."""
-    width, height = (one.width + other.width) / 2, (one.height + other.height) / 2
-    if not (width and height):
-        return math.inf
-    across = (one.left + one.right - other.left - other.right) / 2 / width
-    down = (one.top + one.bottom - other.top - other.bottom) / 2 / height
-    return math.hypot(across, down)
 
 
 @dataclass(frozen=True)

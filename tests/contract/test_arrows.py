@@ -10,7 +10,21 @@ ROOT = Path(__file__).parent.parent.parent
 LIBRARY = set(sys.stdlib_module_names)
 CONTRACT = {"chalicelib.contract"}
 OWN = {"app", "chalicelib", "blur_container", "local_cloud", "benchmarks", "deploy", "tests"}
-PURE = {"association", "bridges", "geometry", "joining", "layout", "sightings", "timeline", "tracks", "ways"}
+PURE = {
+    "association",
+    "bridges",
+    "departures",
+    "doubts",
+    "geometry",
+    "joining",
+    "layout",
+    "paths",
+    "sightings",
+    "timeline",
+    "track",
+    "tracks",
+    "ways",
+}
 
 
 def imports(path: Path) -> set[str]:

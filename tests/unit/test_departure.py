@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from blur_container.departures import departure
 from blur_container.geometry import hull
+from blur_container.paths import LOST, Fix, Path
 from blur_container.settings import TrackSettings
-from blur_container.ways import LOST, Fix, Path, departure
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from blur_container.joining import join
 from blur_container.layout import Layout
+from blur_container.paths import LOST, Chase, Fix, Path
 from blur_container.settings import TrackSettings
 from blur_container.sightings import NOTHING_SEEN, Sightings
-from blur_container.ways import LOST, Chase, Fix, Path
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

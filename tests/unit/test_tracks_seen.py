@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blur_container.layout import Layout
+from blur_container.paths import LOST, Chase, Fix, Path
 from blur_container.settings import TrackSettings
 from blur_container.sightings import Cut, Sightings
-from blur_container.tracks import Edge, Tracks
-from blur_container.ways import LOST, Chase, Fix, Path
+from blur_container.track import Edge
+from blur_container.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

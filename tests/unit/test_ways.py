@@ -8,17 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blur_container.geometry import distance_faces, visible_share
+from blur_container.paths import LOST, Fix, Knot, Path
 from blur_container.settings import TrackSettings
-from blur_container.ways import (
-    LOST,
-    Fix,
-    Knot,
-    Path,
-    distance_faces,
-    visible_share,
-    way_between,
-    way_out,
-)
+from blur_container.ways import way_between, way_out
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()
