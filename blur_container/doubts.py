@@ -65,6 +65,16 @@ def doubts_of(tracks: Tracks, duration_ms: float) -> list[Doubt]:
     return sorted(found, key=_order)
 
 
+def edges_of(tracks: Tracks) -> dict[str, dict[str, int]]:
+    """Return how many tracks begin and end at the border, at a cut, or nobody knows how."""
+    begun = Counter(track.opening for track in tracks.of_faces)
+    ended = Counter(track.closing for track in tracks.of_faces)
+    return {
+        name: {edge.value: counts[edge] for edge in Edge}
+        for name, counts in (("begin", begun), ("end", ended))
+    }
+
+
 def doubts_to_json(doubts: Sequence[Doubt]) -> dict[str, Any]:
     """Return how many doubts of each kind there are, and the first of them."""
     counts = Counter(doubt.kind.value for doubt in doubts)

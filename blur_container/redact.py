@@ -18,7 +18,7 @@ from blur_container.avc import UnfitStream
 from blur_container.blur import Look
 from blur_container.brush import Brush, Masks
 from blur_container.companions import Companions, Written
-from blur_container.doubts import Doubt, doubts_of
+from blur_container.doubts import Doubt, doubts_of, edges_of
 from blur_container.form import Form, form_of
 from blur_container.frames import PlanarFrames, read_ahead
 from blur_container.geometry import Size
@@ -71,6 +71,8 @@ class RenderReport:
     tracks: int
     sampling_interval_ms: int
     doubts: tuple[Doubt, ...] = field(repr=False)
+    # How many tracks begin and end in which way.
+    edges: dict[str, dict[str, int]]
     # Looks and companions: what is there, what is not the source's own, in words, and what is left out.
     form: Form
     beside: Written
@@ -225,6 +227,7 @@ class _Redaction:
             tracks=self._tracks.count,
             sampling_interval_ms=self._tracks.interval_ms,
             doubts=tuple(doubts_of(self._tracks, duration_ms)),
+            edges=edges_of(self._tracks),
             form=looks.form,
             beside=beside,
             dropped_streams=self._kept.dropped,

@@ -64,6 +64,7 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
         "detections": report.detections,
         "sampling_interval_ms": report.sampling_interval_ms,
         "tracks": report.tracks,
+        "track_edges": report.edges,
         "doubts": doubts_to_json(report.doubts),
         "frames": len(report.pts),
         "frames_with_faces": report.frames_with_faces,

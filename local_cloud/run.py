@@ -139,7 +139,10 @@ def _summarise(
 ) -> None:
     faces = f"{manifest['detections']} detections of faces, tracks: {manifest['tracks']}"
     frames = f"frames: {manifest['frames']}, with faces: {manifest['frames_with_faces']}"
-    console.print(f"{seconds:5.1f} s  [bold]{_shown(target)}[/bold]  {faces}, {frames}", soft_wrap=True)
+    doubts = f"moments in doubt: {sum(manifest['doubts']['counts'].values())}"
+    console.print(
+        f"{seconds:5.1f} s  [bold]{_shown(target)}[/bold]  {faces}, {frames}, {doubts}", soft_wrap=True
+    )
     console.print(f"         {_shown(picture)}  before and after", soft_wrap=True)
 
 

@@ -1,0 +1,137 @@
+"""Doubts: what deserves a human look is counted, and listed with its time and place."""
+
+from __future__ import annotations
+
+import pytest
+
+from blur_container.doubts import Doubt, DoubtKind, doubts_of, doubts_to_json, edges_of
+from blur_container.layout import Layout
+from blur_container.paths import Chase, Fix, Path
+from blur_container.settings import TrackSettings
+from blur_container.sightings import Cut, Sightings
+from blur_container.tracks import Tracks
+from chalicelib.contract.faces import Box, Detection
+
+SETTINGS = TrackSettings()
+LONG_MS = 60_000.0
+
+
+def seen(time_ms: int, left: float = 0.4, size: float = 0.1, confidence: float = 99.0) -> Detection:
+    """Return a square detection."""
+    return Detection(time_ms, Box(left, 0.3, size, size), confidence)
+
+
+def tracks(*detections: Detection, cuts: tuple[Cut, ...] = ()) -> Tracks:
+    """Return the tracks of detections whose faces were looked for, and lost at once."""
+    layout = Layout.of(detections, SETTINGS)
+    lost = [(chase, Path()) for chase in layout.chases()]
+    return Tracks([layout], Sightings(lost, cuts))
+
+
+def kinds(found: Tracks) -> list[DoubtKind]:
+    """Return the kinds of the doubts about a long video."""
+    return [doubt.kind for doubt in doubts_of(found, LONG_MS)]
+
+
+def test_no_track_leaves_no_doubt() -> None:
+    """Empty in, empty out."""
+    assert doubts_of(tracks(), LONG_MS) == []
+    assert edges_of(tracks())["begin"] == {"border": 0, "cut": 0, "open": 0}
+
+
+def test_followed_face_at_the_border_is_no_doubt() -> None:
+    """It was seen to come in and to go out."""
+    enters, leaves = Box(-0.04, 0.3, 0.1, 0.1), Box(0.94, 0.3, 0.1, 0.1)
+    first, last = (
+        Detection(1000, Box(0.02, 0.3, 0.1, 0.1), 99.0),
+        Detection(1500, Box(0.88, 0.3, 0.1, 0.1), 99.0),
+    )
+    layout = Layout.of([first, last], SETTINGS)
+    back = Path((Fix(967.0, Box(0.0, 0.3, 0.1, 0.1)), Fix(800.0, enters)))
+    across = Path(
+        tuple(Fix(1000.0 + step * 50, Box(0.02 + 0.086 * step, 0.3, 0.1, 0.1)) for step in range(1, 11))
+    )
+    out = Path((Fix(1533.0, Box(0.9, 0.3, 0.1, 0.1)), Fix(1700.0, leaves)))
+    paths = [
+        (Chase(first, 0.0, (0.0, 0.0)), back),
+        (Chase(first, 1500.0, (0.0, 0.0)), across),
+        (Chase(last, 2750.0, (0.0, 0.0)), out),
+    ]
+
+    found = Tracks([layout], Sightings(paths))
+
+    assert doubts_of(found, LONG_MS) == []
+    assert edges_of(found) == {
+        "begin": {"border": 1, "cut": 0, "open": 0},
+        "end": {"border": 1, "cut": 0, "open": 0},
+    }
+
+
+def test_link_that_no_path_joins_is_a_bridged_gap() -> None:
+    """From the earlier detection to the later one."""
+    doubts = doubts_of(tracks(seen(1000), seen(1500)), LONG_MS)
+
+    gaps = [doubt for doubt in doubts if doubt.kind is DoubtKind.BRIDGED_GAP]
+    assert gaps == [Doubt(DoubtKind.BRIDGED_GAP, 1000, 1500, seen(1000).box)]
+
+
+def test_without_a_look_only_long_gaps_are_listed() -> None:
+    """Every link is a guess then; those across a missed sample are the worst."""
+    found = Tracks.of([seen(500), seen(1000), seen(1500), seen(2500), seen(3000)], SETTINGS)
+
+    gaps = [doubt for doubt in doubts_of(found, LONG_MS) if doubt.kind is DoubtKind.BRIDGED_GAP]
+
+    assert [(gap.from_ms, gap.to_ms) for gap in gaps] == [(1500, 2500)]
+
+
+def test_cut_inside_a_track_is_listed() -> None:
+    """Two faces in one place, in two shots, or one face twice."""
+    assert DoubtKind.CUT_IN_TRACK in kinds(tracks(seen(1000), seen(1500), cuts=(Cut(1200, 1233),)))
+
+
+@pytest.mark.parametrize(("confidence", "is_listed"), [(59.0, True), (60.0, False)])
+def test_face_that_no_sample_was_sure_of_is_listed(confidence: float, *, is_listed: bool) -> None:
+    """It may be none, or one that is hard to see."""
+    assert (DoubtKind.LOW_CONFIDENCE in kinds(tracks(seen(1000, confidence=confidence)))) is is_listed
+
+
+@pytest.mark.parametrize(
+    ("size", "time_ms", "is_listed"), [(0.3, 2000, True), (0.2, 2000, False), (0.3, 100, False)]
+)
+def test_face_first_seen_large_is_listed(size: float, time_ms: int, *, is_listed: bool) -> None:
+    """Unless the video begins with it, it was there before it was found."""
+    assert (DoubtKind.LARGE_AT_FIRST in kinds(tracks(seen(time_ms, size=size)))) is is_listed
+
+
+@pytest.mark.parametrize(("duration_ms", "is_listed"), [(LONG_MS, True), (1100.0, False)])
+def test_face_lost_inside_the_frame_is_listed(duration_ms: float, *, is_listed: bool) -> None:
+    """Unless the video ends with it."""
+    found = [doubt.kind for doubt in doubts_of(tracks(seen(1000)), duration_ms)]
+
+    assert (DoubtKind.LOST_IN_FRAME in found) is is_listed
+
+
+def test_doubts_are_in_the_order_of_their_times() -> None:
+    """Whoever looks goes through the video once."""
+    doubts = doubts_of(tracks(seen(5000, confidence=10), seen(1000, confidence=10)), LONG_MS)
+
+    assert [doubt.from_ms for doubt in doubts] == sorted(doubt.from_ms for doubt in doubts)
+
+
+def test_json_counts_all_and_lists_the_first() -> None:
+    """A manifest is read by people."""
+    doubt = Doubt(DoubtKind.LOW_CONFIDENCE, 10, 20, Box(0.123456, 0.2, 0.3, 0.4))
+
+    said = doubts_to_json([doubt] * 300)
+
+    assert (said["counts"]["low-confidence"], said["counts"]["bridged-gap"], len(said["moments"])) == (
+        300,
+        0,
+        200,
+    )
+    assert said["moments"][0] == {
+        "kind": "low-confidence",
+        "from_ms": 10,
+        "to_ms": 20,
+        "box": [0.1235, 0.2, 0.3, 0.4],
+    }
