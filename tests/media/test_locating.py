@@ -18,6 +18,7 @@ from blur_container.following import Picture
 from blur_container.locating import locate
 from blur_container.settings import Refine, RenderSettings
 from blur_container.tracks import Tracks
+from blur_container.video import decoded_frames, open_source, video_stream
 from chalicelib.contract.errors import DamagedVideo
 from chalicelib.contract.faces import Box, Detection
 from tests.clips import Clip, document_of, make_clip
@@ -194,14 +195,28 @@ def test_cut_between_two_frames_of_one_millisecond_uncovers_nothing(tmp_path: Pa
 
 
 def test_damaged_video_is_named(tmp_path: Path) -> None:
-    """A frame that cannot be decoded is no face that was lost."""
-    clip = replace(CLIP, codec="mpeg4", options={"g": "1"})
-    truth = film(tmp_path / "in.mp4", clip, stop_and_go(15))
+    """A file that ends before its index is no video without faces."""
+    truth = film(tmp_path / "in.mp4", CLIP, stop_and_go(15))
     content = (tmp_path / "in.mp4").read_bytes()
-    (tmp_path / "torn.mp4").write_bytes(content[: len(content) * 2 // 3])
+    (tmp_path / "in.mp4").write_bytes(content[: len(content) * 2 // 3])
 
     with pytest.raises(DamagedVideo):
-        locate(tmp_path / "torn.mp4", document_of(samples(truth, 0, 15)), SETTINGS)
+        locate(tmp_path / "in.mp4", document_of(samples(truth, 0, 15)), SETTINGS)
+
+
+def test_damaged_frame_on_the_way_is_left_to_the_renderer(tmp_path: Path) -> None:
+    """The look goes on with what FFmpeg makes of it; whoever decodes all frames to draw them refuses it."""
+    clip = replace(CLIP, codec="mjpeg", pixel_format="yuvj420p", options={})
+    truth = film(tmp_path / "in.mov", clip, stop_and_go(15))
+    content = (tmp_path / "in.mov").read_bytes()
+    hole = len(content) // 2
+    (tmp_path / "in.mov").write_bytes(content[:hole] + b"\xff" * 200 + content[hole + 200 :])
+
+    tracks = locate(tmp_path / "in.mov", document_of(samples(truth, 0, 15)), SETTINGS)
+
+    assert uncovered(tracks, truth[:1] + truth[-1:]) == []
+    with pytest.raises(DamagedVideo), open_source(tmp_path / "in.mov") as container:
+        list(decoded_frames(container, video_stream(container), threads=1))
 
 
 def test_own_detector_finds_a_face_that_no_sample_saw(tmp_path: Path) -> None:
