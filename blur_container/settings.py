@@ -102,7 +102,7 @@ class TrackSettings:
     # A chain that breaks off and one that begins while it may still be open can be one face, too fast or
     # turning too sharply to be sure. The way between is covered too, up to one frame width a second.
     bridge_frames_per_s: float = 1.0
-    # Where pictures were looked at, only from one sample to the next: longer ways are followed.
+    # Where pictures were looked at, and the face was followed at all, only from one sample to the next.
     bridge_intervals: float = 1.5
     # More broken chains than this at once are a crowd: bridges between them would cover everything.
     bridge_ends_max: int = 64

@@ -10,6 +10,9 @@ from typing import NamedTuple
 from blur_container.paths import LOST, Chase, Path
 from chalicelib.contract.faces import Detection
 
+# So many fixes behind a cut are no chance likeness to what the next shot shows in the same place.
+_PROOF_FIXES = 3
+
 
 class Cut(NamedTuple):
     """A change of shot: the last picture before it, and the first after it, in whole milliseconds.
@@ -43,10 +46,14 @@ class Sightings:
         return onward, self._paths.get((later, True), LOST).until(earlier.time_ms)
 
     def out(self, end: Detection, *, backward: bool) -> Path:
-        """Return the path out of the first (`backward`) or last detection of a track, to the next cut."""
+        """Return the path out of the first (`backward`) or last detection of a track, to the next cut.
+
+        A face that goes on behind it was followed through something else: a swift pan, a door, a bus.
+        """
         path = self._paths.get((end, backward), LOST)
         after_ms, before_ms = self.shot(end.time_ms, end.time_ms)
-        return path.until(after_ms if backward else before_ms)
+        until_cut = path.until(after_ms if backward else before_ms)
+        return path if len(path.fixes) - len(until_cut.fixes) >= _PROOF_FIXES else until_cut
 
     def cut_between(self, start_ms: float, end_ms: float) -> bool:
         """Return whether there is a cut between two moments."""

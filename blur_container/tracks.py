@@ -117,7 +117,7 @@ class _Builder:
         # Who was seen to leave the frame is not held.
         start_ms = knots[0].time_ms if before.certain else min(first.time_ms - hold_ms, knots[0].time_ms)
         end_ms = knots[-1].time_ms if after.certain else max(last.time_ms + hold_ms, knots[-1].time_ms)
-        after_ms, before_ms = self.seen.shot(first.time_ms, last.time_ms)
+        after_ms, before_ms = self.seen.shot(knots[0].time_ms, knots[-1].time_ms)
         return Track(
             first=first,
             last=last,

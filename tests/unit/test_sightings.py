@@ -80,6 +80,15 @@ def test_shot_lasts_from_cut_to_cut(first_ms: int, last_ms: int, expected: tuple
     assert Sightings(cuts=CUTS).shot(first_ms, last_ms) == expected
 
 
+def test_face_that_is_followed_far_behind_a_cut_was_not_cut() -> None:
+    """A swift pan looks like a cut; whoever was seen before and long after it is still there."""
+    start = Detection(1000, Box(0.4, 0.3, 0.1, 0.1), 99.0)
+    fixes = tuple(Fix(1000.0 + 50 * step, start.box) for step in range(1, 10))
+    seen = Sightings([(Chase(start, 2250.0), Path(fixes))], [Cut(1120, 1140)])
+
+    assert seen.out(start, backward=False).fixes == fixes
+
+
 def test_way_out_ends_at_the_next_cut() -> None:
     """Behind a cut there is another face in its place; of the cut itself both pictures count."""
     start, end = Detection(1100, FACE, 99.0), Detection(1900, FACE, 99.0)
