@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from blur_container.cuts import CutFinder
 from blur_container.detector import DetectorSettings, FaceDetector
+from blur_container.frames import read_ahead
 from blur_container.layout import Layout
 from blur_container.lens import Lens
 from blur_container.paths import Chase, Path
@@ -24,6 +25,8 @@ from chalicelib.contract.faces import Detection, FacesDocument
 # A gap longer than this between two looks is jumped over.
 _JUMP_MS = 2000
 _PERCENT = 100
+# Reduced pictures that wait for those who follow faces in them.
+_AHEAD = 6
 # Nearer pictures are not told apart by whole milliseconds, and a cut between them would hide both.
 _APART_MS = 2
 # How much the luma of a 64x36 thumbnail changes in a millisecond, in steps of 256, where it is enough to
@@ -106,22 +109,33 @@ class _Notes:
     cuts: list[Cut] = field(default_factory=list)
 
     def take(self, frames: ReducedFrames, chases: Sequence[Chase], lens: Lens) -> None:
-        """Look at the frames that `chases` lead through."""
-        pursuits, finder = Pursuits(chases, lens.orientation), CutFinder()
+        """Look at the frames that `chases` lead through: a thread decodes while faces are followed."""
+        pursuits = Pursuits(chases, lens.orientation)
         begin_ms = min(chase.begin_ms for chase in chases) - NEAR_MS
         end_ms = max(chase.end_ms for chase in chases) + NEAR_MS
-        frames.skip = Skip.NOTHING
-        before: Moment | None = None
-        for moment in frames.between(begin_ms, end_ms):
-            begins_shot = finder.begins_shot(moment.picture)
-            if before is not None:
-                elapsed_ms = moment.time_ms - before.time_ms
-                frames.skip = _skip(elapsed_ms, finder.change)
-                if begins_shot and elapsed_ms >= _APART_MS:
-                    self.cuts.append(Cut(math.ceil(before.time_ms), math.floor(moment.time_ms)))
-            self.paths.extend(pursuits.see(moment))
-            before = moment
+        with closing(read_ahead(_watched(frames, begin_ms, end_ms), _AHEAD)) as watched:
+            for moment, cut in watched:
+                self.paths.extend(pursuits.see(moment))
+                self.cuts.extend([cut] if cut else [])
         self.paths.extend(pursuits.finish())
+
+
+def _watched(
+    frames: ReducedFrames, begin_ms: float, end_ms: float
+) -> Generator[tuple[Moment, Cut | None], None, None]:
+    """Yield each moment with the cut before it, if there is one; chooses what is left out after it."""
+    finder = CutFinder()
+    frames.skip = Skip.NOTHING
+    before: Moment | None = None
+    for moment in frames.between(begin_ms, end_ms):
+        begins_shot, cut = finder.begins_shot(moment.picture), None
+        if before is not None:
+            elapsed_ms = moment.time_ms - before.time_ms
+            frames.skip = _skip(elapsed_ms, finder.change)
+            if begins_shot and elapsed_ms >= _APART_MS:
+                cut = Cut(math.ceil(before.time_ms), math.floor(moment.time_ms))
+        yield moment, cut
+        before = moment
 
 
 def _skip(elapsed_ms: float, change: float) -> Skip:
