@@ -14,7 +14,7 @@ from benchmarks.leak_metrics import Canvas
 from benchmarks.leak_truth import Truth
 from blur_container.association import associate
 from blur_container.brush import Masks
-from blur_container.geometry import Orientation, Rect, around, padded
+from blur_container.geometry import Orientation, Rect, around, between, padded
 from blur_container.lens import Lens
 from blur_container.locating import locate
 from blur_container.masks import Mask, ellipse_mask
@@ -176,13 +176,7 @@ def _on_the_way(chain: tuple[Detection, ...], now: float) -> Box:
     if earlier.time_ms >= later.time_ms:
         return earlier.box
     share = (now - earlier.time_ms) / (later.time_ms - earlier.time_ms)
-    begin, end = earlier.box, later.box
-    return Box(
-        begin.left + (end.left - begin.left) * share,
-        begin.top + (end.top - begin.top) * share,
-        begin.width + (end.width - begin.width) * share,
-        begin.height + (end.height - begin.height) * share,
-    )
+    return between(earlier.box, later.box, share)
 
 
 def _time(face: Detection) -> int:

@@ -12,7 +12,7 @@ from benchmarks.leak_detector import find_faces
 from benchmarks.leak_runs import Subject
 from benchmarks.leak_truth import TrueFace, TrueFrame, Truth
 from blur_container.association import associate
-from blur_container.geometry import Size
+from blur_container.geometry import Size, between
 from blur_container.settings import TrackSettings
 from blur_container.timeline import Clock
 from blur_container.video import decoded_frames, display_matrix, open_source, presentation_time, video_stream
@@ -84,10 +84,4 @@ def faces_between(detections: list[Detection], times_ms: list[int]) -> defaultdi
 
 def _between(earlier: Detection, later: Detection, time_ms: int) -> Box:
     share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
-    begin, end = earlier.box, later.box
-    return Box(
-        begin.left + (end.left - begin.left) * share,
-        begin.top + (end.top - begin.top) * share,
-        begin.width + (end.width - begin.width) * share,
-        begin.height + (end.height - begin.height) * share,
-    )
+    return between(earlier.box, later.box, share)
