@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from blur_container.geometry import Size
+from blur_container.geometry import Size, visible_share
 from blur_container.timeline import Clock
 from chalicelib.contract.faces import Box
 
@@ -33,9 +33,7 @@ class TrueFace:
     @property
     def inside(self) -> float:
         """Return which share of the box is inside the frame."""
-        across = min(self.box.right, 1.0) - max(self.box.left, 0.0)
-        down = min(self.box.bottom, 1.0) - max(self.box.top, 0.0)
-        return max(0.0, across) * max(0.0, down) / (self.box.width * self.box.height)
+        return visible_share(self.box)
 
     @property
     def counts(self) -> bool:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_container.geometry import visible_share
 from chalicelib.contract.faces import Box
 
 LANDMARK_KINDS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
@@ -78,7 +79,7 @@ class FaceDetector:
         return tuple(
             face
             for row in _strongest(found)
-            if _visible_share((face := _to_face(row, size)).box) >= _VISIBLE_SHARE_MIN
+            if visible_share((face := _to_face(row, size)).box) >= _VISIBLE_SHARE_MIN
         )
 
     def _forward(self, framed: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -156,9 +157,3 @@ def _to_face(row: NDArray[np.float32], size: tuple[int, int]) -> DetectedFace:
             for x, y in zip(numbers[5::2], numbers[6::2], strict=True)
         ),
     )
-
-
-def _visible_share(box: Box) -> float:
-    across = min(box.right, 1.0) - max(box.left, 0.0)
-    down = min(box.bottom, 1.0) - max(box.top, 0.0)
-    return max(0.0, across) * max(0.0, down) / (box.width * box.height)

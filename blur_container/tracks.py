@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from blur_container.bridges import Bridge
 from blur_container.joining import join
 from blur_container.layout import Layout
 from blur_container.paths import Knot
@@ -73,6 +74,8 @@ class _Builder:
 
     layout: Layout
     seen: Sightings
+    # Tracks and gaps ask for the same ways.
+    ways: dict[Bridge, Way] = field(default_factory=dict)
 
     def tracks(self, chain: Sequence[Detection]) -> Iterator[Track]:
         """Yield the tracks of a chain: one, or more where a cut parts it."""
@@ -104,7 +107,10 @@ class _Builder:
     def _way(self, earlier: Detection, later: Detection) -> Way:
         if self.seen.is_empty:
             return UNSEEN
-        return way_between(earlier, later, *self.seen.between(earlier, later), self.layout.settings)
+        if (earlier, later) not in self.ways:
+            paths = self.seen.between(earlier, later)
+            self.ways[earlier, later] = way_between(earlier, later, *paths, self.layout.settings)
+        return self.ways[earlier, later]
 
     def _is_parted(self, earlier: Detection, later: Detection, way: Way) -> bool:
         return not way.certain and self.seen.cut_between(earlier.time_ms, later.time_ms)

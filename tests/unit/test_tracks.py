@@ -13,38 +13,15 @@ from blur_container.association import associate
 from blur_container.settings import TrackSettings
 from blur_container.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection
+from tests.covering import covers, is_covered, rounded
 
 SETTINGS = TrackSettings()
-# Sums of fractions are rounded; a pixel of an 8k frame is a hundred thousand times wider.
-TOLERANCE = 1e-9
 
 fractions = st.floats(-0.3, 1.2, allow_nan=False)
 sizes = st.floats(0.0, 0.8, allow_nan=False)
 boxes = st.builds(Box, fractions, fractions, sizes, sizes)
 detections = st.builds(Detection, st.integers(0, 5000), boxes, st.floats(0, 100))
 documents = st.lists(detections, max_size=25)
-
-
-def covers(outer: Box, inner: Box) -> bool:
-    """Return whether `inner` lies in `outer`."""
-    return (
-        outer.left <= inner.left + TOLERANCE
-        and outer.top <= inner.top + TOLERANCE
-        and outer.right >= inner.right - TOLERANCE
-        and outer.bottom >= inner.bottom - TOLERANCE
-    )
-
-
-def is_covered(tracks: Tracks, time_ms: float, box: Box) -> bool:
-    """Return whether one of the boxes at `time_ms` covers `box`."""
-    return any(covers(found, box) for found in tracks.boxes_at(time_ms))
-
-
-def rounded(found: list[Box]) -> list[tuple[float, ...]]:
-    """Return boxes as numbers that can be compared."""
-    return sorted(
-        (round(box.left, 6), round(box.top, 6), round(box.width, 6), round(box.height, 6)) for box in found
-    )
 
 
 def seen(time_ms: int, left: float, top: float = 0.3, size: float = 0.1) -> Detection:

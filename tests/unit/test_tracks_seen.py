@@ -17,9 +17,9 @@ from blur_container.sightings import Cut, Sightings
 from blur_container.track import Edge
 from blur_container.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection
+from tests.covering import covers, is_covered, rounded
 
 SETTINGS = TrackSettings()
-TOLERANCE = 1e-9
 HOLD_MS = SETTINGS.hold_intervals * 500
 
 
@@ -89,28 +89,6 @@ def later_chase(chase: Chase, by_ms: int) -> Chase:
 def later_path(path: Path, by_ms: int) -> Path:
     """Return a path at another time."""
     return Path(tuple(Fix(fix.time_ms + by_ms, fix.box) for fix in path.fixes))
-
-
-def covers(outer: Box, inner: Box) -> bool:
-    """Return whether `inner` lies in `outer`."""
-    return (
-        outer.left <= inner.left + TOLERANCE
-        and outer.top <= inner.top + TOLERANCE
-        and outer.right >= inner.right - TOLERANCE
-        and outer.bottom >= inner.bottom - TOLERANCE
-    )
-
-
-def is_covered(tracks: Tracks, time_ms: float, box: Box) -> bool:
-    """Return whether one of the boxes at `time_ms` covers `box`."""
-    return any(covers(found, box) for found in tracks.boxes_at(time_ms))
-
-
-def rounded(found: list[Box]) -> list[tuple[float, ...]]:
-    """Return boxes as numbers that can be compared."""
-    return sorted(
-        (round(box.left, 6), round(box.top, 6), round(box.width, 6), round(box.height, 6)) for box in found
-    )
 
 
 def seen(time_ms: int, left: float = 0.4) -> Detection:
