@@ -15,14 +15,13 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from blur_container.avc import UnfitStream
-from blur_container.blur import Look
-from blur_container.brush import Brush, Masks
+from blur_container.brush import Brush
+from blur_container.canvas import Canvas, Subject
 from blur_container.companions import Companions, Written
 from blur_container.doubts import Doubt, doubts_of, edges_of
-from blur_container.form import Form, form_of
-from blur_container.frames import PlanarFrames, read_ahead
+from blur_container.form import Form
+from blur_container.frames import read_ahead
 from blur_container.geometry import Size
-from blur_container.lens import Lens
 from blur_container.locating import locate
 from blur_container.output import Looks, open_container, open_output
 from blur_container.privacy import DroppedStream, choose_streams
@@ -31,11 +30,9 @@ from blur_container.smart import CopiedPackets, Pieces, Splice, SplicedOutput, p
 from blur_container.tracks import Tracks
 from blur_container.video import (
     decoded_frames,
-    display_matrix,
     open_source,
     presentation_time,
     read_only,
-    time_base,
     video_stream,
 )
 from chalicelib.contract.errors import ConfigurationError
@@ -43,7 +40,6 @@ from chalicelib.contract.faces import FacesDocument
 
 # One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
 _FRAMES_AHEAD = 6
-_DEFAULT_RATE = Fraction(25)
 _MS_PER_S = 1000
 
 
@@ -126,9 +122,9 @@ class _Redaction:
         threads, limits = self._settings.decoder_threads, self._settings.limits
         with closing(decoded_frames(self._video, self._stream, threads, limits)) as decoded:
             first = next(decoded)
-            looks = self._looks(first, form_of(first, self._stream, self._settings.codec))
-            planar = PlanarFrames(first, looks.form)
-            brush = Brush(planar, self._masks(first, looks), self._look(looks.form))
+            subject = Subject(self._faces.source_id, self._faces.video)
+            canvas = Canvas.of(first, self._stream, subject, self._tracks, self._settings)
+            looks, brush = canvas.looks, canvas.brush
             splice = self._splice(looks, brush)
             if splice is None:
                 blurred = self._blurred(chain([first], decoded), brush)
@@ -163,7 +159,7 @@ class _Redaction:
         progress: Callable[[Progress], None],
     ) -> Written:
         with (
-            _nothing_partial(target),
+            nothing_partial(target),
             closing(read_ahead(blurred, _FRAMES_AHEAD)) as frames,
             open_output(target, looks, self._kept, self._settings) as output,
         ):
@@ -182,7 +178,7 @@ class _Redaction:
     ) -> Written:
         self._pts, self._end_pts = splice.pts, splice.end_pts
         with (
-            _nothing_partial(target),
+            nothing_partial(target),
             open_source(Path(self._video.name), self._settings.limits) as source,
             open_container(target, looks.time_base, self._kept) as container,
         ):
@@ -194,24 +190,6 @@ class _Redaction:
             beside = output.finish()
             self._copied = output.copied()
             return beside
-
-    def _look(self, form: Form) -> Look:
-        settings = self._settings
-        return Look(settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, form.depth)
-
-    def _looks(self, first: VideoFrame, form: Form) -> Looks:
-        return Looks(
-            first=first,
-            form=form,
-            time_base=time_base(self._stream),
-            frame_rate=self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE,
-            sample_aspect_ratio=self._stream.sample_aspect_ratio,
-            display_matrix=display_matrix(first),
-        )
-
-    def _masks(self, first: VideoFrame, looks: Looks) -> Masks:
-        lens = Lens.of(first, looks.time_base, self._faces.video)
-        return Masks(self._faces.source_id, self._tracks, lens)
 
     def _report(self, looks: Looks, brush: Brush, beside: Written) -> RenderReport:
         duration_ms = float((self._end_pts - self._pts[0]) * looks.time_base * _MS_PER_S)
@@ -238,7 +216,8 @@ class _Redaction:
 
 
 @contextmanager
-def _nothing_partial(target: Path) -> Iterator[None]:
+def nothing_partial(target: Path) -> Iterator[None]:
+    """Leave no file at `target` behind where writing it fails."""
     try:
         yield
     except BaseException:
