@@ -17,7 +17,8 @@ from pathlib import Path
 import av
 
 from blur_container.detector import FaceDetector
-from chalicelib.contract.job import SourceObject, manifest_key
+from chalicelib.contract.job import manifest_key
+from chalicelib.contract.objects import SourceObject
 from local_cloud.cloud import LocalCloud
 from local_cloud.demo import make_demo_clip
 from local_cloud.face_jobs import RekognitionSettings

@@ -16,9 +16,10 @@ from blur_container.transfer import Storage, s3_client
 from blur_container.verify import verify_output
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import Job, ObjectReference, manifest_key, output_key
+from chalicelib.contract.job import Job, manifest_key, output_key
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.manifest import success_manifest
+from chalicelib.contract.objects import ObjectReference
 
 
 def blur_faces(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
-from chalicelib.contract.job import ObjectReference, SourceObject
+from chalicelib.contract.objects import ObjectReference, SourceObject
 
 _BLOCK_BYTES = 1024**2
 _ATTEMPTS = 5

@@ -6,15 +6,9 @@ import json
 from typing import Any
 
 from chalicelib.contract.errors import ConfigurationError, InvalidDocument, PermanentError, TransientError
-from chalicelib.contract.job import (
-    DetectionProgress,
-    DetectionStatus,
-    Failure,
-    Job,
-    SourceObject,
-    execution_name,
-)
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job, execution_name
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.objects import SourceObject
 from chalicelib.rekognition import FaceDetectionJobs, start_detection
 from chalicelib.settings import StartSettings
 from chalicelib.uploads import Ignored, read_record, read_records, refusal

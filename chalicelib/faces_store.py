@@ -7,7 +7,8 @@ from typing import Any
 
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import Box, Detection, FacesDocument, VideoDescription
-from chalicelib.contract.job import Job, ObjectReference, faces_key
+from chalicelib.contract.job import Job, faces_key
+from chalicelib.contract.objects import ObjectReference
 from chalicelib.rekognition import FaceDetectionJobs, started_job_id
 from chalicelib.storage import write_json
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.job import Job, ObjectReference, manifest_key
+from chalicelib.contract.job import Job, manifest_key
 from chalicelib.contract.manifest import failure_manifest
+from chalicelib.contract.objects import ObjectReference
 from chalicelib.storage import write_json
 
 

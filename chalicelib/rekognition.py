@@ -17,13 +17,8 @@ from chalicelib.contract.errors import (
     RekognitionLimited,
     RekognitionUnavailable,
 )
-from chalicelib.contract.job import (
-    DetectionProgress,
-    DetectionStatus,
-    Job,
-    SourceObject,
-    client_request_token,
-)
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, client_request_token
+from chalicelib.contract.objects import SourceObject
 
 PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
 LONGEST_WAIT_S = 15

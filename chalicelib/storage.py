@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws_errors import error_code, is_unanswered
 from chalicelib.contract.errors import ConfigurationError, StorageUnavailable
-from chalicelib.contract.job import ObjectReference
+from chalicelib.contract.objects import ObjectReference
 
 _BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "RequestTimeTooSkewed"}
 

@@ -8,7 +8,8 @@ from urllib.parse import unquote_plus
 
 from chalicelib.contract.errors import EmptyObject, InvalidDocument, ObjectTooLarge, PermanentError
 from chalicelib.contract.fields import count_field, optional_text_field, require_object, text_field
-from chalicelib.contract.job import MAX_SOURCE_BYTES, SourceObject
+from chalicelib.contract.job import MAX_SOURCE_BYTES
+from chalicelib.contract.objects import SourceObject
 
 _SUFFIX = ".mp4"
 

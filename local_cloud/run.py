@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import Job, ObjectReference
+from chalicelib.contract.job import Job
 from chalicelib.contract.manifest import readable_cause
+from chalicelib.contract.objects import ObjectReference
 from local_cloud.cloud import LocalCloud
 from local_cloud.demo import make_demo_clip
 from local_cloud.picture import before_after

@@ -24,15 +24,9 @@ from blur_container.settings import RenderSettings, Settings
 from blur_container.transfer import Storage
 from blur_container.verify import verify_output
 from chalicelib.contract.errors import FaceBlurError
-from chalicelib.contract.job import (
-    DetectionProgress,
-    DetectionStatus,
-    Job,
-    ObjectReference,
-    SourceObject,
-    faces_key,
-)
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, faces_key
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.fake_s3 import FakeS3
 

@@ -6,14 +6,13 @@ The state machine holds 256 KiB at most, so a job carries references, never face
     (the machine's first state)        execution
     check-rekognition-job-status       detection
     get-rekognized-faces               faces
-    blur-faces                         output, manifest
+    plan-segments                      segments, unless there is only one
+    blur-faces, or assemble-video      output, manifest
     (a Catch of the machine)           failure
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -28,76 +27,13 @@ from chalicelib.contract.fields import (
     require_version,
     text_field,
 )
+from chalicelib.contract.objects import ObjectReference, SourceObject
+from chalicelib.contract.segments import SegmentKeys, Segments
 
 JOB_VERSION = 1
 MAX_SOURCE_BYTES = 10 * 1000**3  # Rekognition Video quota: 10 GB a file.
 _KEY_LIMIT_BYTES = 1024  # S3 quota.
 _MANIFEST_SUFFIX = ".manifest.json"
-
-
-@dataclass(frozen=True)
-class ObjectReference:
-    """One S3 object."""
-
-    bucket: str
-    key: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the reference as a JSON object."""
-        return {"bucket": self.bucket, "key": self.key}
-
-    @classmethod
-    def from_json(cls, value: Any) -> ObjectReference:
-        """Return the reference in `value`; raise InvalidDocument where it breaks the contract."""
-        fields = require_object(value, "an object reference")
-        return cls(bucket=text_field(fields, "bucket"), key=text_field(fields, "key"))
-
-
-@dataclass(frozen=True)
-class SourceObject:
-    """The uploaded object, pinned to one version: by `version_id`, or by `etag` where versioning is off."""
-
-    bucket: str
-    key: str
-    version_id: str | None
-    etag: str
-    sequencer: str
-    size_bytes: int
-
-    @property
-    def identity(self) -> str:
-        """Return 64 hex digits that are equal for every delivery of the same upload, and only then."""
-        upload = [self.version_id] if self.version_id else [self.etag, self.sequencer]
-        return hashlib.sha256(json.dumps([self.bucket, self.key, *upload]).encode()).hexdigest()
-
-    @property
-    def uri(self) -> str:
-        """Return the object as people write it."""
-        return f"s3://{self.bucket}/{self.key}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the source as a JSON object."""
-        return {
-            "bucket": self.bucket,
-            "key": self.key,
-            "version_id": self.version_id,
-            "etag": self.etag,
-            "sequencer": self.sequencer,
-            "size_bytes": self.size_bytes,
-        }
-
-    @classmethod
-    def from_json(cls, value: Any) -> SourceObject:
-        """Return the source in `value`; raise InvalidDocument where it breaks the contract."""
-        fields = require_object(value, "source")
-        return cls(
-            bucket=text_field(fields, "bucket"),
-            key=text_field(fields, "key"),
-            version_id=optional_text_field(fields, "version_id"),
-            etag=text_field(fields, "etag"),
-            sequencer=text_field(fields, "sequencer"),
-            size_bytes=count_field(fields, "size_bytes"),
-        )
 
 
 @dataclass(frozen=True)
@@ -187,6 +123,7 @@ class Job:
     detection: DetectionProgress
     execution: Execution | None = None
     faces: ObjectReference | None = None
+    segments: Segments | None = None
     output: ObjectReference | None = None
     manifest: ObjectReference | None = None
     failure: Failure | None = None
@@ -196,6 +133,7 @@ class Job:
         grown = {
             "execution": self.execution,
             "faces": self.faces,
+            "segments": self.segments,
             "output": self.output,
             "manifest": self.manifest,
             "failure": self.failure,
@@ -217,6 +155,7 @@ class Job:
             detection=DetectionProgress.from_json(fields.get("detection")),
             execution=Execution.from_json(fields["execution"]) if fields.get("execution") else None,
             faces=_optional_reference(fields, "faces"),
+            segments=Segments.from_json(fields["segments"]) if fields.get("segments") else None,
             output=_optional_reference(fields, "output"),
             manifest=_optional_reference(fields, "manifest"),
             failure=Failure.from_json(fields["failure"]) if fields.get("failure") else None,
@@ -238,9 +177,19 @@ def client_request_token(source: SourceObject) -> str:
     return source.identity
 
 
+def work_folder(source: SourceObject) -> str:
+    """Return what the keys of all work objects of `source` begin with."""
+    return f"executions/{execution_name(source)}/"
+
+
 def faces_key(source: SourceObject) -> str:
     """Return the key of the faces document in the work bucket."""
-    return f"executions/{execution_name(source)}/faces.json"
+    return f"{work_folder(source)}faces.json"
+
+
+def segment_keys(source: SourceObject, plan_name: str) -> SegmentKeys:
+    """Return the keys of the segments of `source` by the plan of that name."""
+    return SegmentKeys(f"{work_folder(source)}{plan_name}/")
 
 
 def output_key(source: SourceObject) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from chalicelib.contract.job import Failure, Job, ObjectReference
+from chalicelib.contract.job import Failure, Job
+from chalicelib.contract.objects import ObjectReference
 
 MANIFEST_VERSION = 1
 

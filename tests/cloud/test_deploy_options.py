@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, SourceObject
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.objects import SourceObject
 from local_cloud.cloud import LocalCloud
 from tests.deploying import MACHINE, STAGE, Commands, bucket, inventory, told
 from tests.tiny_cloud import TinyCloud, Watch

@@ -7,8 +7,9 @@ import pytest
 
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job, SourceObject
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job
 from chalicelib.contract.manifest import failure_manifest
+from chalicelib.contract.objects import SourceObject
 
 DATA = Path(__file__).parent.parent / "data"
 

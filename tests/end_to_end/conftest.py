@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.job import SourceObject, execution_name, manifest_key
+from chalicelib.contract.job import execution_name, manifest_key
+from chalicelib.contract.objects import SourceObject
 from local_cloud.cloud import LocalCloud
 from local_cloud.rekognition import RekognitionSettings
 from local_cloud.settings import CloudSettings

@@ -14,14 +14,8 @@ from chalice.test import Client
 from app import app
 from chalicelib.clients import client
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import (
-    DetectionProgress,
-    DetectionStatus,
-    Failure,
-    Job,
-    SourceObject,
-    execution_name,
-)
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job, execution_name
+from chalicelib.contract.objects import SourceObject
 from tests.end_to_end.conftest import Pipeline
 from tests.portraits import make_portrait_clip, standing
 

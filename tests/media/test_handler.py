@@ -18,16 +18,9 @@ from blur_container.redact import Progress
 from blur_container.settings import RenderSettings, Settings
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import DamagedVideo, InvalidDocument, SourceChanged
-from chalicelib.contract.job import (
-    DetectionProgress,
-    DetectionStatus,
-    Execution,
-    Job,
-    ObjectReference,
-    SourceObject,
-    faces_key,
-)
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Job, faces_key
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.fake_s3 import FakeS3
 

@@ -10,7 +10,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
-from chalicelib.contract.job import ObjectReference, SourceObject
+from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.media.fake_s3 import FakeS3, refusal
 
 SOURCE = SourceObject("input", "clip.mp4", "v7", "etag", "01", 3)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, SourceObject
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.objects import SourceObject
 from deploy.executions import ExecutionReport
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)

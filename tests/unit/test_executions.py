@@ -8,8 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.contract.errors import ConfigurationError, RekognitionLimited
-from chalicelib.contract.job import DetectionStatus, Job, SourceObject
+from chalicelib.contract.job import DetectionStatus, Job
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.objects import SourceObject
 from chalicelib.executions import start_executions
 from chalicelib.rekognition import FaceDetectionJobs
 from chalicelib.settings import StartSettings

@@ -11,13 +11,13 @@ from chalicelib.contract.job import (
     DetectionProgress,
     DetectionStatus,
     Job,
-    SourceObject,
     client_request_token,
     execution_name,
     faces_key,
     manifest_key,
     output_key,
 )
+from chalicelib.contract.objects import SourceObject
 
 SOURCE = SourceObject("input", "clip.mp4", "v1", "etag1", "00A1", 100)
 UNVERSIONED = replace(SOURCE, version_id=None)

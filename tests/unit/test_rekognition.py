@@ -15,7 +15,8 @@ from chalicelib.contract.errors import (
     RekognitionUnavailable,
 )
 from chalicelib.contract.faces import Box, Detection, VideoDescription
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, SourceObject
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.objects import SourceObject
 from chalicelib.faces_store import collect_faces
 from chalicelib.rekognition import (
     LONGEST_DETECTION_S,

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.job import MAX_SOURCE_BYTES, SourceObject
+from chalicelib.contract.job import MAX_SOURCE_BYTES
+from chalicelib.contract.objects import SourceObject
 from chalicelib.uploads import Ignored, read_record, read_records, refusal
 
 

@@ -1,0 +1,77 @@
+"""Segments: how one video is shared out among many functions, and where the parts lie in the work bucket.
+
+    executions/<name>/faces.json
+    executions/<name>/<plan>/plan.json           where each segment begins and ends
+    executions/<name>/<plan>/<n>.tracks.json     the faces of segment n
+    executions/<name>/<plan>/<n>-<try>.mp4       its rendered frames
+    executions/<name>/<plan>/<n>.json            what was rendered; there once the segment is finished
+    executions/<name>/<plan>/<try>.mp4           the joined video, before it is verified
+
+`<plan>` stands for all that decides what is rendered: with other settings nothing of an earlier run is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.fields import count_field, require_object
+from chalicelib.contract.objects import ObjectReference
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of a job: their plan, their numbers from 0, and how many are rendered at once."""
+
+    plan: ObjectReference
+    numbers: tuple[int, ...]
+    at_once: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the segments as a JSON object."""
+        return {"plan": self.plan.to_json(), "numbers": list(self.numbers), "at_once": self.at_once}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Segments:
+        """Return the segments in `value`; raise InvalidDocument where it breaks the contract."""
+        fields = require_object(value, "segments")
+        numbers = fields.get("numbers")
+        if not isinstance(numbers, list) or numbers != list(range(len(numbers))) or not numbers:
+            raise InvalidDocument(f"numbers must be a list that counts from 0, not {numbers!r}")
+        return cls(
+            ObjectReference.from_json(fields.get("plan")), tuple(numbers), count_field(fields, "at_once")
+        )
+
+
+@dataclass(frozen=True)
+class SegmentKeys:
+    """The keys below one plan."""
+
+    folder: str
+
+    @property
+    def plan(self) -> str:
+        """Return the key of the plan."""
+        return f"{self.folder}plan.json"
+
+    def tracks(self, number: int) -> str:
+        """Return the key of the tracks document of a segment."""
+        return f"{self.folder}{number}.tracks.json"
+
+    def video(self, number: int, attempt: str) -> str:
+        """Return the key of a rendered segment; each attempt has its own, so that two never mix."""
+        return f"{self.folder}{number}-{attempt}.mp4"
+
+    def report(self, number: int) -> str:
+        """Return the key of what was rendered."""
+        return f"{self.folder}{number}.json"
+
+    def joined(self, attempt: str) -> str:
+        """Return the key of the joined video before its verification."""
+        return f"{self.folder}{attempt}.mp4"
+
+    @classmethod
+    def beside(cls, plan: ObjectReference) -> SegmentKeys:
+        """Return the keys below the plan at `plan`."""
+        return cls(plan.key.removesuffix("plan.json"))
