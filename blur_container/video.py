@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from blur_container.limits import Limits
 from blur_container.matroska import EBML_MAGIC, is_cut_short
 from blur_container.privacy import is_picture
+from blur_container.span import Span
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
 
 # Python 3.10 ends at PyAV 17, which neither tells nor writes the order of fields and maps no HDR.
@@ -77,9 +78,13 @@ def read_only(container: InputContainer, streams: list[Any]) -> None:
 
 
 def decoded_frames(
-    container: InputContainer, stream: VideoStream, threads: int, limits: Limits = _LIMITS
+    container: InputContainer,
+    stream: VideoStream,
+    threads: int,
+    limits: Limits = _LIMITS,
+    span: Span | None = None,
 ) -> Generator[VideoFrame, None, None]:
-    """Yield every frame in the order of presentation.
+    """Yield every frame in the order of presentation, or every frame of `span`.
 
     Raise DamagedVideo where a packet or frame is missing or broken: FFmpeg's own way is to go on. Raise
     VideoTooLarge where a limit is passed.
@@ -91,14 +96,64 @@ def decoded_frames(
     context.options = {"err_detect": "explode", **limits.decoder_options()}
     census = _Census(stream, limits)
     try:
-        for packet in container.demux(stream):
-            census.count_packet(packet)
-            for frame in packet.decode():
+        if span is None:
+            for frame in _decoded(container.demux(stream), census):
                 census.count_frame(frame)
                 yield frame
+            census.require_whole_index()
+        else:
+            yield from _spanned(container, stream, span, census)
     except av.FFmpegError as error:
         raise DamagedVideo(f"{census.position}: {error.strerror}") from error
     census.close()
+
+
+def _decoded(packets: Iterator[Packet[VideoStream]], census: _Census) -> Iterator[VideoFrame]:
+    for packet in packets:
+        census.count_packet(packet)
+        yield from packet.decode()
+
+
+def _spanned(
+    container: InputContainer, stream: VideoStream, span: Span, census: _Census
+) -> Iterator[VideoFrame]:
+    census.span = span
+    for frame in _decoded(_needed(container, stream, span), census):
+        pts = presentation_time(frame)
+        if span.is_over(pts):
+            return
+        if span.holds(pts):
+            census.count_frame(frame)
+            yield frame
+
+
+def _needed(container: InputContainer, stream: VideoStream, span: Span) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets that the frames of `span` are decoded from; the last one flushes the decoder."""
+    for packet in packets_from(container, stream, span.key_pts, span.key_dts):
+        if packet.dts is not None and span.stop_dts is not None and packet.dts >= span.stop_dts:
+            break
+        # One that is shown before its keyframe refers to the group before, and nothing refers to it.
+        if packet.pts is None or packet.pts >= span.key_pts:
+            yield packet
+    flush: Any = Packet()
+    flush.stream = stream
+    yield flush
+
+
+def packets_from(
+    container: InputContainer, stream: VideoStream, time: int, dts: int
+) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets from that with `dts` on, looked for from the last keyframe shown up to `time`.
+
+    Raise DamagedVideo where there is none.
+    """
+    container.seek(time, stream=stream)
+    packets = (packet for packet in container.demux(stream) if packet.size)
+    first = next((packet for packet in packets if packet.dts is not None and packet.dts >= dts), None)
+    if first is None or first.dts != dts or not first.is_keyframe:
+        raise DamagedVideo(f"no keyframe is found at dts {dts}, where the index has one")
+    yield first
+    yield from packets
 
 
 def time_base(stream: VideoStream) -> Fraction:
@@ -145,6 +200,8 @@ class _Census:
         self._packets = 0
         self._frames = 0
         self._last_pts: int | None = None
+        # Of which only frames are expected and counted.
+        self.span: Span | None = None
         # Packets until the first frame; those shown before it belong to a group cut off at the start.
         self._early_pts: list[int | None] = []
         self._expected = 0
@@ -164,7 +221,9 @@ class _Census:
         self._limits.require_packet(packet.size)
         if packet.is_discard:
             return
-        if self._frames:
+        if self.span is not None:
+            self._expected += packet.pts is not None and self.span.holds(packet.pts)
+        elif self._frames:
             self._expected += 1
         else:
             self._early_pts.append(packet.pts)
@@ -185,10 +244,12 @@ class _Census:
         self._frames += 1
         self._last_pts = pts
 
-    def close(self) -> None:
+    def require_whole_index(self) -> None:
         indexed = len(self._stream.index_entries)
         if self._packets < indexed:
             raise DamagedVideo(f"the index promises {indexed} packets, {self._packets} are there")
+
+    def close(self) -> None:
         if not self._frames:
             raise DamagedVideo("the video stream has no frame")
         if self._frames < self._expected:

@@ -52,6 +52,19 @@ def count_field(document: dict[str, Any], name: str) -> int:
     return value
 
 
+def whole_field(document: dict[str, Any], name: str) -> int:
+    """Return the whole number `name`."""
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidDocument(f"{name} must be a whole number, not {value!r}")
+    return value
+
+
+def optional_whole_field(document: dict[str, Any], name: str) -> int | None:
+    """Return the whole number `name`, or None where it is absent or null."""
+    return None if document.get(name) is None else whole_field(document, name)
+
+
 def finite(value: Any, what: str) -> float:
     """Return `value` as a finite float; JSON's NaN and Infinity are refused."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):

@@ -1,0 +1,70 @@
+"""The plan: where each segment of a video begins and ends, as the functions that render them read it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from blur_container.span import Span
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.fields import (
+    count_field,
+    optional_whole_field,
+    parse_object,
+    require_object,
+    require_version,
+    text_field,
+    whole_field,
+)
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The segments of the video `source_id`: their spans in time, and how many frames they hold together."""
+
+    source_id: str
+    frames: int
+    spans: tuple[Span, ...]
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text."""
+        document = {
+            "version": PLAN_VERSION,
+            "source_id": self.source_id,
+            "frames": self.frames,
+            "segments": [asdict(span) for span in self.spans],
+        }
+        return json.dumps(document, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """Return the plan in `text`; raise InvalidDocument where it breaks its own rules."""
+        document = parse_object(text, "the plan")
+        require_version(document, PLAN_VERSION, "the plan")
+        segments = document.get("segments")
+        if not isinstance(segments, list) or not segments:
+            raise InvalidDocument("segments must be a list that is not empty")
+        spans = tuple(_span(entry) for entry in segments)
+        if spans[-1].end_pts is not None or any(
+            one.end_pts != other.start_pts for one, other in pairwise(spans)
+        ):
+            raise InvalidDocument("segments must follow each other, the last one without an end")
+        return cls(text_field(document, "source_id"), count_field(document, "frames"), spans)
+
+
+def _span(entry: Any) -> Span:
+    fields = require_object(entry, "a segment")
+    span = Span(
+        key_pts=whole_field(fields, "key_pts"),
+        key_dts=whole_field(fields, "key_dts"),
+        start_pts=whole_field(fields, "start_pts"),
+        end_pts=optional_whole_field(fields, "end_pts"),
+        stop_dts=optional_whole_field(fields, "stop_dts"),
+    )
+    if span.key_pts > span.start_pts or (span.end_pts is not None and span.end_pts <= span.start_pts):
+        raise InvalidDocument(f"a segment cannot go from {span.start_pts} to {span.end_pts}")
+    return span

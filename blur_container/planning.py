@@ -1,0 +1,120 @@
+"""Planning: a video's segments, from its container's index and from where its faces are."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from pathlib import Path
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from blur_container.canvas import first_frame
+from blur_container.container_index import Border, ContainerIndex, Group, border_at
+from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
+from blur_container.plan import Plan
+from blur_container.settings import RenderSettings
+from blur_container.span import Span
+from blur_container.timeline import Clock
+from blur_container.video import open_source, presentation_time, read_only, time_base, video_stream
+from chalicelib.contract.faces import FacesDocument
+
+# Of the time a frame takes to render: what looking at it beforehand takes, and copying it unchanged.
+_LOOK_SHARE = 0.3
+_COPY_SHARE = 0.03
+# Neighbours of a keyframe that are tried where no segment can begin with it.
+_TRIES = 8
+# Frames that are shown before the first keyframe, and cannot be decoded, follow it at once.
+_EARLY_MAX = 64
+_MS_PER_S = 1000
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans one source; `read_bytes` tells how many bytes of it were read so far."""
+
+    source: Path
+    size_bytes: int
+    read_bytes: Callable[[], int]
+    faces: FacesDocument
+    # How long before and after a segment its faces are looked at.
+    margin_ms: float
+    render: RenderSettings
+    cutting: CuttingSettings
+
+    def plan(self) -> Plan | None:
+        """Return the plan, or None where the video stays in one piece.
+
+        Raise what cannot be rendered in any number of pieces, as far as the first frame and the index tell.
+        """
+        with first_frame(self.source, self.render) as (frame, stream):
+            clock = Clock(presentation_time(frame), time_base(stream))
+            pixels = frame.width * frame.height
+        with open_source(self.source, self.render.limits) as container:
+            stream = video_stream(container)
+            read_only(container, [stream])
+            index = ContainerIndex.of(stream)
+            if index is None:
+                return None
+            work = list(self._work_s(index, clock, pixels))
+            count = segment_count(self._costs(work, index, clock), self.cutting)
+            borders = list(_borders(container, stream, index, cuts(work, count)))
+            if len(borders) == 1:
+                return None
+            early = _early_frames(container, stream, clock.first_pts)
+            spans = tuple(_spans(borders, clock.first_pts))
+            return Plan(self.faces.source_id, index.frames - early, spans)
+
+    def _work_s(self, index: ContainerIndex, clock: Clock, pixels: int) -> Iterator[float]:
+        """Yield how long one function would render each group for, in seconds."""
+        times_ms = [face.time_ms for face in self.faces.detections]
+        for group, end_dts in _with_ends(index):
+            begin_ms, end_ms = (float(clock.ms(dts)) for dts in (group.dts, end_dts))
+            first = bisect_left(times_ms, begin_ms - self.margin_ms)
+            has_faces = first < len(times_ms) and times_ms[first] <= end_ms + self.margin_ms
+            render = _COPY_SHARE if self.render.smart_render and not has_faces else 1.0
+            look = _LOOK_SHARE if self.render.follow_faces and has_faces else 0.0
+            yield group.frames * pixels / self.cutting.pixels_per_s * (render + look)
+
+    def _costs(self, work: Sequence[float], index: ContainerIndex, clock: Clock) -> Costs:
+        duration_ms = max(float(clock.ms(index.end_dts)), 1.0)
+        extra = self.read_bytes() / self.size_bytes + 2 * self.margin_ms / duration_ms
+        return Costs(sum(work), self.size_bytes, extra)
+
+
+def _with_ends(index: ContainerIndex) -> Iterator[tuple[Group, int]]:
+    ends = [*(group.dts for group in index.groups[1:]), index.end_dts]
+    return zip(index.groups, ends, strict=True)
+
+
+def _borders(
+    container: InputContainer, stream: VideoStream, index: ContainerIndex, wanted: Sequence[int]
+) -> Iterator[Border]:
+    """Yield the border that each segment begins at, on the `wanted` groups or soon after them."""
+    stream.codec_context.options = {"err_detect": "explode"}
+    # Nothing is shown before its dts: of the first group every packet is decoded.
+    yield Border(index.groups[0].dts, index.groups[0].dts, is_closed=True)
+    used = 0
+    for number, stop in pairwise([*wanted[1:], len(index.groups)]):
+        for group in range(max(number, used + 1), min(number + _TRIES, stop)):
+            border = border_at(container, stream, index.groups, group)
+            if border is not None:
+                used = group
+                yield border
+                break
+
+
+def _spans(borders: Sequence[Border], first_pts: int) -> Iterator[Span]:
+    starts = [first_pts, *(border.pts for border in borders[1:])]
+    stops = [(border.pts, border.dts if border.is_closed else None) for border in borders[1:]]
+    for border, start_pts, (end_pts, stop_dts) in zip(borders, starts, [*stops, (None, None)], strict=True):
+        yield Span(border.pts, border.dts, start_pts, end_pts, stop_dts)
+
+
+def _early_frames(container: InputContainer, stream: VideoStream, first_pts: int) -> int:
+    """Return how many frames are shown before the first that can be decoded: their group is cut off."""
+    container.seek(first_pts, stream=stream)
+    head = islice((packet for packet in container.demux(stream) if packet.size), _EARLY_MAX)
+    return sum(packet.pts is not None and packet.pts < first_pts and not packet.is_discard for packet in head)
