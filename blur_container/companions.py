@@ -48,6 +48,9 @@ class Written:
     changes: tuple[str, ...]
 
 
+NOTHING_BESIDE = Written((), (), ())
+
+
 class Companions:
     """Writes the kept streams of a source into its output, in step with its video."""
 

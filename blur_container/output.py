@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from blur_container.chapters import copy_chapters
 from blur_container.color import mastering_parameters
-from blur_container.companions import Companions, Written
+from blur_container.companions import NOTHING_BESIDE, Companions, Written
 from blur_container.form import Form
 from blur_container.privacy import Kept
 from blur_container.settings import RenderSettings
@@ -46,7 +46,7 @@ class Looks:
 class Output:
     """An MP4 being written: frames are encoded, their companions follow in step."""
 
-    def __init__(self, container: OutputContainer, video: VideoStream, companions: Companions) -> None:
+    def __init__(self, container: OutputContainer, video: VideoStream, companions: Companions | None) -> None:
         self._container = container
         self._video = video
         self._companions = companions
@@ -67,37 +67,43 @@ class Output:
             for packet in packets:
                 packet.dts = packet.pts
         self._mux(packets)
+        if self._companions is None:
+            return NOTHING_BESIDE
         self._companions.write_rest()
         return self._companions.written()
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
-            if packet.dts is not None:
+            if packet.dts is not None and self._companions is not None:
                 self._companions.write_until(packet.dts * packet.time_base)
             self._container.mux_one(packet)
 
 
 @contextmanager
-def open_output(path: Path, looks: Looks, kept: Kept, settings: RenderSettings) -> Iterator[Output]:
-    """Open `path` for writing; it is whole only after this context has ended without an error."""
+def open_output(path: Path, looks: Looks, kept: Kept | None, settings: RenderSettings) -> Iterator[Output]:
+    """Open `path` for writing; it is whole only after this context has ended without an error.
+
+    `kept` is None for frames alone, which others join with their companions.
+    """
     with open_container(path, looks.time_base, kept) as container:
         video = _add_video(container, looks, settings)
-        yield Output(container, video, Companions(kept, container))
+        yield Output(container, video, Companions(kept, container) if kept else None)
 
 
 @contextmanager
-def open_container(path: Path, time_base: Fraction, kept: Kept) -> Iterator[OutputContainer]:
+def open_container(path: Path, time_base: Fraction, kept: Kept | None) -> Iterator[OutputContainer]:
     """Open `path` as an MP4 without streams, with the tags and chapters that are kept."""
     options = {
         # Only so does MP4 hold tags that it has no place for.
-        "movflags": "+faststart+use_metadata_tags" if kept.keep_metadata else "+faststart",
+        "movflags": "+faststart+use_metadata_tags" if kept and kept.keep_metadata else "+faststart",
         "movie_timescale": str(_movie_timescale(time_base, kept)),
         "video_track_timescale": str(time_base.denominator),
     }
     try:
         with av.open(str(path.resolve()), "w", format="mp4", container_options=options) as container:
-            container.metadata.update(kept.tags())
-            copy_chapters(kept.source, container)
+            if kept:
+                container.metadata.update(kept.tags())
+                copy_chapters(kept.source, container)
             yield container
     except av.FFmpegError as error:
         raise OutputMismatch(f"the output cannot be written: {error.strerror}") from error
@@ -141,9 +147,10 @@ def _add_video(container: OutputContainer, looks: Looks, settings: RenderSetting
     return video
 
 
-def _movie_timescale(video: Fraction, kept: Kept) -> int:
+def _movie_timescale(video: Fraction, kept: Kept | None) -> int:
     """Return a scale in which every stream starts on a whole tick; edit lists are written in it."""
-    rates = [stream.time_base.denominator for stream in kept.streams if stream.time_base]
+    streams = kept.streams if kept else ()
+    rates = [stream.time_base.denominator for stream in streams if stream.time_base]
     scale = math.lcm(video.denominator, *rates)
     # Past the field's width the video stays exact.
     return scale if scale <= _TIMESCALE_MAX else video.denominator

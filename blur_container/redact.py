@@ -39,7 +39,7 @@ from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.faces import FacesDocument
 
 # One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
-_FRAMES_AHEAD = 6
+FRAMES_AHEAD = 6
 _MS_PER_S = 1000
 
 
@@ -160,7 +160,7 @@ class _Redaction:
     ) -> Written:
         with (
             nothing_partial(target),
-            closing(read_ahead(blurred, _FRAMES_AHEAD)) as frames,
+            closing(read_ahead(blurred, FRAMES_AHEAD)) as frames,
             open_output(target, looks, self._kept, self._settings) as output,
         ):
             for count, frame in enumerate(frames, start=1):

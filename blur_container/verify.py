@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import av
 from av.container import InputContainer
@@ -16,7 +17,7 @@ from av.video.stream import VideoStream
 
 from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.avc import picture_set_ids
-from blur_container.redact import RenderReport
+from blur_container.companions import Written
 from blur_container.smart import CopiedPackets
 from blur_container.subtitles import shows_text
 from blur_container.video import open_source, time_base, video_stream
@@ -25,7 +26,35 @@ from chalicelib.contract.errors import OutputMismatch, PermanentError
 _DECODER_THREADS = 2
 
 
-def verify_output(path: Path, report: RenderReport) -> None:
+class Expected(Protocol):
+    """What a rendered file must hold: the times of its frames, in order, and what is beside them."""
+
+    @property
+    def pts(self) -> array[int]:
+        """Return the times of all frames."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Return the unit of the times, in seconds."""
+
+    @property
+    def beside(self) -> Written:
+        """Return the streams beside the video."""
+
+    @property
+    def copied(self) -> CopiedPackets | None:
+        """Return which packets are the source's own, if any."""
+
+
+@dataclass(frozen=True)
+class VideoPackets:
+    """The packets of a video stream: their pts as they are decoded, and the digest of their bytes."""
+
+    pts: array[int]
+    digest: StreamDigest
+
+
+def verify_output(path: Path, report: Expected) -> VideoPackets:
     """Raise OutputMismatch unless `path` shows every frame at its time, sounds as its source, and decodes.
 
     All packets are read, but only keyframes and the last group of pictures are decoded: what a full disk, a
@@ -33,16 +62,17 @@ def verify_output(path: Path, report: RenderReport) -> None:
     """
     try:
         with open_source(path) as container:
-            _require_packets(container, report)
+            found = _require_packets(container, report)
         with open_source(path) as container:
             _require_last_frame(container, report)
     except OutputMismatch:
         raise
     except (PermanentError, av.FFmpegError) as error:
         raise OutputMismatch(f"the output cannot be read back: {error}") from error
+    return found
 
 
-def _require_packets(container: InputContainer, report: RenderReport) -> None:
+def _require_packets(container: InputContainer, report: Expected) -> VideoPackets:
     stream = video_stream(container)
     sound = {audio.index: PacketDigest() for audio in container.streams.audio}
     text = {subtitle.index: PacketDigest() for subtitle in container.streams.subtitles}
@@ -61,6 +91,9 @@ def _require_packets(container: InputContainer, report: RenderReport) -> None:
     if report.copied is not None:
         _require("copied packets", video.copied.result(), report.copied.digest)
     _require_times(video.pts, time_base(stream), report)
+    # In the unit of the report: the file's own may be finer.
+    ratio = time_base(stream) / report.time_base
+    return VideoPackets(array("q", (int(pts * ratio) for pts in video.pts)), video.digest.result())
 
 
 def _results(digests: Mapping[int, PacketDigest]) -> tuple[StreamDigest, ...]:
@@ -73,7 +106,7 @@ class _VideoPackets:
 
     def __init__(self, stream: VideoStream, expected: CopiedPackets | None) -> None:
         self.pts: array[int] = array("q")
-        self.copied = PacketDigest()
+        self.copied, self.digest = PacketDigest(), PacketDigest()
         self._expected = expected
         self._copied_places = chain.from_iterable(expected.runs if expected else ())
         self._next_copied = next(self._copied_places, None)
@@ -85,6 +118,7 @@ class _VideoPackets:
         self.decoded += len(packet.decode())
         if packet.size:
             self.keyframes += packet.is_keyframe
+            self.digest.add(packet)
             if self._expected is not None:
                 self._compare(packet, self._expected)
             self.pts.append(cast("int", packet.pts))
@@ -98,7 +132,7 @@ class _VideoPackets:
             raise OutputMismatch(f"packet {len(self.pts)} is the source's own and should be encoded")
 
 
-def _require_times(pts: array[int], unit: Fraction, report: RenderReport) -> None:
+def _require_times(pts: array[int], unit: Fraction, report: Expected) -> None:
     _require("frames", len(pts), len(report.pts))
     ratio = report.time_base / unit
     for found, expected in zip(sorted(pts), report.pts, strict=True):
@@ -108,7 +142,7 @@ def _require_times(pts: array[int], unit: Fraction, report: RenderReport) -> Non
             )
 
 
-def _require_last_frame(container: InputContainer, report: RenderReport) -> None:
+def _require_last_frame(container: InputContainer, report: Expected) -> None:
     stream = video_stream(container)
     _decode_strictly(stream)
     last = report.pts[-1] * report.time_base
