@@ -12,7 +12,6 @@ from blur_container.noise import track_key
 from blur_container.track import Track
 from blur_container.tracks import Tracks
 from blur_container.video import presentation_time
-from chalicelib.contract.faces import Box
 
 
 class Masks:
@@ -26,17 +25,17 @@ class Masks:
     def patches_at(self, pts: int) -> list[Patch]:
         """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves."""
         time_ms = float(self._lens.clock.ms(pts))
-        patches = (self._patch(track, track.box_at(time_ms)) for track in self._tracks.at(time_ms))
+        patches = (self._patch(track, time_ms) for track in self._tracks.at(time_ms))
         return sorted({patch for patch in patches if patch is not None})
 
-    def _patch(self, track: Track, displayed: Box) -> Patch | None:
+    def _patch(self, track: Track, time_ms: float) -> Patch | None:
         size = self._lens.size
-        box = self._lens.orientation.to_coded(displayed)
+        box = self._lens.orientation.to_coded(track.box_at(time_ms))
         whole = around(box, size)
         rect = whole.within(size)
         if rect is None:
             return None
-        key = track_key(self._source_id, track.first)
+        key = track_key(self._source_id, track.name_at(time_ms))
         return Patch(rect, whole, short_side(box, size), key)
 
 

@@ -4,42 +4,87 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from blur_container.association import associate
 from blur_container.bridges import Bridge, Chain, bridges
 from blur_container.paths import Chase
-from blur_container.settings import TrackSettings
-from blur_container.timeline import sampling_interval_ms
-from chalicelib.contract.faces import Detection
+from blur_container.settings import RenderSettings, TrackSettings
+from blur_container.timeline import WHOLE, Section, sampling_interval_ms
+from chalicelib.contract.faces import Detection, FacesDocument
+
+# How often a mask depends on what lies one reach farther: `Layout.look` counts them.
+_REACHES = 3
+
+
+def layout_of(faces: FacesDocument, settings: RenderSettings) -> Layout:
+    """Return the layout of all trusted detections of a video."""
+    trusted = (face for face in faces.detections if face.confidence >= settings.min_confidence)
+    return Layout.of(trusted, settings.tracks if settings.follow_faces else settings.tracks.blind())
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The chains of the detections of one video, the bridges between them, and the sampling interval."""
+    """The chains of the detections of one video, the bridges between them, and the sampling interval.
+
+    `names` has one detection for each chain: the first of it in the whole video. Its masks are meant for the
+    frames in `section`; windows.py cuts the layout of a video to what matters for a part of it.
+    """
 
     interval_ms: int
     chains: tuple[Chain, ...]
     bridges: tuple[Bridge, ...]
     settings: TrackSettings
+    names: tuple[Detection, ...]
+    section: Section = WHOLE
 
     @classmethod
-    def of(cls, detections: Iterable[Detection], settings: TrackSettings) -> Layout:
-        """Return the layout of `detections`, in whatever order they are."""
+    def of(
+        cls, detections: Iterable[Detection], settings: TrackSettings, interval_ms: int | None = None
+    ) -> Layout:
+        """Return the layout of `detections`, in whatever order; the interval is theirs unless it is given."""
         every = list(detections)
-        interval_ms = sampling_interval_ms((detection.time_ms for detection in every), settings)
-        chains = associate(every, interval_ms, settings)
-        return cls(interval_ms, tuple(chains), tuple(bridges(chains, interval_ms, settings)), settings)
+        if interval_ms is None:
+            interval_ms = sampling_interval_ms((detection.time_ms for detection in every), settings)
+        chains = tuple(associate(every, interval_ms, settings))
+        names = tuple(faces[0] for faces in chains)
+        return cls(interval_ms, chains, tuple(bridges(chains, interval_ms, settings)), settings, names)
+
+    @property
+    def look(self) -> Section:
+        """Return where faces have to be looked for, so that the masks in `section` are right.
+
+        In sampling intervals, with r for how long a chain stays open or a face is followed: masks reach
+        `hold + r` beyond a detection, the hold of a face that leaves counted from its last fix. Whether that
+        detection is the end of a track is up to pairs within r of it. A pair yields to closer pairs that
+        share a detection, and these lie between its two: the greedy choice does not spread. Whether those
+        detections are free for a pair is up to links that reach r farther.
+        """
+        reach = max(self.settings.open_intervals, self.settings.follow_intervals)
+        return self.section.wider((_REACHES * reach + self.settings.hold_intervals) * self.interval_ms)
+
+    def times_ms(self) -> list[int]:
+        """Return the distinct times of all detections, in order."""
+        return sorted({detection.time_ms for detection in chain.from_iterable(self.chains)})
 
     def chases(self) -> Iterator[Chase]:
-        """Yield every chase: both ways between detections that may be one face, and out of the ends."""
+        """Yield the chases within `look`: both ways between detections that may be one face, and out of ends.
+
+        A chain that is cut at the border of a window has no end there: its chase would leave the look.
+        """
+        look = self.look
+        for chase in self._all_chases():
+            if look.start_ms <= chase.begin_ms and chase.end_ms <= look.end_ms:
+                yield chase
+
+    def _all_chases(self) -> Iterator[Chase]:
         reach_ms = self.settings.follow_intervals * self.interval_ms
-        for chain in self.chains:
-            first, last = chain[0], chain[-1]
-            yield Chase(first, first.time_ms - reach_ms, _speed(*chain[:2]))
-            for earlier, later in pairwise(chain):
+        for faces in self.chains:
+            first, last = faces[0], faces[-1]
+            yield Chase(first, first.time_ms - reach_ms, _speed(*faces[:2]))
+            for earlier, later in pairwise(faces):
                 yield from _both_ways(earlier, later)
-            yield Chase(last, last.time_ms + reach_ms, _speed(*chain[-2:]))
+            yield Chase(last, last.time_ms + reach_ms, _speed(*faces[-2:]))
         for end, start in self.bridges:
             yield from _both_ways(end, start)
 

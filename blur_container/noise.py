@@ -20,14 +20,14 @@ _KEYS_MAX = 256
 _GRIDS_MAX = 1024
 
 
-def track_key(source_id: str, first: Detection) -> bytes:
-    """Return 16 bytes that are the same in every rendering of a track, and differ between tracks.
+def track_key(source_id: str, name: Detection) -> bytes:
+    """Return 16 bytes that are the same in every rendering of a track named so, and differ between names.
 
-    The digits of the first detection are in no output: who holds the blurred video and this code cannot
+    The digits of a detection are in no output: who holds the blurred video and this code cannot
     draw the noise again and subtract it.
     """
-    box = first.box
-    facts = (source_id, first.time_ms, box.left, box.top, box.width, box.height, first.confidence)
+    box = name.box
+    facts = (source_id, name.time_ms, box.left, box.top, box.width, box.height, name.confidence)
     return hashlib.blake2b(repr(facts).encode(), digest_size=16).digest()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from blur_container.settings import TrackSettings
 
@@ -30,6 +30,24 @@ class Clock:
     def pts(self, time_ms: float) -> int:
         """Return the last pts not after a moment, whether a frame has it or not."""
         return self.first_pts + math.floor(Fraction(time_ms) / _MS_PER_S / self.time_base)
+
+
+class Section(NamedTuple):
+    """A part of a video in milliseconds from the first frame: `start_ms` is in it, `end_ms` is not."""
+
+    start_ms: float
+    end_ms: float
+
+    def holds(self, time_ms: float) -> bool:
+        """Return whether a moment lies in it."""
+        return self.start_ms <= time_ms < self.end_ms
+
+    def wider(self, by_ms: float) -> Section:
+        """Return the section with `by_ms` more on both sides."""
+        return Section(self.start_ms - by_ms, self.end_ms + by_ms)
+
+
+WHOLE = Section(-math.inf, math.inf)
 
 
 def sampling_interval_ms(times_ms: Iterable[int], settings: TrackSettings) -> int:

@@ -30,7 +30,8 @@ class Edge(Enum):
 class Track:
     """The same face through time, from `start_ms` to `end_ms`; one or more knots, later ones last.
 
-    `first` is its first detection, which names it; `confidence` is that of its best one, in percent.
+    `names` says which detection names it, and from when on: that with which the chain of its detections
+    begins in the whole video. `confidence` is that of its best detection, in percent.
     """
 
     first: Detection
@@ -43,6 +44,12 @@ class Track:
     closing: Edge
     interval_ms: int
     settings: TrackSettings
+    names: tuple[tuple[int, Detection], ...]
+
+    def name_at(self, time_ms: float) -> Detection:
+        """Return the name at a moment: that of the detection before it, or of the first one."""
+        after = bisect_right(self.names, time_ms, key=_since)
+        return self.names[max(after - 1, 0)][1]
 
     def box_at(self, time_ms: float) -> Box:
         """Return what covers the face at a moment from `start_ms` to `end_ms`, its margin included."""
@@ -109,6 +116,10 @@ class Track:
 
 def _time(knot: Knot) -> float:
     return knot.time_ms
+
+
+def _since(name: tuple[int, Detection]) -> int:
+    return name[0]
 
 
 def _moved(end: Knot, others: Sequence[Knot], time_ms: float, stride_ms: float) -> Iterator[Box]:

@@ -14,7 +14,7 @@ from blur_container.layout import Layout
 from blur_container.paths import Knot
 from blur_container.settings import TrackSettings
 from blur_container.sightings import NOTHING_SEEN, Sightings
-from blur_container.timeline import SpanIndex
+from blur_container.timeline import Section, SpanIndex
 from blur_container.track import Edge, Track
 from blur_container.ways import UNSEEN, Way, way_between, way_out
 from chalicelib.contract.faces import Box, Detection
@@ -43,7 +43,7 @@ class Tracks:
 
     def _build(self, layout: Layout, seen: Sightings) -> None:
         joined = join(layout, seen)
-        builder = _Builder(layout, seen)
+        builder = _Builder(layout, seen, _names(layout))
         self.of_faces.extend(track for chain in joined.chains for track in builder.tracks(chain))
         self._bridges.extend(track for pair in joined.bridges for track in builder.bridge(*pair))
         self.gaps.extend(gap for chain in joined.chains for gap in builder.gaps(chain))
@@ -53,6 +53,10 @@ class Tracks:
     def count(self) -> int:
         """Return how many tracks of faces there are, bridges between them not counted."""
         return len(self.of_faces)
+
+    def begun_in(self, section: Section) -> int:
+        """Return how many tracks of faces have their first detection in a section."""
+        return sum(section.holds(track.first.time_ms) for track in self.of_faces)
 
     @classmethod
     def of(cls, detections: Iterable[Detection], settings: TrackSettings) -> Tracks:
@@ -74,6 +78,7 @@ class _Builder:
 
     layout: Layout
     seen: Sightings
+    names: dict[Detection, Detection]
     # Tracks and gaps ask for the same ways.
     ways: dict[Bridge, Way] = field(default_factory=dict)
 
@@ -135,11 +140,17 @@ class _Builder:
             closing=_edge(is_certain=after.certain, is_cut=end_ms >= before_ms),
             interval_ms=self.layout.interval_ms,
             settings=self.layout.settings,
+            names=tuple((face.time_ms, self.names[face]) for face in part),
         )
 
     def _out(self, end: Detection, *, backward: bool) -> Way:
         path = self.seen.out(end, backward=backward)
         return way_out(end, path, self.layout.interval_ms, self.layout.settings)
+
+
+def _names(layout: Layout) -> dict[Detection, Detection]:
+    """Return the name of each detection."""
+    return {face: name for chain, name in zip(layout.chains, layout.names, strict=True) for face in chain}
 
 
 def _edge(*, is_certain: bool, is_cut: bool) -> Edge:

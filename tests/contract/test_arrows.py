@@ -24,6 +24,7 @@ PURE = {
     "track",
     "tracks",
     "ways",
+    "windows",
 }
 
 
