@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -19,7 +18,7 @@ from blur_container.lens import Lens
 from blur_container.output import Looks
 from blur_container.settings import RenderSettings
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, display_matrix, open_source, time_base, video_stream
+from blur_container.video import Source, decoded_frames, display_matrix, open_source, time_base, video_stream
 from chalicelib.contract.faces import VideoDescription
 
 _DEFAULT_RATE = Fraction(25)
@@ -74,7 +73,7 @@ def _look(form: Form, settings: RenderSettings) -> Look:
 
 
 @contextmanager
-def first_frame(source: Path, settings: RenderSettings) -> Iterator[tuple[VideoFrame, VideoStream]]:
+def first_frame(source: Source, settings: RenderSettings) -> Iterator[tuple[VideoFrame, VideoStream]]:
     """Yield the first frame of the video at `source` and its stream, which must not be read any further."""
     with open_source(source, settings.limits) as container:
         stream = video_stream(container)

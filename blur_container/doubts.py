@@ -10,7 +10,9 @@ from typing import Any
 
 from blur_container.track import Edge, Track
 from blur_container.tracks import Tracks
+from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import Box
+from chalicelib.contract.fields import finite, require_object, text_field, whole_field
 
 # Below this, in percent, a detector was not sure of a face in any of its frames.
 _UNSURE_PERCENT = 60.0
@@ -49,6 +51,17 @@ class Doubt:
             "box": [round(number, 4) for number in (box.left, box.top, box.width, box.height)],
         }
 
+    @classmethod
+    def from_json(cls, value: Any) -> Doubt:
+        """Return the doubt in `value`; raise InvalidDocument where it breaks the rules."""
+        fields = require_object(value, "a doubt")
+        try:
+            kind = DoubtKind(text_field(fields, "kind"))
+            box = Box(*(finite(number, "a box") for number in fields["box"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidDocument(f"a doubt cannot be read: {error}") from error
+        return cls(kind, whole_field(fields, "from_ms"), whole_field(fields, "to_ms"), box)
+
 
 def doubts_of(tracks: Tracks, duration_ms: float) -> list[Doubt]:
     """Return every doubt about the tracks of a video that lasts `duration_ms`."""
@@ -62,7 +75,7 @@ def doubts_of(tracks: Tracks, duration_ms: float) -> list[Doubt]:
         )
         for gap in tracks.gaps
     ]
-    return sorted(found, key=_order)
+    return sorted(found, key=doubt_order)
 
 
 def edges_of(tracks: Tracks) -> dict[str, dict[str, int]]:
@@ -98,5 +111,6 @@ def _is_inside(box: Box) -> bool:
     return box.left > 0 and box.top > 0 and box.right < 1 and box.bottom < 1
 
 
-def _order(doubt: Doubt) -> tuple[int, int, str, float, float]:
+def doubt_order(doubt: Doubt) -> tuple[int, int, str, float, float]:
+    """Return what doubts are sorted by: their times first."""
     return doubt.from_ms, doubt.to_ms, doubt.kind.value, doubt.box.left, doubt.box.top

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from blur_container.form import Form
 from blur_container.privacy import Kept
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import OutputMismatch
+
+# A path, or an object of Python that is written like a file.
+Target = Path | io.RawIOBase
 
 _TIMESCALE_MAX = 2**31 - 1
 _X264 = "libx264"
@@ -91,16 +95,25 @@ def open_output(path: Path, looks: Looks, kept: Kept | None, settings: RenderSet
 
 
 @contextmanager
-def open_container(path: Path, time_base: Fraction, kept: Kept | None) -> Iterator[OutputContainer]:
-    """Open `path` as an MP4 without streams, with the tags and chapters that are kept."""
+def open_container(
+    target: Target, time_base: Fraction, kept: Kept | None, moov_bytes: int | None = None
+) -> Iterator[OutputContainer]:
+    """Open `target` as an MP4 without streams, with the tags and chapters that are kept.
+
+    Its index comes first: written there afterwards, or, into a file that is written but once, into
+    `moov_bytes` that are kept free for it.
+    """
+    # Only so does MP4 hold tags that it has no place for.
+    flags = "+use_metadata_tags" if kept and kept.keep_metadata else ""
     options = {
-        # Only so does MP4 hold tags that it has no place for.
-        "movflags": "+faststart+use_metadata_tags" if kept and kept.keep_metadata else "+faststart",
+        **({"moov_size": str(moov_bytes)} if moov_bytes else {}),
+        "movflags": f"{'' if moov_bytes else '+faststart'}{flags}" or "0",
         "movie_timescale": str(_movie_timescale(time_base, kept)),
         "video_track_timescale": str(time_base.denominator),
     }
     try:
-        with av.open(str(path.resolve()), "w", format="mp4", container_options=options) as container:
+        file = str(target.resolve()) if isinstance(target, Path) else target
+        with av.open(file, "w", format="mp4", container_options=options) as container:
             if kept:
                 container.metadata.update(kept.tags())
                 copy_chapters(kept.source, container)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 from blur_container.span import Span
+from blur_container.timeline import Clock, Section
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.fields import (
     count_field,
@@ -20,15 +22,28 @@ from chalicelib.contract.fields import (
 )
 
 PLAN_VERSION = 1
+# After the end of any video.
+_NEVER_MS = 1e12
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The segments of the video `source_id`: their spans in time, and how many frames they hold together."""
+    """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
+
+    `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about.
+    """
 
     source_id: str
     frames: int
+    clock: Clock
+    duration_ms: int
     spans: tuple[Span, ...]
+
+    def section(self, number: int) -> Section:
+        """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
+        span = self.spans[number]
+        end_ms = _NEVER_MS if span.end_pts is None else float(self.clock.ms(span.end_pts))
+        return Section(float(self.clock.ms(span.start_pts)), end_ms)
 
     def to_json(self) -> str:
         """Return the plan as JSON text."""
@@ -36,6 +51,9 @@ class Plan:
             "version": PLAN_VERSION,
             "source_id": self.source_id,
             "frames": self.frames,
+            "first_pts": self.clock.first_pts,
+            "time_base": str(self.clock.time_base),
+            "duration_ms": self.duration_ms,
             "segments": [asdict(span) for span in self.spans],
         }
         return json.dumps(document, separators=(",", ":"))
@@ -53,7 +71,20 @@ class Plan:
             one.end_pts != other.start_pts for one, other in pairwise(spans)
         ):
             raise InvalidDocument("segments must follow each other, the last one without an end")
-        return cls(text_field(document, "source_id"), count_field(document, "frames"), spans)
+        return cls(
+            source_id=text_field(document, "source_id"),
+            frames=count_field(document, "frames"),
+            clock=Clock(whole_field(document, "first_pts"), _time_base(text_field(document, "time_base"))),
+            duration_ms=count_field(document, "duration_ms"),
+            spans=spans,
+        )
+
+
+def _time_base(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InvalidDocument(f"time_base must be a fraction, not {text!r}") from error
 
 
 def _span(entry: Any) -> Span:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from pathlib import Path
 
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -18,7 +18,7 @@ from blur_container.plan import Plan
 from blur_container.settings import RenderSettings
 from blur_container.span import Span
 from blur_container.timeline import Clock
-from blur_container.video import open_source, presentation_time, read_only, time_base, video_stream
+from blur_container.video import Source, open_source, presentation_time, read_only, time_base, video_stream
 from chalicelib.contract.faces import FacesDocument
 
 # Of the time a frame takes to render: what looking at it beforehand takes, and copying it unchanged.
@@ -35,7 +35,7 @@ _MS_PER_S = 1000
 class Planner:
     """Plans one source; `read_bytes` tells how many bytes of it were read so far."""
 
-    source: Path
+    source: Source
     size_bytes: int
     read_bytes: Callable[[], int]
     faces: FacesDocument
@@ -65,7 +65,8 @@ class Planner:
                 return None
             early = _early_frames(container, stream, clock.first_pts)
             spans = tuple(_spans(borders, clock.first_pts))
-            return Plan(self.faces.source_id, index.frames - early, spans)
+            duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
+            return Plan(self.faces.source_id, index.frames - early, clock, duration_ms, spans)
 
     def _work_s(self, index: ContainerIndex, clock: Clock, pixels: int) -> Iterator[float]:
         """Yield how long one function would render each group for, in seconds."""

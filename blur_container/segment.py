@@ -20,7 +20,14 @@ from blur_container.settings import RenderSettings
 from blur_container.smart import CopiedPackets
 from blur_container.span import Span
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, presentation_time, read_only, video_stream
+from blur_container.video import (
+    Source,
+    decoded_frames,
+    open_source,
+    presentation_time,
+    read_only,
+    video_stream,
+)
 from chalicelib.contract.errors import DamagedVideo
 
 
@@ -40,7 +47,7 @@ class SegmentReport:
 class Segment:
     """A stretch of the video at `source`, and the tracks that cover its faces."""
 
-    source: Path
+    source: Source
     span: Span
     subject: Subject
     tracks: Tracks

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from blur_container import __version__
+from blur_container.cutting import CuttingSettings
 from blur_container.limits import Limits
 from chalicelib.contract.errors import ConfigurationError
 
@@ -27,6 +28,8 @@ _THREADS_MAX = 16
 _PERCENT = 100
 _MARGIN_MAX = 3
 _HOLD_MAX = 10
+_MEGA = 1e6
+_RATE_MAX = 10_000
 
 
 class OutputCodec(str, Enum):
@@ -166,6 +169,7 @@ class Settings:
     output_bucket: str
     code_version: str
     render: RenderSettings
+    cutting: CuttingSettings = field(default_factory=CuttingSettings)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
@@ -195,7 +199,19 @@ class Settings:
                     hold_intervals=read.number("HOLD", default.tracks.hold_intervals, 1, _HOLD_MAX),
                 ),
             ),
+            cutting=_cutting(read),
         )
+
+
+def _cutting(read: _Reader) -> CuttingSettings:
+    default = CuttingSettings()
+    rate = read.number("RENDER_RATE", default.pixels_per_s / _MEGA, 0.1, _RATE_MAX)
+    return replace(
+        default,
+        pixels_per_s=rate * _MEGA,
+        aim_s=read.number("SEGMENT_WORK_S", default.aim_s, 0.001, default.limit_s),
+        at_once=read.whole("SEGMENTS_AT_ONCE", default.at_once, 1, default.at_once),
+    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -140,6 +140,10 @@ class SplicedOutput:
         self._encoder: VideoCodecContext | None = None
         self._copied = PacketDigest()
         self._written = 0
+
+    def set_display_matrix(self, matrix: Sequence[int] | None) -> None:
+        """Say how frames are turned; before the first packet."""
+        self._video.set_display_matrix(matrix)
 
     def copy(self, packet: Packet[VideoStream]) -> None:
         """Write a packet of the source as it is."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import av
@@ -20,7 +19,7 @@ from blur_container.avc import picture_set_ids
 from blur_container.companions import Written
 from blur_container.smart import CopiedPackets
 from blur_container.subtitles import shows_text
-from blur_container.video import open_source, time_base, video_stream
+from blur_container.video import Source, open_source, time_base, video_stream
 from chalicelib.contract.errors import OutputMismatch, PermanentError
 
 _DECODER_THREADS = 2
@@ -54,16 +53,16 @@ class VideoPackets:
     digest: StreamDigest
 
 
-def verify_output(path: Path, report: Expected) -> VideoPackets:
-    """Raise OutputMismatch unless `path` shows every frame at its time, sounds as its source, and decodes.
+def verify_output(source: Source, report: Expected) -> VideoPackets:
+    """Raise OutputMismatch unless `source` shows every frame at its time, sounds as its source, and decodes.
 
     All packets are read, but only keyframes and the last group of pictures are decoded: what a full disk, a
     cut file or a wrong index breaks shows in these, at a twentieth of the cost of decoding everything.
     """
     try:
-        with open_source(path) as container:
+        with open_source(source) as container:
             found = _require_packets(container, report)
-        with open_source(path) as container:
+        with open_source(source) as container:
             _require_last_frame(container, report)
     except OutputMismatch:
         raise

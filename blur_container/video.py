@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, Protocol, cast
 
 import av
 from av.container import InputContainer
@@ -27,33 +27,69 @@ IS_PYAV_18 = int(av.__version__.split(".")[0]) >= 18  # noqa: PLR2004 the versio
 
 # Playlists name other files and addresses to read: only containers that hold their own streams are opened.
 _CONTAINER_OPTIONS = {
-    "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,mp3,ogg,flac,aac",
 }
 _BOX_NAMES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _LIMITS = Limits()
+# Of a file that Python reads: each call of it costs as much as copying this.
+_BUFFER_BYTES = 128 * 1024
+
+
+class StoredVideo(Protocol):
+    """A video that is read by ranges; `name` is for messages."""
+
+    name: str
+
+    def open(self) -> IO[bytes]:
+        """Return a new handle, at the beginning."""
+
+    def raise_failure(self) -> None:
+        """Raise the error of a read that failed, if one did."""
+
+
+Source = Path | StoredVideo
 
 
 @contextmanager
-def open_source(path: Path, limits: Limits = _LIMITS) -> Iterator[InputContainer]:
-    """Open the container at `path` for reading; raise NotAVideo or DamagedVideo where that fails."""
+def open_source(source: Source, limits: Limits = _LIMITS) -> Iterator[InputContainer]:
+    """Open the container at `source` for reading; raise NotAVideo or DamagedVideo where that fails."""
+    with _failures_named(source), ExitStack() as stack:
+        file = source if isinstance(source, Path) else stack.enter_context(closing(source.open()))
+        container = stack.enter_context(_opened(source, file, limits))
+        if isinstance(file, Path) and is_cut_short(file):
+            raise DamagedVideo("the file ends before its Matroska segment does")
+        limits.require_streams(len(container.streams))
+        yield container
+
+
+def _opened(source: Source, file: Path | IO[bytes], limits: Limits) -> InputContainer:
+    protocols = {"protocol_whitelist": "file"} if isinstance(file, Path) else {}
     try:
-        container = av.open(
-            str(path.resolve()),
+        return av.open(
+            str(file.resolve()) if isinstance(file, Path) else file,
             "r",
-            container_options={**_CONTAINER_OPTIONS, **limits.container_options()},
+            container_options={**_CONTAINER_OPTIONS, **protocols, **limits.container_options()},
             options=limits.decoder_options(),
             metadata_errors="replace",
+            buffer_size=_BUFFER_BYTES,
         )
     except FileNotFoundError:
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise _unopened(path, error) from error
-    with container:
-        if is_cut_short(path):
-            raise DamagedVideo("the file ends before its Matroska segment does")
-        limits.require_streams(len(container.streams))
-        yield container
+        raise _unopened(source, error) from error
+
+
+@contextmanager
+def _failures_named(source: Source) -> Iterator[None]:
+    """Raise the error of a read that failed instead of what FFmpeg made of it, even if that is nothing."""
+    try:
+        yield
+    except Exception:
+        if not isinstance(source, Path):
+            source.raise_failure()
+        raise
+    if not isinstance(source, Path):
+        source.raise_failure()
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -256,8 +292,8 @@ class _Census:
             raise DamagedVideo(f"{self._expected} frames are expected, {self._frames} can be decoded")
 
 
-def _unopened(path: Path, error: av.FFmpegError | ValueError) -> NotAVideo | DamagedVideo:
-    with path.open("rb") as file:
+def _unopened(source: Source, error: av.FFmpegError | ValueError) -> NotAVideo | DamagedVideo:
+    with source.open("rb") if isinstance(source, Path) else closing(source.open()) as file:
         head = file.read(8)
     reason = error.strerror if isinstance(error, av.FFmpegError) else error
     if not head:

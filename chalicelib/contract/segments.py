@@ -45,6 +45,22 @@ class Segments:
 
 
 @dataclass(frozen=True)
+class SegmentTask:
+    """What one function of the machine's Map is asked: a job as it travels, and the number of a segment."""
+
+    job: dict[str, Any]
+    segment: int
+
+    @classmethod
+    def from_json(cls, value: Any) -> SegmentTask | None:
+        """Return the task in `value`, or None where that is no task but a job."""
+        fields = require_object(value, "the payload")
+        if "segment" not in fields:
+            return None
+        return cls(require_object(fields.get("job"), "job"), count_field(fields, "segment"))
+
+
+@dataclass(frozen=True)
 class SegmentKeys:
     """The keys below one plan."""
 

@@ -1,0 +1,88 @@
+"""The function assemble-video: a job comes in whose segments are rendered; a verified video goes out."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+from blur_container.assembly import Assembly, Part
+from blur_container.layout import layout_of
+from blur_container.plan import Plan
+from blur_container.progress import ProgressLog
+from blur_container.record import SegmentRecord
+from blur_container.redact import RenderReport
+from blur_container.remote import RemoteObject
+from blur_container.report import Steps, report_to_json
+from blur_container.verify import verify_output
+from blur_container.worker import Worker
+from chalicelib.contract.errors import InvalidDocument, OutputMismatch
+from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.job import Job, manifest_key, output_key
+from chalicelib.contract.manifest import success_manifest
+from chalicelib.contract.objects import ObjectReference, SourceObject
+from chalicelib.contract.segments import SegmentKeys, Segments
+
+# All files are read from front to back.
+_KEPT_BYTES = 8 * 1024**2
+
+
+class AssembleVideo(Worker):
+    """Joins rendered segments inside of S3; nothing of the video lies on disk but a few blocks."""
+
+    def run(self, job: Job) -> Job:
+        """Return `job` with its output; that appears when the joined video has passed its verification."""
+        if job.segments is None:
+            raise InvalidDocument("the job has no segments")
+        steps = Steps()
+        with self.log.handling(source=job.source.uri) as facts, self.folder() as folder, ExitStack() as stack:
+            faces, plan, records = self._documents(job, job.segments)
+            source = self._opened(job.source, folder, stack)
+            parts = [Part(self._opened(record.video, folder, stack), record) for record in records]
+            interval_ms = layout_of(faces, self.settings.render).interval_ms
+            assembly = Assembly(source, parts, faces, interval_ms, self.settings.render)
+            keys = SegmentKeys.beside(job.segments.plan)
+            joined = ObjectReference(self.settings.work_bucket, keys.joined(uuid.uuid4().hex))
+            report = self._join(assembly, joined, steps)
+            if len(report.pts) != plan.frames:
+                raise OutputMismatch(f"{len(report.pts)} frames of the {plan.frames} in the index")
+            with steps.timed("verify") as verified:
+                written = self._opened(joined, folder, stack)
+                verify_output(written, report)
+                verified["bytes"] = written.size_bytes
+            output = ObjectReference(self.settings.output_bucket, output_key(job.source))
+            with steps.timed("deliver"):
+                self.storage.copy(joined, output, self.output_metadata(job))
+            described = self._described(report, steps, records)
+            manifest = ObjectReference(self.settings.output_bucket, manifest_key(job.source))
+            self.storage.write_json(success_manifest(job, output, described), manifest)
+            facts.update(frames=len(report.pts), segments=len(parts), steps=steps.to_json())
+        return replace(job, output=output, manifest=manifest)
+
+    def _documents(self, job: Job, segments: Segments) -> tuple[FacesDocument, Plan, list[SegmentRecord]]:
+        faces = self.faces(job)
+        plan = Plan.from_json(self.storage.read_text(segments.plan))
+        if plan.source_id != job.source.identity or len(plan.spans) != len(segments.numbers):
+            raise InvalidDocument("the plan belongs to another upload")
+        keys = SegmentKeys.beside(segments.plan)
+        places = (ObjectReference(segments.plan.bucket, keys.report(number)) for number in segments.numbers)
+        return faces, plan, [SegmentRecord.from_json(self.storage.read_text(place)) for place in places]
+
+    def _opened(self, source: SourceObject | ObjectReference, folder: Path, stack: ExitStack) -> RemoteObject:
+        return stack.enter_context(closing(self.storage.opened(source, folder, _KEPT_BYTES)))
+
+    def _join(self, assembly: Assembly, joined: ObjectReference, steps: Steps) -> RenderReport:
+        with steps.timed("assemble") as facts:
+            moov_bytes = assembly.moov_bytes()
+            writer = self.storage.writer(joined, 2 * moov_bytes)
+            report = assembly.write(writer, moov_bytes, ProgressLog(self.log))
+            writer.complete()
+            facts["bytes"] = writer.size_bytes
+        return report
+
+    def _described(
+        self, report: RenderReport, steps: Steps, records: list[SegmentRecord]
+    ) -> dict[str, object]:
+        described = report_to_json(replace(report, copied=None), steps, self.settings)
+        return {**described, "segments": [record.steps for record in records]}

@@ -1,0 +1,157 @@
+"""The assembly: rendered segments joined by copying their packets, with all that stands beside the video."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from blur_container.audio import PacketDigest
+from blur_container.canvas import first_frame, looks_of
+from blur_container.companions import Companions, Written
+from blur_container.doubts import doubt_order
+from blur_container.geometry import Size
+from blur_container.gops import Groups, Run, decode_times
+from blur_container.moov import moov_bytes_max
+from blur_container.output import Looks, Target, open_container
+from blur_container.privacy import Kept, choose_streams
+from blur_container.record import Findings, SegmentRecord
+from blur_container.redact import Progress, RenderReport
+from blur_container.settings import RenderSettings
+from blur_container.smart import CopiedPackets, Splice, SplicedOutput
+from blur_container.video import Source, open_source, read_only, time_base, video_stream
+from chalicelib.contract.errors import OutputMismatch
+from chalicelib.contract.faces import FacesDocument
+
+# Of a copied stream no picture is the encoder's own.
+_NO_SET = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rendered segment and its record."""
+
+    source: Source
+    record: SegmentRecord
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a video in their order, and the source that gives their companions."""
+
+    source: Source
+    parts: Sequence[Part]
+    faces: FacesDocument
+    interval_ms: int
+    settings: RenderSettings
+
+    def moov_bytes(self) -> int:
+        """Return how many bytes the index of the joined video takes at most."""
+        with open_source(self.source, self.settings.limits) as container:
+            kept = self._kept(container)
+            beside = [len(stream.index_entries) or stream.frames for stream in kept.streams]
+            return moov_bytes_max([len(self._coded_pts()), *beside], container)
+
+    def write(
+        self, target: Target, moov_bytes: int | None, progress: Callable[[Progress], None]
+    ) -> RenderReport:
+        """Write the joined video to `target`; `moov_bytes` are kept free for its index in front.
+
+        The report says that all packets are copies, so that its verification compares every one.
+        """
+        with first_frame(self.source, self.settings) as (first, stream):
+            looks, codec = looks_of(first, stream, self.settings), stream.codec_context.name
+        with open_source(self.source, self.settings.limits) as beside:
+            kept = self._kept(beside)
+            read_only(beside, list(kept.streams))
+            with open_container(target, looks.time_base, kept, moov_bytes) as container:
+                companions = Companions(kept, container)
+                with open_source(self.parts[0].source) as model:
+                    output, header = self._output(container, video_stream(model), companions, looks)
+                for count, packet in enumerate(self._packets(header), start=1):
+                    output.copy(packet)
+                    progress(Progress(count, len(self._coded_pts()), "assembling"))
+                written = output.finish()
+            return self._report(looks, codec, kept, written, output.copied())
+
+    def _output(
+        self, container: OutputContainer, model: VideoStream, companions: Companions, looks: Looks
+    ) -> tuple[SplicedOutput, bytes]:
+        """Return an output for copies of packets like those of `model`, and its parameter sets."""
+        header = model.codec_context.extradata or b""
+        coded = self._coded_pts()
+        shown = array("q", sorted(coded))
+        delay = Groups(coded, array("q", [0])).reorder_delay()
+        scale = looks.time_base / time_base(model)
+        dts = array("q", (int(dts * scale) for dts in decode_times(shown, delay)))
+        runs = (Run(range(len(coded)), encoded=False),)
+        splice = Splice(runs, shown, dts, self.parts[-1].record.end_pts, header, None, _NO_SET)
+        output = SplicedOutput(container, model, companions, splice, _no_encoder)
+        output.set_display_matrix(looks.display_matrix)
+        return output, header
+
+    def _coded_pts(self) -> array[int]:
+        return array("q", chain.from_iterable(part.record.packets.pts for part in self.parts))
+
+    def _packets(self, header: bytes) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets of all parts; raise OutputMismatch where others were verified."""
+        for part in self.parts:
+            digest = PacketDigest()
+            with open_source(part.source) as container:
+                stream = video_stream(container)
+                if (stream.codec_context.extradata or b"") != header:
+                    raise OutputMismatch("two segments have different parameter sets")
+                for packet in container.demux(stream):
+                    if packet.size:
+                        digest.add(packet)
+                        yield packet
+            if digest.result() != part.record.packets.digest:
+                raise OutputMismatch(f"{part.record.video.key} holds other packets than its record says")
+
+    def _kept(self, container: InputContainer) -> Kept:
+        return choose_streams(container, video_stream(container), keep_metadata=self.settings.keep_metadata)
+
+    def _report(
+        self, looks: Looks, codec: str, kept: Kept, written: Written, copied: CopiedPackets
+    ) -> RenderReport:
+        records = [part.record for part in self.parts]
+        findings = joined_findings([record.findings for record in records])
+        return RenderReport(
+            codec=codec,
+            size=Size(looks.first.width, looks.first.height),
+            frame_rate=looks.frame_rate,
+            time_base=looks.time_base,
+            pts=array("q", sorted(self._coded_pts())),
+            end_pts=records[-1].end_pts,
+            frames_with_faces=sum(record.frames_with_faces for record in records),
+            detections=len(self.faces.detections),
+            tracks=findings.tracks,
+            sampling_interval_ms=self.interval_ms,
+            doubts=findings.doubts,
+            edges=findings.edges,
+            form=looks.form,
+            beside=written,
+            dropped_streams=kept.dropped,
+            dropped_tags=kept.dropped_tags(),
+            copied=copied,
+        )
+
+
+def joined_findings(parts: Sequence[Findings]) -> Findings:
+    """Return the findings of a whole video from those of its segments."""
+    edges = {
+        name: {kind: sum(part.edges[name][kind] for part in parts) for kind in counts}
+        for name, counts in parts[0].edges.items()
+    }
+    doubts = sorted({doubt for part in parts for doubt in part.doubts}, key=doubt_order)
+    return Findings(sum(part.tracks for part in parts), edges, tuple(doubts))
+
+
+def _no_encoder() -> VideoCodecContext:
+    raise OutputMismatch("nothing is encoded where segments are joined")

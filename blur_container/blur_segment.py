@@ -1,0 +1,122 @@
+"""The function blur-faces, for one segment of a video that several render at once."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from blur_container.canvas import Subject
+from blur_container.doubts import doubts_of, edges_of
+from blur_container.locating import locate_in
+from blur_container.plan import Plan
+from blur_container.progress import ProgressLog
+from blur_container.record import Findings, SegmentRecord
+from blur_container.redact import Progress
+from blur_container.remote import RemoteObject
+from blur_container.report import Steps
+from blur_container.segment import Segment, SegmentReport
+from blur_container.tracks import Tracks
+from blur_container.tracks_document import TracksDocument
+from blur_container.verify import verify_output
+from blur_container.worker import Worker
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.job import Job
+from chalicelib.contract.objects import ObjectReference
+from chalicelib.contract.segments import SegmentKeys, Segments
+
+# Of a source of 10 GB and 40 segments each reads 300 MB, twice: to look, and to render.
+_KEPT_BYTES = 4 * 1024**3
+
+
+class BlurSegment(Worker):
+    """Renders one segment; one that was rendered before, by this plan, is left as it is."""
+
+    def run(self, job: Job, number: int) -> None:
+        """Write the video of a segment and, once it is verified, its record."""
+        if job.segments is None or number not in job.segments.numbers:
+            raise InvalidDocument(f"the job has no segment {number}")
+        task = _Task(self, job, job.segments, number)
+        with self.log.handling(source=job.source.uri, segment=number) as facts, self.folder() as folder:
+            facts["rendered_before"] = task.is_finished()
+            if not facts["rendered_before"]:
+                facts.update(task.render(folder))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One segment of one job."""
+
+    worker: Worker
+    job: Job
+    segments: Segments
+    number: int
+
+    def is_finished(self) -> bool:
+        """Return whether an earlier run wrote the record, and its video is still there."""
+        storage = self.worker.storage
+        if not storage.exists(self._place(self._keys.report(self.number))):
+            return False
+        record = SegmentRecord.from_json(storage.read_text(self._place(self._keys.report(self.number))))
+        return storage.exists(record.video)
+
+    def render(self, folder: Path) -> dict[str, object]:
+        """Render, verify and upload the segment; return the facts of it."""
+        steps, storage = Steps(), self.worker.storage
+        plan = Plan.from_json(storage.read_text(self.segments.plan))
+        text = storage.read_text(self._place(self._keys.tracks(self.number)))
+        document = TracksDocument.from_json(text, self.worker.settings.render)
+        target = folder / "segment.mp4"
+        if {plan.source_id, document.source_id} != {self.job.source.identity}:
+            raise InvalidDocument("the plan belongs to another upload")
+        with closing(storage.opened(self.job.source, folder, _KEPT_BYTES)) as source:
+            tracks, report = self._rendered(source, plan, document, target, steps)
+            with steps.timed("verify"):
+                packets = verify_output(target, report)
+            read = {"bytes_read": source.fetched_bytes, "requests": source.requests}
+        video = self._place(self._keys.video(self.number, uuid.uuid4().hex))
+        with steps.timed("upload") as facts:
+            facts["bytes"] = storage.upload(target, video, "video/mp4", {})
+        record = SegmentRecord(
+            video,
+            packets,
+            report.end_pts,
+            report.frames_with_faces,
+            self._findings(plan, tracks),
+            steps.to_json(),
+        )
+        storage.write_json(record.to_json(), self._place(self._keys.report(self.number)))
+        return {"frames": len(report.pts), **read, "steps": steps.to_json()}
+
+    def _rendered(
+        self, source: RemoteObject, plan: Plan, document: TracksDocument, target: Path, steps: Steps
+    ) -> tuple[Tracks, SegmentReport]:
+        settings, log = self.worker.settings.render, ProgressLog(self.worker.log)
+        window = replace(document.layout, section=plan.section(self.number))
+        subject = Subject(document.source_id, document.video)
+        with steps.timed("locate"):
+            tracks = locate_in(
+                source,
+                document.video,
+                window,
+                settings,
+                lambda done, total: log(Progress(done, total, "locating")),
+            )
+        with steps.timed("render") as facts:
+            segment = Segment(source, plan.spans[self.number], subject, tracks, settings)
+            report = segment.render(target, log)
+            facts["bytes"] = target.stat().st_size
+        return tracks, report
+
+    def _findings(self, plan: Plan, tracks: Tracks) -> Findings:
+        section = plan.section(self.number)
+        doubts = doubts_of(tracks, plan.duration_ms, section)
+        return Findings(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts))
+
+    @property
+    def _keys(self) -> SegmentKeys:
+        return SegmentKeys.beside(self.segments.plan)
+
+    def _place(self, key: str) -> ObjectReference:
+        return ObjectReference(self.worker.settings.work_bucket, key)

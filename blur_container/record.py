@@ -1,0 +1,103 @@
+"""The record of a rendered segment: what the assembly and the manifest need to know of it."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from dataclasses import dataclass
+from typing import Any
+
+from blur_container.audio import StreamDigest
+from blur_container.doubts import Doubt
+from blur_container.verify import VideoPackets
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.fields import (
+    count_field,
+    parse_object,
+    require_object,
+    require_version,
+    text_field,
+    whole_field,
+)
+from chalicelib.contract.objects import ObjectReference
+
+RECORD_VERSION = 1
+
+Edges = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was seen of the faces in a segment: tracks that begin in it, how tracks begin and end, doubts."""
+
+    tracks: int
+    edges: Edges
+    doubts: tuple[Doubt, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the findings as a JSON object."""
+        doubts = [doubt.to_json() for doubt in self.doubts]
+        return {"tracks": self.tracks, "edges": self.edges, "doubts": doubts}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Findings:
+        """Return the findings in `value`; raise InvalidDocument where it breaks the rules."""
+        fields = require_object(value, "findings")
+        edges, doubts = require_object(fields.get("edges"), "edges"), fields.get("doubts")
+        if not isinstance(doubts, list):
+            raise InvalidDocument("doubts must be a list")
+        counted = {name: _counts(require_object(counts, name)) for name, counts in edges.items()}
+        return cls(count_field(fields, "tracks"), counted, tuple(Doubt.from_json(doubt) for doubt in doubts))
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """A rendered segment: where it lies, its packets as they are decoded, and when its last frame ends."""
+
+    video: ObjectReference
+    packets: VideoPackets
+    end_pts: int
+    frames_with_faces: int
+    findings: Findings
+    steps: dict[str, dict[str, float]]
+
+    def to_json(self) -> str:
+        """Return the record as JSON text."""
+        document = {
+            "version": RECORD_VERSION,
+            "video": self.video.to_json(),
+            "pts": list(self.packets.pts),
+            "packets": self.packets.digest.packets,
+            "digest": self.packets.digest.hexdigest,
+            "end_pts": self.end_pts,
+            "frames_with_faces": self.frames_with_faces,
+            "findings": self.findings.to_json(),
+            "steps": self.steps,
+        }
+        return json.dumps(document, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SegmentRecord:
+        """Return the record in `text`; raise InvalidDocument where it breaks the rules."""
+        document = parse_object(text, "the record of a segment")
+        require_version(document, RECORD_VERSION, "the record of a segment")
+        digest = StreamDigest(count_field(document, "packets"), text_field(document, "digest"))
+        return cls(
+            video=ObjectReference.from_json(document.get("video")),
+            packets=VideoPackets(_times(document.get("pts")), digest),
+            end_pts=whole_field(document, "end_pts"),
+            frames_with_faces=count_field(document, "frames_with_faces"),
+            findings=Findings.from_json(document.get("findings")),
+            steps=require_object(document.get("steps"), "steps"),
+        )
+
+
+def _counts(fields: dict[str, Any]) -> dict[str, int]:
+    return {name: count_field(fields, name) for name in fields}
+
+
+def _times(value: Any) -> array[int]:
+    try:
+        return array("q", value)
+    except (TypeError, OverflowError) as error:
+        raise InvalidDocument(f"pts must be a list of whole numbers: {error}") from error

@@ -1,0 +1,55 @@
+"""Workers: what the container's functions have in common - buckets, settings, log, and a place for files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from blur_container.settings import Settings
+from blur_container.transfer import Storage
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.job import Job
+from chalicelib.contract.log import EventLog
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a function works with; all of it is handed in.
+
+    Files lie in a folder below `scratch` (the system's folder for temporary files) and are gone afterwards.
+    """
+
+    storage: Storage
+    settings: Settings
+    log: EventLog
+    scratch: Path | None = None
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """Yield a folder for files that goes with the context."""
+        with tempfile.TemporaryDirectory(prefix="blur-faces-", dir=self.scratch) as folder:
+            yield Path(folder)
+
+    def faces(self, job: Job) -> FacesDocument:
+        """Return the faces document of `job`; raise InvalidDocument unless it belongs to its source."""
+        if job.faces is None:
+            raise InvalidDocument("the job names no faces document")
+        if job.faces.bucket != self.settings.work_bucket:
+            raise InvalidDocument(f"the faces document lies in {job.faces.bucket}, not in WORK_BUCKET")
+        faces = FacesDocument.from_json(self.storage.read_text(job.faces))
+        if faces.source_id != job.source.identity:
+            raise InvalidDocument(
+                f"the faces document belongs to {faces.source_id}, not to {job.source.identity}"
+            )
+        return faces
+
+    def output_metadata(self, job: Job) -> dict[str, str]:
+        """Return what S3 notes beside the output: which version it was made of, and by which execution."""
+        return {
+            "source-version": job.source.version_id or job.source.etag,
+            "execution": job.execution.id if job.execution else "",
+        }
