@@ -14,6 +14,7 @@ from chalicelib.failures import record_failure
 from chalicelib.rekognition import FaceDetectionJobs, check_detection, start_detection
 from chalicelib.settings import StartSettings, required_setting
 from chalicelib.uploads import S3Notification
+from chalicelib.work_objects import delete_work_objects
 
 app = Chalice(app_name="face-blur")
 
@@ -73,6 +74,16 @@ def record_execution_failure(event: dict[str, Any], _context: object) -> dict[st
     with _log("record-failure", job).handling():
         bucket = required_setting(os.environ, "OUTPUT_BUCKET")
         return record_failure(job, client("s3"), bucket).to_json()
+
+
+@app.lambda_function(name="delete-work-objects")
+def delete_execution_work(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Delete what the execution wrote for itself, unless another one may go on with it."""
+    job = Job.from_json(event)
+    with _log("delete-work-objects", job).handling() as facts:
+        bucket = required_setting(os.environ, "WORK_BUCKET")
+        facts["deleted"] = delete_work_objects(job, client("s3"), bucket)
+        return event
 
 
 def _start(event: S3Notification, function: str) -> dict[str, Any]:

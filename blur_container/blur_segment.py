@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from blur_container.canvas import Subject
 from blur_container.doubts import doubts_of, edges_of
+from blur_container.layout import track_settings
 from blur_container.locating import locate_in
 from blur_container.plan import Plan
 from blur_container.progress import ProgressLog
@@ -66,7 +67,7 @@ class _Task:
         steps, storage = Steps(), self.worker.storage
         plan = Plan.from_json(storage.read_text(self.segments.plan))
         text = storage.read_text(self._place(self._keys.tracks(self.number)))
-        document = TracksDocument.from_json(text, self.worker.settings.render)
+        document = TracksDocument.from_json(text, track_settings(self.worker.settings.render))
         target = folder / "segment.mp4"
         if {plan.source_id, document.source_id} != {self.job.source.identity}:
             raise InvalidDocument("the plan belongs to another upload")
@@ -93,13 +94,12 @@ class _Task:
         self, source: RemoteObject, plan: Plan, document: TracksDocument, target: Path, steps: Steps
     ) -> tuple[Tracks, SegmentReport]:
         settings, log = self.worker.settings.render, ProgressLog(self.worker.log)
-        window = replace(document.layout, section=plan.section(self.number))
-        subject = Subject(document.source_id, document.video)
+        subject = Subject(plan.source_id, plan.analysed)
         with steps.timed("locate"):
             tracks = locate_in(
                 source,
-                document.video,
-                window,
+                plan.analysed,
+                document.layout,
                 settings,
                 lambda done, total: log(Progress(done, total, "locating")),
             )

@@ -20,7 +20,12 @@ _REACHES = 3
 def layout_of(faces: FacesDocument, settings: RenderSettings) -> Layout:
     """Return the layout of all trusted detections of a video."""
     trusted = (face for face in faces.detections if face.confidence >= settings.min_confidence)
-    return Layout.of(trusted, settings.tracks if settings.follow_faces else settings.tracks.blind())
+    return Layout.of(trusted, track_settings(settings))
+
+
+def track_settings(settings: RenderSettings) -> TrackSettings:
+    """Return the settings of tracks: others where faces are not followed."""
+    return settings.tracks if settings.follow_faces else settings.tracks.blind()
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from typing import Any
 from blur_container.span import Span
 from blur_container.timeline import Clock, Section
 from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import VideoDescription
 from chalicelib.contract.fields import (
     count_field,
+    finite,
     optional_whole_field,
     parse_object,
     require_object,
@@ -30,10 +32,12 @@ _NEVER_MS = 1e12
 class Plan:
     """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
 
-    `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about.
+    `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about;
+    `analysed` is what the detector says of it.
     """
 
     source_id: str
+    analysed: VideoDescription
     frames: int
     clock: Clock
     duration_ms: int
@@ -50,6 +54,7 @@ class Plan:
         document = {
             "version": PLAN_VERSION,
             "source_id": self.source_id,
+            "analysed": asdict(self.analysed),
             "frames": self.frames,
             "first_pts": self.clock.first_pts,
             "time_base": str(self.clock.time_base),
@@ -73,11 +78,22 @@ class Plan:
             raise InvalidDocument("segments must follow each other, the last one without an end")
         return cls(
             source_id=text_field(document, "source_id"),
+            analysed=_description(require_object(document.get("analysed"), "analysed")),
             frames=count_field(document, "frames"),
             clock=Clock(whole_field(document, "first_pts"), _time_base(text_field(document, "time_base"))),
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
         )
+
+
+def _description(fields: dict[str, Any]) -> VideoDescription:
+    return VideoDescription(
+        codec=text_field(fields, "codec"),
+        duration_ms=count_field(fields, "duration_ms"),
+        frame_rate=finite(fields.get("frame_rate"), "frame_rate"),
+        width=count_field(fields, "width"),
+        height=count_field(fields, "height"),
+    )
 
 
 def _time_base(text: str) -> Fraction:

@@ -10,7 +10,7 @@ from blur_container.layout import Layout, layout_of
 from blur_container.plan import Plan
 from blur_container.planning import Planner
 from blur_container.timeline import Section
-from blur_container.tracks_document import tracks_to_json
+from blur_container.tracks_document import TracksDocument
 from blur_container.windows import Windows
 from blur_container.worker import Worker
 from chalicelib.contract.faces import FacesDocument
@@ -25,7 +25,7 @@ _NOW = Section(0.0, 0.0)
 
 
 class PlanSegments(Worker):
-    """Shares one video out: writes its plan and the faces of each segment, and nothing where it stays whole."""
+    """Writes the plan of one video and the faces of each segment, and nothing where it stays whole."""
 
     def run(self, job: Job) -> Job:
         """Return `job` with its segments, or as it is where one function renders all of it."""
@@ -51,9 +51,8 @@ class PlanSegments(Worker):
         windows = Windows(layout)
         for number in range(len(plan.spans)):
             window = windows.of(plan.section(number))
-            self.storage.write_json(
-                tracks_to_json(window, faces), ObjectReference(self.settings.work_bucket, keys.tracks(number))
-            )
+            target = ObjectReference(self.settings.work_bucket, keys.tracks(number))
+            self.storage.write_json(TracksDocument(faces.source_id, window).to_json(), target)
         target = ObjectReference(self.settings.work_bucket, keys.plan)
         self.storage.write_json(plan.to_json(), target)
         return Segments(target, tuple(range(len(plan.spans))), self.settings.cutting.at_once)

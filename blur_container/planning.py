@@ -66,7 +66,9 @@ class Planner:
             early = _early_frames(container, stream, clock.first_pts)
             spans = tuple(_spans(borders, clock.first_pts))
             duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
-            return Plan(self.faces.source_id, index.frames - early, clock, duration_ms, spans)
+            return Plan(
+                self.faces.source_id, self.faces.video, index.frames - early, clock, duration_ms, spans
+            )
 
     def _work_s(self, index: ContainerIndex, clock: Clock, pixels: int) -> Iterator[float]:
         """Yield how long one function would render each group for, in seconds."""

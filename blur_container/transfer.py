@@ -140,12 +140,9 @@ class Storage:
 
     def exists(self, reference: ObjectReference) -> bool:
         """Return whether there is such an object."""
-        try:
-            with _translated(_uri(reference)):
-                self._client.head_object(Bucket=reference.bucket, Key=reference.key)
-        except SourceChanged:
-            return False
-        return True
+        with _translated(_uri(reference)):
+            answer = self._client.list_objects_v2(Bucket=reference.bucket, Prefix=reference.key, MaxKeys=1)
+        return any(entry["Key"] == reference.key for entry in answer.get("Contents", []))
 
     def read_text(self, source: ObjectReference) -> str:
         """Return the text in `source`."""

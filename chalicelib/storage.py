@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws_errors import error_code, is_unanswered
-from chalicelib.contract.errors import ConfigurationError, StorageUnavailable
+from chalicelib.contract.errors import ConfigurationError, FaceBlurError, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference
 
 _BUSY = {"SlowDown", "RequestTimeout", "OperationAborted", "RequestTimeTooSkewed"}
@@ -20,7 +20,11 @@ def write_json(s3: Any, target: ObjectReference, text: str) -> None:
             Bucket=target.bucket, Key=target.key, Body=text.encode(), ContentType="application/json"
         )
     except (ClientError, BotoCoreError) as error:
-        fact = f"writing s3://{target.bucket}/{target.key}: {error}"
-        if error_code(error) in _BUSY or is_unanswered(error):
-            raise StorageUnavailable(fact) from error
-        raise ConfigurationError(f"{fact}. The bucket must exist and the role allow this call.") from error
+        raise storage_error(f"writing s3://{target.bucket}/{target.key}: {error}", error) from error
+
+
+def storage_error(fact: str, error: Exception) -> FaceBlurError:
+    """Return the error of the contract for what S3 answered; `fact` says what was tried, on which object."""
+    if error_code(error) in _BUSY or is_unanswered(error):
+        return StorageUnavailable(fact)
+    return ConfigurationError(f"{fact}. The bucket must exist and the role allow this call.")

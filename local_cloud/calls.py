@@ -99,7 +99,7 @@ def _s3_action(environ: WSGIEnvironment) -> str:
     method, query = environ["REQUEST_METHOD"], query_of(environ)
     _, key = bucket_and_key(environ)
     if not key:
-        return f"s3:{method} of a bucket"
+        return "s3:ListBucket" if method == "GET" else f"s3:{method} of a bucket"
     if method in {"GET", "HEAD"}:
         return "s3:GetObjectVersion" if "versionId" in query else "s3:GetObject"
     if method == "DELETE":
