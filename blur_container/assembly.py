@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from blur_container.audio import PacketDigest
 from blur_container.canvas import first_frame, looks_of
 from blur_container.companions import Companions, Written
-from blur_container.doubts import doubt_order
+from blur_container.doubts import in_order
 from blur_container.geometry import Size
 from blur_container.gops import Groups, Run, decode_times
 from blur_container.moov import moov_bytes_max
@@ -149,7 +149,7 @@ def joined_findings(parts: Sequence[Findings]) -> Findings:
         name: {kind: sum(part.edges[name][kind] for part in parts) for kind in counts}
         for name, counts in parts[0].edges.items()
     }
-    doubts = sorted({doubt for part in parts for doubt in part.doubts}, key=doubt_order)
+    doubts = in_order({doubt for part in parts for doubt in part.doubts})
     return Findings(sum(part.tracks for part in parts), edges, tuple(doubts))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import cv2
 import numpy as np
 
@@ -20,6 +22,8 @@ _SAME_SHAPES = 0.7
 _TINY = 1e-3
 # How fast the usual change is learnt.
 _LEARNING = 0.2
+# How long a change is remembered: looks that begin at different moments soon agree on what is usual.
+MEMORY_MS = 800.0
 
 
 class CutFinder:
@@ -27,25 +31,32 @@ class CutFinder:
 
     def __init__(self) -> None:
         self._before: Picture | None = None
-        self._usual = 0.0
+        self._changes: deque[tuple[float, float]] = deque()
         self.change = 0.0
 
-    def begins_shot(self, picture: Picture) -> bool:
+    def begins_shot(self, picture: Picture, time_ms: float) -> bool:
         """Return whether `picture` shows another shot than the one before; the first begins none."""
         thumbnail = np.asarray(cv2.resize(picture, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
         before, self._before = self._before, thumbnail
         if before is None:
             return False
         change = self.change = float(np.abs(thumbnail.astype(np.int16) - before).mean())
-        usual, self._usual = self._usual, self._usual + _LEARNING * (change - self._usual)
         if (
-            change < max(_CHANGE_MIN, _TIMES_USUAL * usual)
+            change < max(_CHANGE_MIN, _TIMES_USUAL * self._usual(time_ms))
             or _histogram_change(before, thumbnail) < _HISTOGRAM_MIN
             or _correlation(before, thumbnail) > _SAME_SHAPES
         ):
+            self._changes.append((time_ms, change))
             return False
-        self._usual = usual
         return True
+
+    def _usual(self, time_ms: float) -> float:
+        while self._changes and self._changes[0][0] < time_ms - MEMORY_MS:
+            self._changes.popleft()
+        usual = 0.0
+        for _, change in self._changes:
+            usual += _LEARNING * (change - usual)
+        return usual
 
 
 def _histogram_change(before: Picture, after: Picture) -> float:

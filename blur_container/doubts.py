@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from blur_container.timeline import WHOLE, Section
 from blur_container.track import Edge, Track
 from blur_container.tracks import Tracks
 from chalicelib.contract.errors import InvalidDocument
@@ -63,8 +64,12 @@ class Doubt:
         return cls(kind, whole_field(fields, "from_ms"), whole_field(fields, "to_ms"), box)
 
 
-def doubts_of(tracks: Tracks, duration_ms: float) -> list[Doubt]:
-    """Return every doubt about the tracks of a video that lasts `duration_ms`."""
+def doubts_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> list[Doubt]:
+    """Return every doubt that begins in a section of a video that lasts `duration_ms`.
+
+    Those of all sections together are those of the whole, but for one: whether a face that goes on behind a
+    window is ever seen surely is not known there, so it can be in doubt, or for a shorter time.
+    """
     found = [doubt for track in tracks.of_faces for doubt in _of_track(track, duration_ms)]
     found += [
         Doubt(
@@ -75,13 +80,21 @@ def doubts_of(tracks: Tracks, duration_ms: float) -> list[Doubt]:
         )
         for gap in tracks.gaps
     ]
-    return sorted(found, key=doubt_order)
+    return in_order(doubt for doubt in found if section.holds(doubt.from_ms))
 
 
-def edges_of(tracks: Tracks) -> dict[str, dict[str, int]]:
-    """Return how many tracks begin and end at the border, at a cut, or nobody knows how."""
-    begun = Counter(track.opening for track in tracks.of_faces)
-    ended = Counter(track.closing for track in tracks.of_faces)
+def in_order(doubts: Iterable[Doubt]) -> list[Doubt]:
+    """Return the doubts of one section or more in the order of their times."""
+    return sorted(doubts, key=_order)
+
+
+def edges_of(tracks: Tracks, section: Section = WHOLE) -> dict[str, dict[str, int]]:
+    """Return how many tracks begin and end in a section at the border, at a cut, or nobody knows how.
+
+    Their first and last detections count: the sums over all sections are the numbers of the whole.
+    """
+    begun = Counter(track.opening for track in tracks.of_faces if section.holds(track.first.time_ms))
+    ended = Counter(track.closing for track in tracks.of_faces if section.holds(track.last.time_ms))
     return {
         name: {edge.value: counts[edge] for edge in Edge}
         for name, counts in (("begin", begun), ("end", ended))
@@ -111,6 +124,5 @@ def _is_inside(box: Box) -> bool:
     return box.left > 0 and box.top > 0 and box.right < 1 and box.bottom < 1
 
 
-def doubt_order(doubt: Doubt) -> tuple[int, int, str, float, float]:
-    """Return what doubts are sorted by: their times first."""
+def _order(doubt: Doubt) -> tuple[int, int, str, float, float]:
     return doubt.from_ms, doubt.to_ms, doubt.kind.value, doubt.box.left, doubt.box.top

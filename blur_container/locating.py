@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path as FilePath
+from dataclasses import dataclass, field, replace
 
 from blur_container.cuts import CutFinder
 from blur_container.detector import DetectorSettings, FaceDetector
 from blur_container.frames import read_ahead
-from blur_container.layout import Layout
+from blur_container.layout import Layout, layout_of
 from blur_container.lens import Lens
 from blur_container.paths import Chase, Path
 from blur_container.pursuits import NEAR_MS, Pursuits
-from blur_container.reduced import Moment, ReducedFrames, Skip, open_decoder
+from blur_container.reduced import CELL_MS, Moment, ReducedFrames, Skip, cell_of, open_decoder
 from blur_container.settings import Refine, RenderSettings
 from blur_container.sightings import Cut, Sightings
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, time_base, video_stream
-from chalicelib.contract.faces import Detection, FacesDocument
+from blur_container.video import Source, decoded_frames, open_source, time_base, video_stream
+from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
 
 # A gap longer than this between two looks is jumped over.
 _JUMP_MS = 2000
 _PERCENT = 100
+# Longer than changes are remembered: what is a cut is then known.
+_WARM_UP_MS = 1000
+# The own detector's samples lie at the first frame that others refer to behind each multiple of its
+# interval, so they can be this much farther apart.
+_WAIT = 1.2
+# So much earlier than a window needs them its faces are associated: by then chains are those of the whole.
+_ASSOCIATION_MS = 2000
 # Reduced pictures that wait for those who follow faces in them.
 _AHEAD = 6
 # Nearer pictures are not told apart by whole milliseconds, and a cut between them would hide both.
@@ -35,7 +42,7 @@ _CALM = 0.03
 
 
 def locate(
-    source: FilePath,
+    source: Source,
     faces: FacesDocument,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
@@ -45,15 +52,29 @@ def locate(
     Only frames near detections are decoded. `looked` is told how many frames were passed, of how many.
     Raise DamagedVideo where one cannot be decoded.
     """
-    trusted = [face for face in faces.detections if face.confidence >= settings.min_confidence]
+    return locate_in(source, faces.video, layout_of(faces, settings), settings, looked)
+
+
+def locate_in(
+    source: Source,
+    video: VideoDescription,
+    layout: Layout,
+    settings: RenderSettings,
+    looked: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Tracks:
+    """Return the tracks of a layout, or of a window of it, as `locate` does for the whole video.
+
+    In the section of a window they have the same boxes and names as those of the whole. Faces that the
+    container's own detector finds have the same boxes, and other names.
+    """
     if not settings.follow_faces:
-        return Tracks.of(trusted, settings.tracks.blind())
-    layouts = [Layout.of(trusted, settings.tracks)]
-    look = _Look(source, faces, settings, looked)
+        return Tracks([layout])
+    look = _Look(source, video, settings, looked)
+    layouts = [layout]
     if settings.refine is Refine.DETECTOR:
-        layouts.append(Layout.of(look.for_faces(), settings.tracks))
-    chases = [chase for layout in layouts for chase in layout.chases()]
-    return Tracks(layouts, look.at(chases)) if chases else Tracks(layouts)
+        layouts.append(look.for_faces(layout))
+    chases = [chase for one in layouts for chase in one.chases()]
+    return Tracks(layouts, look.at(chases, layout.times_ms())) if chases else Tracks(layouts)
 
 
 class _Look:
@@ -61,32 +82,42 @@ class _Look:
 
     def __init__(
         self,
-        source: FilePath,
-        faces: FacesDocument,
+        source: Source,
+        video: VideoDescription,
         settings: RenderSettings,
         looked: Callable[[int, int], None],
     ) -> None:
-        self._source, self._faces, self._settings, self._looked = source, faces, settings, looked
+        self._source, self._video, self._settings, self._looked = source, video, settings, looked
 
-    def at(self, chases: Sequence[Chase]) -> Sightings:
-        """Return what is seen where `chases` lead."""
-        samples_ms = sorted({chase.start.time_ms for chase in chases})
+    def at(self, chases: Sequence[Chase], samples_ms: Sequence[int]) -> Sightings:
+        """Return what is seen where `chases` lead; the frames at `samples_ms` are looked at whatever happens.
+
+        The detector's own samples need not be told: it sees only frames that others refer to.
+        """
         notes = _Notes()
         with self._frames(samples_ms) as (frames, lens):
-            for stretch in _stretches(chases):
+            for stretch in _stretches(chases, _JUMP_MS):
                 notes.take(frames, stretch, lens)
-        return Sightings(notes.paths, notes.cuts)
+        return Sightings(notes.paths, _near(chases, notes.cuts))
 
-    def for_faces(self) -> list[Detection]:
-        """Return the faces that the container's own detector finds, now and then through all of the video."""
+    def for_faces(self, layout: Layout) -> Layout:
+        """Return the layout of the faces that the container's own detector finds, now and then.
+
+        It looks through all of the video, or what counts for the section of `layout`.
+        """
         detector = FaceDetector(DetectorSettings(threshold=self._settings.refine_confidence / _PERCENT))
+        interval_ms = round(self._settings.refine_interval_ms * _WAIT)
+        empty = replace(Layout.of([], self._settings.tracks, interval_ms), section=layout.section)
+        reach = layout.look, empty.look.wider(_ASSOCIATION_MS)
+        begin_ms, end_ms = min(one.start_ms for one in reach), max(one.end_ms for one in reach)
         with self._frames([]) as (frames, lens):
             frames.skip = Skip.UNREFERENCED
-            return [
+            found = [
                 Detection(round(time_ms), lens.orientation.to_displayed(face.box), face.confidence)
-                for time_ms, picture in frames.in_colour(self._settings.refine_interval_ms)
+                for time_ms, picture in frames.in_colour(self._settings.refine_interval_ms, begin_ms, end_ms)
                 for face in detector.detect(picture)
             ]
+        return replace(Layout.of(found, self._settings.tracks, interval_ms), section=layout.section)
 
     @contextmanager
     def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ReducedFrames, Lens]]:
@@ -94,7 +125,7 @@ class _Look:
         with open_source(self._source, limits) as container:
             stream = video_stream(container)
             first = next(decoded_frames(container, stream, 1, limits))
-            lens = Lens.of(first, time_base(stream), self._faces.video)
+            lens = Lens.of(first, time_base(stream), self._video)
         with open_source(self._source, limits) as container:
             stream = video_stream(container)
             open_decoder(container, stream, threads, limits)
@@ -111,7 +142,7 @@ class _Notes:
     def take(self, frames: ReducedFrames, chases: Sequence[Chase], lens: Lens) -> None:
         """Look at the frames that `chases` lead through: a thread decodes while faces are followed."""
         pursuits = Pursuits(chases, lens.orientation)
-        begin_ms = min(chase.begin_ms for chase in chases) - NEAR_MS
+        begin_ms = _warm(min(chase.begin_ms for chase in chases) - NEAR_MS)
         end_ms = max(chase.end_ms for chase in chases) + NEAR_MS
         with closing(read_ahead(_watched(frames, begin_ms, end_ms), _AHEAD)) as watched:
             for moment, cut in watched:
@@ -128,10 +159,11 @@ def _watched(
     frames.skip = Skip.NOTHING
     before: Moment | None = None
     for moment in frames.between(begin_ms, end_ms):
-        begins_shot, cut = finder.begins_shot(moment.picture), None
+        begins_shot, cut = finder.begins_shot(moment.picture, moment.time_ms), None
         if before is not None:
             elapsed_ms = moment.time_ms - before.time_ms
-            frames.skip = _skip(elapsed_ms, finder.change)
+            begins_cell = cell_of(moment.time_ms) > cell_of(before.time_ms)
+            frames.skip = Skip.NOTHING if begins_cell else _skip(elapsed_ms, finder.change)
             if begins_shot and elapsed_ms >= _APART_MS:
                 cut = Cut(math.ceil(before.time_ms), math.floor(moment.time_ms))
         yield moment, cut
@@ -144,12 +176,29 @@ def _skip(elapsed_ms: float, change: float) -> Skip:
     return Skip.NOTHING if is_lively else Skip.UNREFERENCED
 
 
-def _stretches(chases: Sequence[Chase]) -> Iterator[list[Chase]]:
+def _warm(begin_ms: float) -> float:
+    """Return when to begin, so that at a moment the same is seen and known as with any earlier beginning."""
+    return float(math.floor((begin_ms - _WARM_UP_MS) / CELL_MS) * CELL_MS)
+
+
+def _near(chases: Sequence[Chase], cuts: Iterable[Cut]) -> Iterator[Cut]:
+    """Yield the cuts near chases: what else is seen depends on what is looked at far away."""
+    spans = [
+        (min(chase.begin_ms for chase in ones) - NEAR_MS, max(chase.end_ms for chase in ones) + NEAR_MS)
+        for ones in _stretches(chases, 2 * NEAR_MS)
+    ]
+    for cut in cuts:
+        before = bisect_right(spans, (cut.before_ms, math.inf)) - 1
+        if before >= 0 and cut.after_ms <= spans[before][1]:
+            yield cut
+
+
+def _stretches(chases: Sequence[Chase], jump_ms: float) -> Iterator[list[Chase]]:
     """Yield chases in groups, each with no long gap in time."""
     stretch: list[Chase] = []
     end_ms = -math.inf
     for chase in sorted(chases, key=_begin):
-        if stretch and chase.begin_ms > end_ms + _JUMP_MS:
+        if stretch and chase.begin_ms > end_ms + jump_ms:
             yield stretch
             stretch = []
         stretch.append(chase)

@@ -95,6 +95,9 @@ class _View:
 def _route(moments: Sequence[Moment], chase: Chase) -> list[Moment]:
     """Return the moments from that of a detection to the end of its chase; none where it was not seen."""
     start_ms, until_ms = chase.start.time_ms, chase.until_ms
+    # Others may still be there for other chases.
+    begin_ms, end_ms = chase.begin_ms - NEAR_MS, chase.end_ms + NEAR_MS
+    moments = [moment for moment in moments if begin_ms <= moment.time_ms <= end_ms]
     nearest = min(moments, key=lambda moment: abs(moment.time_ms - start_ms), default=None)
     if nearest is None or abs(nearest.time_ms - start_ms) > NEAR_MS:
         return []

@@ -6,7 +6,6 @@ to them too, and show an older picture in their place until the next keyframe, o
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +37,9 @@ _SEEK_MS = (0, 3000, 12_000)
 # A frame of a detection has its time, cut or rounded to milliseconds.
 _SAMPLE_MS = 2.0
 _MS_PER_S = 1000
+# What is left out is chosen anew in every such cell of time, so that all looks see the same pictures,
+# wherever they begin.
+CELL_MS = 1000
 
 
 class Skip(str, Enum):
@@ -59,7 +61,7 @@ class ReducedFrames:
     """The reduced frames of one stream, read from any moment on.
 
     `looked` is told how many frames were passed, of how many. `skip` may be changed between two frames; the
-    frames at `samples_ms`, sorted, are always decoded.
+    frames at `samples_ms`, sorted, are always decoded, and all that is read until the first frame of a cell.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class ReducedFrames:
         self._may_skip = (stream.average_rate or 0) >= _RATE_MIN
         self._size: tuple[int, int] | None = None
         self._shrink = _Shrink()
+        self._cell = -1
         self.skip = Skip.NOTHING
 
     def between(self, begin_ms: float, end_ms: float) -> Iterator[Moment]:
@@ -82,12 +85,17 @@ class ReducedFrames:
         for time_ms, frame in self._decoded(begin_ms, end_ms):
             yield Moment(time_ms, self._shrink.picture(frame))
 
-    def in_colour(self, every_ms: float) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Yield (ms, RGB picture (height, width, 3)) of a frame about every `every_ms`, to the end."""
-        due_ms = -math.inf
-        for time_ms, frame in self._decoded(-math.inf, math.inf):
-            if time_ms >= due_ms:
-                due_ms = time_ms + every_ms - _SAMPLE_MS
+    def in_colour(
+        self, every_ms: int, begin_ms: float, end_ms: float
+    ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Yield (ms, RGB picture (height, width, 3)) of the first frame behind each multiple of `every_ms`.
+
+        They are the same ones wherever the span begins.
+        """
+        turn = -1
+        for time_ms, frame in self._decoded(begin_ms - every_ms, end_ms):
+            turn, before = int((time_ms + _SAMPLE_MS) // every_ms), turn
+            if turn > before and time_ms >= begin_ms:
                 yield time_ms, self._shrink.colours(frame)
 
     def _decoded(self, begin_ms: float, end_ms: float) -> Iterator[tuple[float, VideoFrame]]:
@@ -116,10 +124,13 @@ class ReducedFrames:
 
     def _sought(self, begin_ms: float) -> Iterator[tuple[float, VideoFrame]]:
         self._container.seek(self._clock.pts(begin_ms), stream=self._stream)
+        self._cell = -1
         for packet in self._container.demux(self._stream):
             self._choose(packet)
             for frame in packet.decode():
-                yield float(self._clock.ms(presentation_time(frame))), frame
+                time_ms = float(self._clock.ms(presentation_time(frame)))
+                self._cell = cell_of(time_ms)
+                yield time_ms, frame
 
     def _require_size(self, frame: VideoFrame) -> None:
         size = frame.width, frame.height
@@ -133,13 +144,22 @@ class ReducedFrames:
 
     def _choose(self, packet: Packet[VideoStream]) -> None:
         """Tell the decoder whether it may leave out the frame in `packet`."""
-        is_needed = not self._may_skip or packet.pts is None or self._is_sampled(packet.pts)
+        is_needed = not self._may_skip or packet.pts is None or self._is_fixed(packet.pts)
         self._stream.codec_context.skip_frame = (Skip.NOTHING if is_needed else self.skip).value
 
-    def _is_sampled(self, pts: int) -> bool:
+    def _is_fixed(self, pts: int) -> bool:
+        """Return whether the frame with `pts` is decoded whatever was seen before it."""
         time_ms = float(self._clock.ms(pts))
+        return cell_of(time_ms) > self._cell or self._is_sampled(time_ms)
+
+    def _is_sampled(self, time_ms: float) -> bool:
         nearest = bisect_left(self._samples_ms, time_ms - _SAMPLE_MS)
         return nearest < len(self._samples_ms) and self._samples_ms[nearest] <= time_ms + _SAMPLE_MS
+
+
+def cell_of(time_ms: float) -> int:
+    """Return the number of the cell that a moment lies in."""
+    return int(time_ms // CELL_MS)
 
 
 def open_decoder(container: InputContainer, stream: VideoStream, threads: int, limits: Limits) -> None:

@@ -27,6 +27,9 @@ RENDERER_VARIABLES = (
     "PRESET",
     "ENCODER_THREADS",
     "DECODER_THREADS",
+    "RENDER_RATE",
+    "SEGMENT_WORK_S",
+    "SEGMENTS_AT_ONCE",
 )
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _BUCKET_KEYS = ("input_bucket", "work_bucket", "output_bucket")

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from local_cloud.rekognition import RekognitionVideo
 
+# What Step Functions' inline Map runs.
+_SEGMENTS_MAX = 40
 _ONE_AT_A_TIME = threading.Lock()
 _JSON = {"Content-Type": "application/json"}
 
@@ -115,7 +117,10 @@ class LocalCloud:
     def deploy(self, project: Path) -> None:
         """Deploy as `make deploy` does: stacks, image, and the app by a real `chalice deploy`."""
         engine = ReplayEngine(self._images, self._folder)
-        self._names = deploy_project(project, self.app_folder, self.client, engine)
+        # More functions than processors only take each other's time and memory.
+        at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
+        renderer = {**at_once, **self.settings.renderer}
+        self._names = deploy_project(project, self.app_folder, self.client, engine, renderer)
 
     @property
     def _deployed(self) -> Names:

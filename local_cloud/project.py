@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +57,14 @@ def local_names(settings: StageSettings | None = None) -> Names:
     return Names(settings or StageSettings(STAGE), Account(ACCOUNT_ID, REGION))
 
 
-def deploy_project(project: Path, folder: Path, clients: Clients, engine: ReplayEngine) -> Names:
-    """Deploy `project` and return its names; raise DeployFailed. The app is staged in `folder`."""
-    names = local_names()
+def deploy_project(
+    project: Path, folder: Path, clients: Clients, engine: ReplayEngine, renderer: Mapping[str, str]
+) -> Names:
+    """Deploy `project` and return its names; raise DeployFailed. The app is staged in `folder`.
+
+    `renderer` has settings of the container's functions, as deploy/stages.yaml would.
+    """
+    names = local_names(StageSettings(STAGE, renderer=renderer))
     place = Workplace(project, folder, clients, lambda: engine, silent_report())
     try:
         Deployment(names, place).deploy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -35,3 +36,5 @@ class CloudSettings:
     image_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
     runtime_client: RuntimeClient = field(default_factory=default_runtime_client)
     rekognition: RekognitionSettings | None = None
+    # Settings of the container's functions beside the number of segments at once, as deploy/stages.yaml has.
+    renderer: Mapping[str, str] = field(default_factory=dict)

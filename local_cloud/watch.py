@@ -14,7 +14,7 @@ POLL_S = 0.2
 _ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
 # The lines in which the renderer says how far it is.
-_STEPS = ("locating", "rendering")
+_STEPS = ("locating", "rendering", "assembling")
 
 
 @dataclass(frozen=True)

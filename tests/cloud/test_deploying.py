@@ -19,6 +19,7 @@ APP_FUNCTIONS = {
     "check-rekognition-job-status",
     "get-rekognized-faces",
     "record-failure",
+    "delete-work-objects",
 }
 
 
@@ -54,7 +55,7 @@ def test_project_is_deployed_whole(project: Path) -> None:
         )
 
     names = {function["FunctionName"].removeprefix("face-blur-local-") for function in functions}
-    assert names == APP_FUNCTIONS | {"blur-faces"}
+    assert names == APP_FUNCTIONS | {"plan-segments", "blur-faces", "assemble-video"}
     assert len(told["LambdaFunctionConfigurations"]) == 2
     assert versioning["Status"] == "Enabled"
     assert "${" not in json.dumps(machine["definition"])

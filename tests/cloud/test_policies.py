@@ -21,7 +21,9 @@ from tests.portraits import make_portrait_clip, standing
 
 PREFIX = "face-blur-local-"
 PATIENCE_S = 30
-FUNCTIONS = [*json.loads((ROOT / ".chalice" / "config.json").read_text())["lambda_functions"], "blur-faces"]
+CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
+APP_FUNCTIONS = json.loads((ROOT / ".chalice" / "config.json").read_text())["lambda_functions"]
+FUNCTIONS = [*APP_FUNCTIONS, *CONTAINER_FUNCTIONS]
 # Step Functions itself calls these with the machine's role, where nothing can record it.
 CALLED_BY_AWS = ("logs:", "xray:")
 

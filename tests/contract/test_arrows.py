@@ -23,6 +23,7 @@ PURE = {
     "timeline",
     "track",
     "tracks",
+    "tracks_document",
     "ways",
     "windows",
 }

@@ -16,6 +16,7 @@ from local_cloud.templates import Template, read_template
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))
 NAMES = Names(StageSettings("dev"), Account("123456789012", "us-east-1"))
+CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
 
@@ -38,10 +39,12 @@ def of_kind(template: Template, kind: str) -> dict[str, dict[str, Any]]:
 
 def test_every_renderer_setting_can_be_given_to_a_stage(pipeline: Template) -> None:
     """stages.yaml, the template's parameters and the function's environment name the same settings."""
-    variables = of_kind(pipeline, "AWS::Lambda::Function")["BlurFaces"]["Environment"]["Variables"]
+    functions = of_kind(pipeline, "AWS::Lambda::Function").values()
+    variables = {name for function in functions for name in function["Environment"]["Variables"]}
     parameters = StageSettings("dev", renderer=dict.fromkeys(RENDERER_VARIABLES, "")).renderer_parameters
 
-    assert set(variables) == {*RENDERER_VARIABLES, *BUCKETS}
+    assert variables == {*RENDERER_VARIABLES, *BUCKETS}
+    assert len({json.dumps(function["Environment"], sort_keys=True) for function in functions}) == 1
     assert set(parameters) <= pipeline.parameters
 
 
@@ -75,7 +78,8 @@ def test_every_function_has_a_log_group(foundation: Template, pipeline: Template
     }
 
     wanted = {
-        f"/aws/lambda/face-blur-${{Stage}}-{name}" for name in [*CONFIG["lambda_functions"], "blur-faces"]
+        f"/aws/lambda/face-blur-${{Stage}}-{name}"
+        for name in [*CONFIG["lambda_functions"], *CONTAINER_FUNCTIONS]
     }
     assert wanted <= groups
 

@@ -1,0 +1,129 @@
+"""The tracks document: the window of a layout that one segment is drawn from, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
+from typing import Any
+
+from blur_container.bridges import Bridge, Chain
+from blur_container.layout import Layout
+from blur_container.settings import TrackSettings
+from blur_container.timeline import Section
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import Box, Detection
+from chalicelib.contract.fields import count_field, finite, parse_object, require_version, text_field
+
+TRACKS_VERSION = 1
+_WHAT = "the tracks document"
+_NUMBERS = 6
+_ENDS = 2
+
+
+@dataclass(frozen=True)
+class TracksDocument:
+    """A window of the layout of one source; its settings are not in the document."""
+
+    source_id: str
+    layout: Layout
+
+    def to_json(self) -> str:
+        """Return the document as JSON text.
+
+        A detection is [ms, left, top, width, height, percent]; a name is one too, or null for the first
+        detection of its chain; a bridge is two numbers of detections, counted through all chains.
+        """
+        layout = self.layout
+        lengths = [0, *(len(faces) for faces in layout.chains)]
+        # A chain without its own first detection can have no bridge to its first one.
+        first = {faces[0]: at for faces, at in zip(layout.chains, accumulate(lengths), strict=False)}
+        last = {faces[-1]: at - 1 for faces, at in zip(layout.chains, accumulate(lengths[1:]), strict=True)}
+        document = {
+            "version": TRACKS_VERSION,
+            "source_id": self.source_id,
+            "section_ms": list(layout.section),
+            "interval_ms": layout.interval_ms,
+            "chains": [[_to_json(face) for face in faces] for faces in layout.chains],
+            "names": [
+                None if name == faces[0] else _to_json(name)
+                for name, faces in zip(layout.names, layout.chains, strict=True)
+            ],
+            "bridges": [[last[end], first[start]] for end, start in layout.bridges],
+        }
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, settings: TrackSettings) -> TracksDocument:
+        """Return the document in `text`; raise InvalidDocument where it breaks the contract."""
+        document = parse_object(text, _WHAT)
+        require_version(document, TRACKS_VERSION, _WHAT)
+        chains = tuple(_chain(entry) for entry in _list(document.get("chains"), "chains"))
+        layout = Layout(
+            interval_ms=count_field(document, "interval_ms"),
+            chains=chains,
+            bridges=_bridges(_list(document.get("bridges"), "bridges"), chains),
+            settings=settings,
+            names=_names(_list(document.get("names"), "names"), chains),
+            section=_section(_list(document.get("section_ms"), "section_ms", _ENDS)),
+        )
+        if not layout.interval_ms:
+            raise InvalidDocument("interval_ms must not be zero")
+        return cls(text_field(document, "source_id"), layout)
+
+
+def _to_json(face: Detection) -> list[float]:
+    box = face.box
+    return [face.time_ms, box.left, box.top, box.width, box.height, face.confidence]
+
+
+def _list(value: Any, what: str, length: int | None = None) -> list[Any]:
+    if not isinstance(value, list) or length not in (None, len(value)):
+        raise InvalidDocument(f"{what} must be a list of the right length")
+    return value
+
+
+def _section(ends: list[Any]) -> Section:
+    section = Section(*(finite(end, "section_ms") for end in ends))
+    if section.start_ms > section.end_ms:
+        raise InvalidDocument("section_ms must not end before it begins")
+    return section
+
+
+def _chain(entry: Any) -> Chain:
+    faces = tuple(_detection(numbers) for numbers in _list(entry, "a chain"))
+    if not faces or any(later.time_ms <= earlier.time_ms for earlier, later in pairwise(faces)):
+        raise InvalidDocument("a chain must hold detections in the order of their times")
+    return faces
+
+
+def _detection(entry: Any) -> Detection:
+    time_ms, *numbers = _list(entry, "a detection", _NUMBERS)
+    if isinstance(time_ms, bool) or not isinstance(time_ms, int) or time_ms < 0:
+        raise InvalidDocument(f"a detection's time must be a whole number of ms, not {time_ms!r}")
+    left, top, width, height, confidence = (finite(number, "a detection") for number in numbers)
+    if width < 0 or height < 0:
+        raise InvalidDocument(f"a box must not have a negative size: {numbers!r}")
+    return Detection(time_ms, Box(left, top, width, height), confidence)
+
+
+def _names(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Detection, ...]:
+    if len(entries) != len(chains):
+        raise InvalidDocument(f"{len(entries)} names do not fit {len(chains)} chains")
+    pairs = zip(entries, chains, strict=True)
+    return tuple(faces[0] if entry is None else _detection(entry) for entry, faces in pairs)
+
+
+def _bridges(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Bridge, ...]:
+    every = list(chain.from_iterable(chains))
+    return tuple(_bridge(_list(entry, "a bridge", _ENDS), every) for entry in entries)
+
+
+def _bridge(numbers: list[Any], every: Sequence[Detection]) -> Bridge:
+    if any(isinstance(number, bool) or number not in range(len(every)) for number in numbers):
+        raise InvalidDocument(f"a bridge must lead between two detections, not {numbers!r}")
+    end, start = (every[int(number)] for number in numbers)
+    if start.time_ms <= end.time_ms:
+        raise InvalidDocument("a bridge must lead to a later detection")
+    return end, start

@@ -1,0 +1,187 @@
+"""Windows: the masks of a section need only what lies near it, and are the same to the last digit."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blur_container.doubts import Doubt, DoubtKind, doubts_of, edges_of, in_order
+from blur_container.layout import Layout
+from blur_container.paths import Chase, Fix, Path
+from blur_container.settings import TrackSettings
+from blur_container.sightings import Cut, Sightings
+from blur_container.timeline import Section
+from blur_container.tracks import Tracks
+from blur_container.windows import Windows
+from chalicelib.contract.faces import Box, Detection
+
+SETTINGS = TrackSettings()
+LENGTH_MS = 40_000
+STEP_MS = 40
+
+
+@dataclass(frozen=True)
+class Film:
+    """A long scene: faces that wander, cross, stand still and are missed; a chase always sees the same."""
+
+    seed: int
+    settings: TrackSettings = SETTINGS
+
+    def layout(self) -> Layout:
+        """Return the layout of the whole."""
+        return Layout.of(wanderers(chances(self.seed)), self.settings)
+
+    def cuts(self) -> list[Cut]:
+        """Return a few cuts."""
+        chance = chances(self.seed + 1)
+        times = sorted({chance.randrange(0, LENGTH_MS, STEP_MS) for _ in range(chance.randrange(8))})
+        return [Cut(time_ms, time_ms + STEP_MS) for time_ms in times]
+
+    def tracks(self, layout: Layout) -> Tracks:
+        """Return the tracks of the layout or of a window of it."""
+        paths = [(chase, self.path(chase)) for chase in layout.chases()]
+        return Tracks([layout], Sightings(paths, self.cuts()))
+
+    def path(self, chase: Chase) -> Path:
+        """Return where a chase leads: near its goal, elsewhere, or nowhere; the same in every window."""
+        chance = chances(self.seed, chase)
+        length_ms = chance.choice((0.0, 0.3, 1.0, 1.0, 1.0)) * (chase.end_ms - chase.begin_ms)
+        sign = -1 if chase.leads_back else 1
+        across, down = chase.speed or (chance.uniform(-2e-4, 2e-4), 0.0)
+        drift = chance.choice((0.0, 0.0, 0.0, chance.uniform(-2e-4, 2e-4)))
+        here, fixes = chase.start.box, []
+        for gone_ms in range(STEP_MS, int(length_ms) + 1, STEP_MS):
+            left = here.left + (across + drift) * sign * gone_ms
+            box = Box(left, here.top + down * sign * gone_ms, here.width, here.height)
+            fixes.append(Fix(float(chase.start.time_ms + sign * gone_ms), box))
+        return Path(tuple(fixes))
+
+
+def chances(*facts: object) -> random.Random:
+    """Return the same sequence of numbers for the same facts."""
+    return random.Random(repr(facts))  # noqa: S311 nothing is kept secret by it
+
+
+def wanderers(chance: random.Random) -> list[Detection]:
+    """Return the detections of a handful of faces, sampled every half second with gaps and crossings."""
+    found = []
+    for _ in range(chance.randrange(1, 9)):
+        left, top, size = chance.uniform(0, 0.9), chance.uniform(0.3, 0.5), chance.uniform(0.05, 0.2)
+        speed = chance.choice((0.0, chance.uniform(-0.1, 0.1), chance.uniform(-0.4, 0.4)))
+        begin_ms = chance.randrange(0, LENGTH_MS, 500)
+        for time_ms in range(begin_ms, min(begin_ms + chance.randrange(500, 25_000), LENGTH_MS), 500):
+            left += speed / 2 + chance.gauss(0, 0.01)
+            speed = -speed if not -0.1 < left < 1 else speed
+            if chance.random() > 0.2:
+                box = Box(left, top + chance.gauss(0, 0.01), size, size)
+                found.append(Detection(time_ms, box, chance.uniform(20, 99)))
+    return found
+
+
+def masks(tracks: Tracks, time_ms: float) -> list[tuple[Box, Detection]]:
+    """Return the boxes and names at a moment, in an order of their own."""
+    return sorted(((t.box_at(time_ms), t.name_at(time_ms)) for t in tracks.at(time_ms)), key=repr)
+
+
+def differing(film: Film, section: Section) -> list[float]:
+    """Return the moments of a section whose masks in its window are not those of the whole."""
+    layout = film.layout()
+    whole, window = film.tracks(layout), film.tracks(Windows(layout).of(section))
+    times = range(int(section.start_ms), int(section.end_ms), STEP_MS)
+    return [time_ms for time_ms in times if masks(whole, time_ms) != masks(window, time_ms)]
+
+
+def parts(layout: Layout, length_ms: int) -> list[Layout]:
+    """Return the windows of a layout, one for each part of its time."""
+    windows = Windows(layout)
+    starts = range(0, LENGTH_MS + 5000, length_ms)
+    return [windows.of(Section(start_ms, start_ms + length_ms)) for start_ms in starts]
+
+
+def seen(time_ms: int, left: float = 0.4) -> Detection:
+    """Return a detection."""
+    return Detection(time_ms, Box(left, 0.4, 0.1, 0.1), 99.0)
+
+
+films = st.builds(Film, st.integers(0, 1_000_000))
+sections = st.tuples(st.integers(0, LENGTH_MS), st.integers(STEP_MS, 12_000)).map(
+    lambda part: Section(part[0], sum(part))
+)
+
+
+def test_window_of_nothing_is_empty() -> None:
+    """No detection, no chain."""
+    window = Windows(Layout.of([], SETTINGS)).of(Section(0, 1000))
+
+    assert (window.chains, window.names, window.bridges) == ((), (), ())
+
+
+def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
+    """Its own detections would tell another one."""
+    every = [seen(time_ms) for time_ms in range(0, 60_000, 200)]
+
+    window = Windows(Layout.of(every, SETTINGS)).of(Section(30_000, 30_200))
+
+    assert window.interval_ms == 200
+    assert window.names == (every[0],)
+    assert 0 < len(window.chains[0]) < 60
+
+
+def test_cut_chain_is_not_chased_out_of_its_window() -> None:
+    """It goes on there."""
+    every = [seen(time_ms) for time_ms in range(0, 60_000, 200)]
+    window = Windows(Layout.of(every, SETTINGS)).of(Section(30_000, 31_000))
+
+    chases = list(window.chases())
+
+    assert min(chase.begin_ms for chase in chases) >= window.look.start_ms
+    assert max(chase.end_ms for chase in chases) <= window.look.end_ms
+
+
+@settings(max_examples=150, deadline=None)
+@given(films, sections)
+def test_masks_of_a_window_are_those_of_the_whole(film: Film, section: Section) -> None:
+    """Boxes and names, to the last digit."""
+    assert differing(film, section) == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("hold", [1.0, 4.0, 10.0])
+def test_masks_are_the_same_with_long_holds(seed: int, hold: float) -> None:
+    """The look of a window is as much wider."""
+    film = Film(seed, TrackSettings(hold_intervals=hold))
+
+    assert differing(film, Section(9000 + seed * 1000, 13_000 + seed * 1500)) == []
+
+
+@settings(max_examples=20, deadline=None)
+@given(films, st.sampled_from([3000, 7000, 20_000]))
+def test_sums_over_windows_are_those_of_the_whole(film: Film, length_ms: int) -> None:
+    """Each doubt, each beginning and each end of a track belongs to one section."""
+    layout = film.layout()
+    whole = film.tracks(layout)
+    windows = [(film.tracks(window), window.section) for window in parts(layout, length_ms)]
+
+    doubts = in_order(doubt for one, part in windows for doubt in doubts_of(one, LENGTH_MS, part))
+
+    assert certain(doubts) == certain(doubts_of(whole, LENGTH_MS))
+    assert sum(one.begun_in(part) for one, part in windows) == whole.count
+    assert ends(windows) == ends([(whole, Section(-1.0, LENGTH_MS))])
+
+
+def certain(doubts: list[Doubt]) -> list[Doubt]:
+    """Return the doubts that do not depend on a face's best detection, far away."""
+    return [doubt for doubt in doubts if doubt.kind is not DoubtKind.LOW_CONFIDENCE]
+
+
+def ends(windows: list[tuple[Tracks, Section]]) -> list[int]:
+    """Return the counts of all kinds of beginnings and ends, summed."""
+    counts = [
+        [count for kinds in edges_of(tracks, part).values() for count in kinds.values()]
+        for tracks, part in windows
+    ]
+    return [sum(ones) for ones in zip(*counts, strict=True)]
