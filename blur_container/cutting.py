@@ -24,17 +24,19 @@ class CuttingSettings:
     at_once: int = 40
     # Each segment reads the index, and looks at some seconds on both sides: so much of the file at most.
     extra_share: float = 0.15
+    # So much is read within a second in any case.
+    extra_bytes: int = 16 * 1000**2
     # /tmp holds 10 GB: both the part of the source that is read and its copy.
     segment_bytes: int = 2 * 1000**3
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What sharing out costs: the work in all, and what of the file each segment reads beside its own."""
+    """What sharing out costs: the work in all, and what of the file each segment reads beside its part."""
 
     work_s: float
     size_bytes: int
-    extra_share: float
+    extra_bytes: float
 
 
 def segment_count(costs: Costs, settings: CuttingSettings) -> int:
@@ -42,7 +44,8 @@ def segment_count(costs: Costs, settings: CuttingSettings) -> int:
 
     As many as are rendered at once, unless they became too small; more where one would take too long.
     """
-    worth = min(costs.work_s / settings.aim_s, settings.extra_share / costs.extra_share, settings.at_once)
+    extra_bytes = max(settings.extra_share * costs.size_bytes, settings.extra_bytes)
+    worth = min(costs.work_s / settings.aim_s, extra_bytes / costs.extra_bytes, settings.at_once)
     needed = max(costs.work_s / settings.limit_s, costs.size_bytes / settings.segment_bytes)
     return max(math.floor(worth), math.ceil(needed), 1)
 

@@ -83,8 +83,8 @@ class Planner:
 
     def _costs(self, work: Sequence[float], index: ContainerIndex, clock: Clock) -> Costs:
         duration_ms = max(float(clock.ms(index.end_dts)), 1.0)
-        extra = self.read_bytes() / self.size_bytes + 2 * self.margin_ms / duration_ms
-        return Costs(sum(work), self.size_bytes, extra)
+        looked_share = min(2 * self.margin_ms / duration_ms, 1.0)
+        return Costs(sum(work), self.size_bytes, self.read_bytes() + looked_share * self.size_bytes)
 
 
 def _with_ends(index: ContainerIndex) -> Iterator[tuple[Group, int]]:

@@ -12,7 +12,12 @@ from chalicelib.contract.job import DetectionStatus
 ROOT = Path(__file__).parent.parent.parent
 MACHINE = json.loads((ROOT / "statemachine" / "blur_faces.asl.json").read_text(encoding="utf-8"))
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
-TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
+MAPS = {name: state for name, state in STATES.items() if state["Type"] == "Map"}
+EACH = {name: task for state in MAPS.values() for name, task in state["ItemProcessor"]["States"].items()}
+CAUGHT = {name: state for name, state in STATES.items() if state["Type"] in {"Task", "Map"}}
+TASKS = {**{name: state for name, state in STATES.items() if state["Type"] == "Task"}, **EACH}
+# What comes after the output or the failure manifest is there: nothing is left to record.
+AFTERWARDS = {"Record failure", "Delete work objects", "Delete work of failure"}
 OWN_ERRORS = {error.__name__ for error in errors.TRANSIENT_ERRORS + errors.PERMANENT_ERRORS}
 AWS_PREFIXES = ("Lambda.", "States.", "Sandbox.", "Runtime.")
 
@@ -43,28 +48,33 @@ def test_every_state_is_reachable_and_no_way_leads_nowhere() -> None:
     assert found == set(STATES)
 
 
-@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("name", [*STATES, *EACH])
 def test_every_state_says_why_it_is_there(name: str) -> None:
     """Each state carries a Comment."""
-    comment = STATES[name].get("Comment", "")
+    comment = {**STATES, **EACH}[name].get("Comment", "")
 
     assert comment.endswith(".")
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_task_times_out_retries_and_is_caught(name: str) -> None:
-    """No task waits for ever, and none ends the execution without the failure being looked at."""
+def test_every_task_times_out_and_retries(name: str) -> None:
+    """No task waits for ever, and none that fails for once ends the execution."""
     task = TASKS[name]
 
     assert task["TimeoutSeconds"] <= MACHINE["TimeoutSeconds"]
     assert all(retry["JitterStrategy"] == "FULL" for retry in task["Retry"])
-    assert task["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
-@pytest.mark.parametrize("name", sorted(TASKS.keys() - {"Record failure"}))
+@pytest.mark.parametrize("name", CAUGHT)
+def test_every_task_and_map_is_caught(name: str) -> None:
+    """None ends the execution without the failure being looked at; a map looks at those of its tasks."""
+    assert CAUGHT[name]["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.parametrize("name", sorted(CAUGHT.keys() - AFTERWARDS))
 def test_every_failure_is_recorded(name: str) -> None:
-    """Each task but the recording itself goes on to the recording, with the error under $.failure."""
-    catch = TASKS[name]["Catch"][-1]
+    """Each task goes on to the recording, with the error under $.failure."""
+    catch = CAUGHT[name]["Catch"][-1]
 
     assert (catch["Next"], catch["ResultPath"]) == ("Record failure", "$.failure")
 

@@ -16,6 +16,7 @@ from local_cloud.templates import Template, read_template
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))
 NAMES = Names(StageSettings("dev"), Account("123456789012", "us-east-1"))
+APP_FUNCTIONS = CONFIG["lambda_functions"]
 CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
@@ -77,10 +78,7 @@ def test_every_function_has_a_log_group(foundation: Template, pipeline: Template
         for properties in of_kind(template, "AWS::Logs::LogGroup").values()
     }
 
-    wanted = {
-        f"/aws/lambda/face-blur-${{Stage}}-{name}"
-        for name in [*CONFIG["lambda_functions"], *CONTAINER_FUNCTIONS]
-    }
+    wanted = {f"/aws/lambda/face-blur-${{Stage}}-{name}" for name in [*APP_FUNCTIONS, *CONTAINER_FUNCTIONS]}
     assert wanted <= groups
 
 

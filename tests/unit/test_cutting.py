@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
 
-SETTINGS = CuttingSettings(aim_s=60, limit_s=450, at_once=40, extra_share=0.15, segment_bytes=2000)
+SETTINGS = CuttingSettings(
+    aim_s=60, limit_s=450, at_once=40, extra_share=0.15, extra_bytes=10, segment_bytes=2000
+)
 
 
 @pytest.mark.parametrize(
@@ -20,18 +22,18 @@ SETTINGS = CuttingSettings(aim_s=60, limit_s=450, at_once=40, extra_share=0.15, 
 )
 def test_as_many_as_help_and_more_where_one_takes_too_long(work_s: float, count: int) -> None:
     """Less than two minutes of work stay whole, 40 run at once, and none takes over half the time."""
-    assert segment_count(Costs(work_s, 1, 0.0001), SETTINGS) == count
+    assert segment_count(Costs(work_s, 1, 0.01), SETTINGS) == count
 
 
 def test_a_costly_index_makes_fewer_segments() -> None:
     """Each segment reads the index: at 5 % of the file, three segments."""
-    assert segment_count(Costs(6000, 1, 0.049), SETTINGS) == 14
-    assert segment_count(Costs(600, 1, 0.049), SETTINGS) == 3
+    assert segment_count(Costs(6000, 1000, 49), SETTINGS) == 14
+    assert segment_count(Costs(600, 1000, 49), SETTINGS) == 3
 
 
 def test_what_fits_no_disk_is_cut() -> None:
     """Even where there is little to do."""
-    assert segment_count(Costs(1, 10_000, 0.01), SETTINGS) == 5
+    assert segment_count(Costs(1, 10_000, 100), SETTINGS) == 5
 
 
 def test_even_groups_are_shared_out_evenly() -> None:

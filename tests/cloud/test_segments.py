@@ -1,0 +1,103 @@
+"""Segments: a long video is rendered by several functions, and comes back as if one had done it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pytest
+
+from chalicelib.contract.job import work_folder
+from local_cloud.cloud import LocalCloud
+from local_cloud.settings import CloudSettings
+from tests.end_to_end.conftest import ROOT, Outcome, Pipeline, Upload
+from tests.media.reading import audio_packets, audio_starts, video_times
+from tests.portraits import PortraitClip, make_portrait_clip
+
+GROUPS = (("preset", "ultrafast"), ("crf", "18"), ("x264-params", "keyint=12:min-keyint=12:scenecut=0"))
+WALK = PortraitClip([(60 + 3 * step, 135) for step in range(110)], options=GROUPS)
+SIDE_BY_SIDE = 2
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Return a deployed system that shares out what takes longer than a blink."""
+    eager = {"SEGMENT_WORK_S": "0.05", "SEGMENTS_AT_ONCE": "4"}
+    settings = CloudSettings(retry_delays_s=(0.05,), image_concurrency=SIDE_BY_SIDE, renderer=eager)
+    with LocalCloud(settings) as cloud:
+        cloud.deploy(ROOT)
+        yield Pipeline(cloud, tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a video of a walking head, with sound and ten keyframes."""
+    return make_portrait_clip(tmp_path_factory.mktemp("clips") / "walk.mp4", WALK)
+
+
+@pytest.fixture(scope="module")
+def done(pipeline: Pipeline, source: Path) -> tuple[Upload, Outcome]:
+    """Return the upload of the video and how it ended."""
+    upload = pipeline.put(source, "walk.mp4")
+    return upload, pipeline.wait(upload)
+
+
+def output_of(outcome: Outcome) -> Path:
+    """Return the output, which must be there."""
+    assert outcome.status == "SUCCEEDED", outcome
+    assert outcome.output is not None
+    return outcome.output
+
+
+def test_every_frame_and_sound_is_there_at_its_time(done: tuple[Upload, Outcome], source: Path) -> None:
+    """Joints lose nothing, add nothing and shift nothing."""
+    output = output_of(done[1])
+
+    assert video_times(output) == video_times(source)
+    assert audio_packets(output) == audio_packets(source)
+    assert audio_starts(output) == audio_starts(source)
+
+
+def test_the_video_went_through_segments(pipeline: Pipeline, done: tuple[Upload, Outcome]) -> None:
+    """Planned, rendered four at once, joined."""
+    upload, outcome = done
+
+    states = pipeline.states(upload)
+
+    assert states[-4:] == ["Blur segment", "Assemble video", "Delete work objects", "Blurred"]
+    assert states.count("Blur segment") == len(outcome.manifest["segments"]) == 4
+
+
+def test_it_decodes_without_a_warning(done: tuple[Upload, Outcome]) -> None:
+    """All packets belong to one stream with one set of parameters."""
+    with av.logging.Capture() as warnings, av.open(str(output_of(done[1]))) as container:
+        container.streams.video[0].codec_context.options = {"err_detect": "explode"}
+        frames = list(container.decode(video=0))
+
+    assert (len(frames), warnings) == (110, [])
+
+
+def test_the_work_bucket_is_left_empty(pipeline: Pipeline, done: tuple[Upload, Outcome]) -> None:
+    """Faces, plan and segments go with the execution."""
+    found = pipeline.cloud.client("s3").list_objects_v2(
+        Bucket=pipeline.cloud.buckets.work, Prefix=work_folder(done[0].source)
+    )
+
+    assert found["KeyCount"] == 0
+
+
+def test_payloads_are_small(pipeline: Pipeline, done: tuple[Upload, Outcome]) -> None:
+    """The machine holds 256 KiB; no state gets more than a few."""
+    pages = pipeline.cloud.client("stepfunctions").get_paginator("get_execution_history")
+    events = [
+        event for page in pages.paginate(executionArn=done[0].execution_arn) for event in page["events"]
+    ]
+    inputs = [
+        event["stateEnteredEventDetails"].get("input", "")
+        for event in events
+        if "stateEnteredEventDetails" in event
+    ]
+
+    assert max(map(len, inputs)) < 4096
+    assert len(events) < 200
