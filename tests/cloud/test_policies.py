@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -106,28 +106,36 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """Return what uploads did: good, bad, too many at once, with and without versions; and a lost event."""
     folder = tmp_path_factory.mktemp("policies")
     clip = make_portrait_clip(folder / "portrait.mp4", standing(0.5))
-    settings = CloudSettings(retry_delays_s=(0.05,), rekognition=RekognitionSettings(open_jobs=1))
+    # One that several functions render: it has keyframes to be cut at.
+    groups = (("preset", "ultrafast"), ("x264-params", "keyint=5:min-keyint=5"))
+    long_clip = make_portrait_clip(folder / "long.mp4", replace(standing(0.5), options=groups))
+    settings = CloudSettings(
+        retry_delays_s=(0.05,),
+        rekognition=RekognitionSettings(open_jobs=1),
+        renderer={"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2"},
+    )
     with LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
         pipeline = Pipeline(cloud, folder)
-        _upload(pipeline, clip, "versioned")
+        _upload(pipeline, clip, long_clip, "versioned")
         cloud.client("s3").put_bucket_versioning(
             Bucket=cloud.buckets.input, VersioningConfiguration={"Status": "Suspended"}
         )
-        _upload(pipeline, clip, "unversioned")
+        _upload(pipeline, clip, long_clip, "unversioned")
         _lose_events(cloud)
         yield Session(_permissions(cloud), cloud.calls())
 
 
-def _upload(pipeline: Pipeline, clip: Path, folder: str) -> None:
-    """Upload more at once than Rekognition takes, and one that is no video."""
+def _upload(pipeline: Pipeline, clip: Path, long_clip: Path, folder: str) -> None:
+    """Upload more at once than Rekognition takes, one that is cut into segments, and one that is no video."""
     s3, bucket = pipeline.cloud.client("s3"), pipeline.cloud.buckets.input
     keys = [f"{folder}/{number}.{suffix}" for number in range(2) for suffix in ("mp4", "MP4")]
     before = len(pipeline.executions())
     for key in keys:
         s3.put_object(Bucket=bucket, Key=key, Body=clip.read_bytes())
+    s3.put_object(Bucket=bucket, Key=f"{folder}/long.mp4", Body=long_clip.read_bytes())
     s3.put_object(Bucket=bucket, Key=f"{folder}/letter.mp4", Body=b"Dear Sir or Madam")
-    _wait_until(lambda: len(pipeline.executions()) == before + len(keys) + 1)
+    _wait_until(lambda: len(pipeline.executions()) == before + len(keys) + 2)
     arn = pipeline.cloud.state_machine_arn.replace(":stateMachine:", ":execution:")
     for name in pipeline.executions():
         pipeline.ended(f"{arn}:{name}")
