@@ -78,6 +78,7 @@ class ReducedFrames:
         self._size: tuple[int, int] | None = None
         self._shrink = _Shrink()
         self._cell = -1
+        self._begin_ms = 0.0
         self.skip = Skip.NOTHING
 
     def between(self, begin_ms: float, end_ms: float) -> Iterator[Moment]:
@@ -99,6 +100,7 @@ class ReducedFrames:
                 yield time_ms, self._shrink.colours(frame)
 
     def _decoded(self, begin_ms: float, end_ms: float) -> Iterator[tuple[float, VideoFrame]]:
+        self._begin_ms = begin_ms
         try:
             for time_ms, frame in self._from(max(begin_ms, 0.0)):
                 if time_ms > end_ms:
@@ -144,13 +146,16 @@ class ReducedFrames:
 
     def _choose(self, packet: Packet[VideoStream]) -> None:
         """Tell the decoder whether it may leave out the frame in `packet`."""
-        is_needed = not self._may_skip or packet.pts is None or self._is_fixed(packet.pts)
-        self._stream.codec_context.skip_frame = (Skip.NOTHING if is_needed else self.skip).value
+        skip = Skip.NOTHING
+        if self._may_skip and packet.pts is not None:
+            skip = self._skip_at(float(self._clock.ms(packet.pts)))
+        self._stream.codec_context.skip_frame = skip.value
 
-    def _is_fixed(self, pts: int) -> bool:
-        """Return whether the frame with `pts` is decoded whatever was seen before it."""
-        time_ms = float(self._clock.ms(pts))
-        return cell_of(time_ms) > self._cell or self._is_sampled(time_ms)
+    def _skip_at(self, time_ms: float) -> Skip:
+        if time_ms < self._begin_ms:
+            return Skip.UNREFERENCED  # On the way from the keyframe only what others refer to is needed.
+        is_fixed = cell_of(time_ms) > self._cell or self._is_sampled(time_ms)
+        return Skip.NOTHING if is_fixed else self.skip
 
     def _is_sampled(self, time_ms: float) -> bool:
         nearest = bisect_left(self._samples_ms, time_ms - _SAMPLE_MS)
