@@ -85,4 +85,12 @@ class AssembleVideo(Worker):
         self, report: RenderReport, steps: Steps, records: list[SegmentRecord]
     ) -> dict[str, object]:
         described = report_to_json(replace(report, copied=None), steps, self.settings)
-        return {**described, "segments": [record.steps for record in records]}
+        copied = sum(record.frames_copied for record in records)
+        reasons = [record.fallback_reason for record in records if record.fallback_reason]
+        return {
+            **described,
+            "render_mode": "smart" if copied else "full",
+            "frames_copied": copied,
+            "fallback_reason": reasons[0] if reasons else None,
+            "segments": [record.steps for record in records],
+        }

@@ -24,7 +24,8 @@ from blur_container.privacy import Kept, choose_streams
 from blur_container.record import Findings, SegmentRecord
 from blur_container.redact import Progress, RenderReport
 from blur_container.settings import RenderSettings
-from blur_container.smart import CopiedPackets, Splice, SplicedOutput
+from blur_container.smart import SplicedOutput
+from blur_container.splice import CopiedPackets, Splice
 from blur_container.video import Source, open_source, read_only, time_base, video_stream
 from chalicelib.contract.errors import OutputMismatch
 from chalicelib.contract.faces import FacesDocument
@@ -93,7 +94,7 @@ class Assembly:
         runs = (Run(range(len(coded)), encoded=False),)
         splice = Splice(runs, shown, dts, self.parts[-1].record.end_pts, header, None, _NO_SET)
         output = SplicedOutput(container, model, companions, splice, _no_encoder)
-        output.set_display_matrix(looks.display_matrix)
+        output.look_like(model, looks.display_matrix)
         return output, header
 
     def _coded_pts(self) -> array[int]:
@@ -131,6 +132,7 @@ class Assembly:
             end_pts=records[-1].end_pts,
             frames_with_faces=sum(record.frames_with_faces for record in records),
             detections=len(self.faces.detections),
+            fullest_ms=self.faces.fullest_ms,
             tracks=findings.tracks,
             sampling_interval_ms=self.interval_ms,
             doubts=findings.doubts,

@@ -80,12 +80,14 @@ class _Task:
         with steps.timed("upload") as facts:
             facts["bytes"] = storage.upload(target, video, "video/mp4", {})
         record = SegmentRecord(
-            video,
-            packets,
-            report.end_pts,
-            report.frames_with_faces,
-            self._findings(plan, tracks),
-            steps.to_json(),
+            video=video,
+            packets=packets,
+            end_pts=report.end_pts,
+            frames_with_faces=report.frames_with_faces,
+            findings=self._findings(plan, tracks),
+            frames_copied=report.copied.digest.packets if report.copied else 0,
+            fallback_reason=report.fallback_reason,
+            steps=steps.to_json(),
         )
         storage.write_json(record.to_json(), self._place(self._keys.report(self.number)))
         return {"frames": len(report.pts), **read, "steps": steps.to_json()}

@@ -13,9 +13,13 @@ from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from blur_container.avc import Nal, UnfitStream, nal_units
 from blur_container.video import packets_from
 from chalicelib.contract.errors import DamagedVideo
 
+_H264_TYPE, _HEVC_TYPE = 0x1F, 0x3F
+# BLA and IDR pictures; after a CRA picture some may refer to earlier ones.
+_HEVC_IDR = range(16, 21)
 # Frames that are shown before a keyframe and decoded after it follow it at once.
 _LEADING_MAX = 3
 
@@ -28,7 +32,7 @@ class Group(NamedTuple):
 
 
 class Border(NamedTuple):
-    """A keyframe that a segment can begin with; it is closed where no later packet is shown before it."""
+    """A keyframe that a segment can begin with; closed where no later frame refers to an earlier one."""
 
     dts: int
     pts: int
@@ -83,7 +87,25 @@ def border_at(
     if first.pts is None or not _stands_alone(stream, first):
         return None
     pts = first.pts
-    return Border(dts, pts, all(packet.pts is not None and packet.pts > pts for packet in later))
+    follow = all(packet.pts is not None and packet.pts > pts for packet in later)
+    return Border(dts, pts, follow and _clears(stream, first))
+
+
+def _clears(stream: VideoStream, packet: Packet[VideoStream]) -> bool:
+    """Return whether the decoder forgets all frames before `packet`.
+
+    Sources: H.264, table 7-1; H.265, table 7-1. Other codecs know no keyframe that does not.
+    """
+    codec, units = stream.codec_context.name, memoryview(packet)
+    if codec not in ("h264", "hevc"):
+        return True
+    try:
+        heads = {unit[0] for _, unit in nal_units(units)}
+    except UnfitStream:
+        return False
+    if codec == "h264":
+        return any(head & _H264_TYPE == Nal.IDR for head in heads)
+    return any(head >> 1 & _HEVC_TYPE in _HEVC_IDR for head in heads)
 
 
 def _stands_alone(stream: VideoStream, packet: Packet[VideoStream]) -> bool:

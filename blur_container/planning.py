@@ -113,7 +113,7 @@ def _spans(borders: Sequence[Border], first_pts: int) -> Iterator[Span]:
     starts = [first_pts, *(border.pts for border in borders[1:])]
     stops = [(border.pts, border.dts if border.is_closed else None) for border in borders[1:]]
     for border, start_pts, (end_pts, stop_dts) in zip(borders, starts, [*stops, (None, None)], strict=True):
-        yield Span(border.pts, border.dts, start_pts, end_pts, stop_dts)
+        yield Span(border.pts, border.dts, start_pts, end_pts, stop_dts, open=not border.is_closed)
 
 
 def _early_frames(container: InputContainer, stream: VideoStream, first_pts: int) -> int:

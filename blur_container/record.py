@@ -13,6 +13,7 @@ from blur_container.verify import VideoPackets
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.fields import (
     count_field,
+    optional_text_field,
     parse_object,
     require_object,
     require_version,
@@ -59,6 +60,8 @@ class SegmentRecord:
     end_pts: int
     frames_with_faces: int
     findings: Findings
+    frames_copied: int
+    fallback_reason: str | None
     steps: dict[str, dict[str, float]]
 
     def to_json(self) -> str:
@@ -72,6 +75,8 @@ class SegmentRecord:
             "end_pts": self.end_pts,
             "frames_with_faces": self.frames_with_faces,
             "findings": self.findings.to_json(),
+            "frames_copied": self.frames_copied,
+            "fallback_reason": self.fallback_reason,
             "steps": self.steps,
         }
         return json.dumps(document, separators=(",", ":"))
@@ -88,6 +93,8 @@ class SegmentRecord:
             end_pts=whole_field(document, "end_pts"),
             frames_with_faces=count_field(document, "frames_with_faces"),
             findings=Findings.from_json(document.get("findings")),
+            frames_copied=count_field(document, "frames_copied"),
+            fallback_reason=optional_text_field(document, "fallback_reason"),
             steps=require_object(document.get("steps"), "steps"),
         )
 

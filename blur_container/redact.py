@@ -26,7 +26,8 @@ from blur_container.locating import locate
 from blur_container.output import Looks, open_container, open_output
 from blur_container.privacy import DroppedStream, choose_streams
 from blur_container.settings import RenderSettings
-from blur_container.smart import CopiedPackets, Pieces, Splice, SplicedOutput, plan_splice, splice_encoder
+from blur_container.smart import Pieces, SplicedOutput
+from blur_container.splice import CopiedPackets, Splice, plan_splice, splice_encoder
 from blur_container.tracks import Tracks
 from blur_container.video import (
     decoded_frames,
@@ -64,6 +65,8 @@ class RenderReport:
     end_pts: int
     frames_with_faces: int
     detections: int
+    # When faces cover most of the frame.
+    fullest_ms: int | None
     tracks: int
     sampling_interval_ms: int
     doubts: tuple[Doubt, ...] = field(repr=False)
@@ -185,7 +188,10 @@ class _Redaction:
             companions = Companions(self._kept, container)
             encoder = partial(splice_encoder, splice, looks, self._settings)
             output = SplicedOutput(container, video_stream(source), companions, splice, encoder)
-            for count in Pieces(source, splice, brush.draw, self._settings.decoder_threads).write_to(output):
+            stream = video_stream(source)
+            read_only(source, [stream])
+            pieces = Pieces(stream, source.demux(stream), splice, brush.draw, self._settings.decoder_threads)
+            for count in pieces.write_to(output):
                 progress(Progress(count, len(splice.pts)))
             beside = output.finish()
             self._copied = output.copied()
@@ -202,6 +208,7 @@ class _Redaction:
             end_pts=self._end_pts,
             frames_with_faces=brush.frames_with_faces,
             detections=len(self._faces.detections),
+            fullest_ms=self._faces.fullest_ms,
             tracks=self._tracks.count,
             sampling_interval_ms=self._tracks.interval_ms,
             doubts=tuple(doubts_of(self._tracks, duration_ms)),

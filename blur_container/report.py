@@ -62,6 +62,7 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
         "dropped_streams": [asdict(stream) for stream in report.dropped_streams],
         "dropped_tags": list(report.dropped_tags),
         "detections": report.detections,
+        "fullest_ms": report.fullest_ms,
         "sampling_interval_ms": report.sampling_interval_ms,
         "tracks": report.tracks,
         "track_edges": report.edges,

@@ -2,123 +2,28 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import av
-from av.codec.context import Flags
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.audio import PacketDigest, StreamDigest
-from blur_container.avc import ParameterRecord, SequenceParameters, UnfitStream
-from blur_container.companions import Companions, Written
+from blur_container.audio import PacketDigest
+from blur_container.companions import NOTHING_BESIDE, Companions, Written
 from blur_container.frames import read_ahead
-from blur_container.geometry import Size
-from blur_container.gops import Run, decode_times
-from blur_container.output import Looks, dress
-from blur_container.settings import RenderSettings
-from blur_container.survey import Survey, survey
-from blur_container.video import IS_PYAV_18, presentation_time, read_only, time_base, video_stream
+from blur_container.gops import Run
+from blur_container.splice import CopiedPackets, Splice
+from blur_container.video import presentation_time, time_base
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 
 # One thread reads, decodes and blurs, one encodes and writes.
 _PIECES_AHEAD = 6
-
-
-@dataclass(frozen=True)
-class Splice:
-    """What is copied, what is encoded, and the track that holds both; times are in order."""
-
-    runs: tuple[Run, ...]
-    pts: array[int]
-    dts: array[int]
-    end_pts: int
-    header: bytes
-    # Of the encoder alone: its parameter sets, and their id.
-    encoder_header: bytes | None
-    set_id: int
-
-
-@dataclass(frozen=True)
-class CopiedPackets:
-    """Which packets of the output, counted in decode order, are the source's own.
-
-    All others name the picture parameter set `encoder_set_id`, which the source does not have.
-    """
-
-    runs: tuple[range, ...]
-    digest: StreamDigest
-    encoder_set_id: int
-
-
-def plan_splice(
-    source: Path, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool]
-) -> Splice:
-    """Return how `source` is rendered with the least encoding; `shows_face` tells for any pts.
-
-    Raise UnfitStream where all of it has to be encoded.
-    """
-    if not IS_PYAV_18:
-        raise UnfitStream("smart rendering needs PyAV 18 and with it Python 3.11 or later")
-    found = survey(source, settings)
-    runs = found.groups.runs(shows_face)
-    if all(run.encoded for run in runs):
-        raise UnfitStream("a face is shown in every group of pictures")
-    pts = array("q", sorted(found.groups.pts))
-    delay, set_id = found.groups.reorder_delay(), found.record.free_id()
-    header, encoder_header = found.header, None
-    if any(run.encoded for run in runs):
-        encoder_header = _header(_encoder(looks, settings, set_id))
-        added = ParameterRecord.parse(encoder_header)
-        delay = max(delay, _require_fit(found, added))
-        header = found.record.joined(added).to_bytes()
-    return Splice(runs, pts, decode_times(pts, delay), found.end_pts, header, encoder_header, set_id)
-
-
-def _require_fit(found: Survey, added: ParameterRecord) -> int:
-    """Raise UnfitStream unless pictures of both kinds fit one track; return the encoder's reorder delay."""
-    ours, theirs = SequenceParameters.parse(added.sequence_sets[0]), found.parameters
-    if not ours.progressive:
-        raise UnfitStream("the frames hold two fields each")
-    if ours.size != theirs.size:
-        raise UnfitStream(f"its pictures are {_named(theirs.size)}, encoded ones {_named(ours.size)}")
-    if ours.reorder_frames is None:
-        raise UnfitStream("the encoder does not tell how it orders frames")
-    return ours.reorder_frames
-
-
-def _named(size: Size) -> str:
-    return f"{size.width}x{size.height}"
-
-
-def _encoder(looks: Looks, settings: RenderSettings, set_id: int) -> VideoCodecContext:
-    context = av.CodecContext.create("libx264", "w")
-    dress(context, looks, settings)
-    # The sets go into the header, and units get lengths in front, as the copied ones have.
-    context.flags |= Flags.global_header
-    context.options["x264-params"] += f":sps-id={set_id}:annexb=0"
-    context.open()
-    return context
-
-
-def splice_encoder(splice: Splice, looks: Looks, settings: RenderSettings) -> VideoCodecContext:
-    """Return an encoder for one run of `splice`; its parameter sets stand in the header already."""
-    context = _encoder(looks, settings, splice.set_id)
-    if _header(context) != splice.encoder_header:
-        raise OutputMismatch("the encoder changed its parameter sets")
-    return context
-
-
-def _header(context: VideoCodecContext) -> bytes:
-    return context.extradata or b""
 
 
 class SplicedOutput:
@@ -128,7 +33,7 @@ class SplicedOutput:
         self,
         container: OutputContainer,
         template: VideoStream,
-        companions: Companions,
+        companions: Companions | None,
         splice: Splice,
         encoder: Callable[[], VideoCodecContext],
     ) -> None:
@@ -141,8 +46,9 @@ class SplicedOutput:
         self._copied = PacketDigest()
         self._written = 0
 
-    def set_display_matrix(self, matrix: Sequence[int] | None) -> None:
-        """Say how frames are turned; before the first packet."""
+    def look_like(self, model: VideoStream, matrix: Sequence[int] | None) -> None:
+        """Take the name that `model` has for its codec, and say how frames are turned; before any packet."""
+        self._video.codec_context.codec_tag = model.codec_context.codec_tag
         self._video.set_display_matrix(matrix)
 
     def copy(self, packet: Packet[VideoStream]) -> None:
@@ -169,6 +75,8 @@ class SplicedOutput:
         """Write the rest of the companions; return what stands beside the video."""
         if self._written != len(self._splice.dts):
             raise OutputMismatch(f"{self._written} packets for {len(self._splice.dts)} frames")
+        if self._companions is None:
+            return NOTHING_BESIDE
         self._companions.write_rest()
         return self._companions.written()
 
@@ -184,16 +92,21 @@ class SplicedOutput:
         if packet.pts is None or packet.pts < packet.dts:
             raise OutputMismatch(f"packet {self._written} would be decoded after it is shown")
         self._written += 1
-        self._companions.write_until(packet.dts * self._unit)
+        if self._companions is not None:
+            self._companions.write_until(packet.dts * self._unit)
         packet.stream = self._video
         self._container.mux_one(packet)
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a spliced output is made of, in decode order: packets to copy, frames to encode, ends of runs."""
+    """What a spliced output is made of, in decode order: packets to copy, frames to encode, ends of runs.
 
-    source: InputContainer
+    `packets` are those of `stream`, from the first of the splice on.
+    """
+
+    stream: VideoStream
+    packets: Iterator[Packet[VideoStream]]
     splice: Splice
     draw: Callable[[VideoFrame], VideoFrame]
     threads: int
@@ -211,12 +124,10 @@ class Pieces:
                 yield count
 
     def _read(self) -> Generator[Packet[VideoStream] | VideoFrame | None, None, None]:
-        stream = video_stream(self.source)
-        read_only(self.source, [stream])
-        context = stream.codec_context
+        context = self.stream.codec_context
         context.thread_type, context.thread_count = "AUTO", self.threads
         context.options = {"err_detect": "explode"}
-        packets = (packet for packet in self.source.demux(stream) if packet.size)
+        packets = (packet for packet in self.packets if packet.size)
         for run in self.splice.runs:
             own = islice(packets, len(run.packets))
             if run.encoded:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import av
@@ -16,7 +16,15 @@ from av.video.stream import VideoStream
 from blur_container.avc import Nal, ParameterRecord, SequenceParameters, UnfitStream, nal_units
 from blur_container.gops import Groups
 from blur_container.settings import RenderSettings
-from blur_container.video import open_source, read_only, time_base, video_stream
+from blur_container.span import Span
+from blur_container.video import (
+    Source,
+    needed_packets,
+    open_source,
+    read_only,
+    time_base,
+    video_stream,
+)
 from chalicelib.contract.errors import DamagedVideo
 
 _KNOWN_UNITS = frozenset(Nal)
@@ -32,29 +40,74 @@ _GOES_ON = 0xFF
 
 
 @dataclass(frozen=True)
+class StreamSets:
+    """The parameter sets of a stream, as its container holds them and as they are read."""
+
+    header: bytes
+    record: ParameterRecord
+    parameters: SequenceParameters
+
+    @classmethod
+    def of(cls, stream: VideoStream) -> StreamSets:
+        """Return those of `stream`; raise UnfitStream where its packets must not be copied."""
+        header = stream.codec_context.extradata or b""
+        record = _record(stream.codec_context.name, header)
+        return cls(header, record, _parameters(record))
+
+
+@dataclass(frozen=True)
 class Survey:
     """What is known of a source whose packets may be copied; `end_pts` is when its last frame ends."""
 
     groups: Groups
     end_pts: int
-    header: bytes
-    record: ParameterRecord
-    parameters: SequenceParameters
+    sets: StreamSets
 
 
-def survey(path: Path, settings: RenderSettings) -> Survey:
-    """Read all packets of the video in `path`, decoding none.
+@dataclass(frozen=True)
+class Times:
+    """When the frames of a stretch are shown, in order, and when the last of them ends."""
+
+    pts: list[int]
+    end_pts: int
+
+
+def survey(source: Source, settings: RenderSettings, span: Span | None = None) -> Survey:
+    """Read all packets of the video in `source`, or those of `span`, decoding none.
 
     Raise UnfitStream where they must not be copied, DamagedVideo where some are missing.
     """
-    with open_source(path, settings.limits) as container:
+    with _opened(source, settings) as (container, stream):
+        sets = StreamSets.of(stream)
+        if span is not None and span.end_pts is not None and span.stop_dts is None:
+            raise UnfitStream("frames before the next segment refer to it")
+        groups, end_pts = _Reading(container, stream, sets.record, settings, span).groups()
+        return Survey(groups, end_pts, sets)
+
+
+def stream_sets(source: Source, settings: RenderSettings) -> StreamSets:
+    """Return the parameter sets of the video in `source`; raise UnfitStream where they cannot be joined."""
+    with _opened(source, settings) as (_, stream):
+        return StreamSets.of(stream)
+
+
+def shown_times(source: Source, settings: RenderSettings, span: Span) -> Times:
+    """Return when the frames of `span` are shown."""
+    with _opened(source, settings) as (container, stream):
+        kept = [
+            (packet.pts, packet.pts + (packet.duration or 0))
+            for packet in needed_packets(container, stream, span)
+            if packet.pts is not None and span.holds(packet.pts) and not packet.is_discard
+        ]
+    return Times(sorted(pts for pts, _ in kept), max((end for _, end in kept), default=span.start_pts))
+
+
+@contextmanager
+def _opened(source: Source, settings: RenderSettings) -> Iterator[tuple[InputContainer, VideoStream]]:
+    with open_source(source, settings.limits) as container:
         stream = video_stream(container)
         read_only(container, [stream])
-        header = stream.codec_context.extradata or b""
-        record = _record(stream.codec_context.name, header)
-        parameters = _parameters(record)
-        groups, end_pts = _Reading(container, stream, record, settings).groups()
-        return Survey(groups, end_pts, header, record, parameters)
+        yield container, stream
 
 
 def _record(codec: str, header: bytes) -> ParameterRecord:
@@ -85,7 +138,9 @@ class _Reading:
         stream: VideoStream,
         record: ParameterRecord,
         settings: RenderSettings,
+        span: Span | None,
     ) -> None:
+        self._span = span
         self._container, self._stream, self._settings = container, stream, settings
         self._known_sets = frozenset(record.sequence_sets + record.picture_sets)
         self._unit = time_base(stream)
@@ -102,18 +157,23 @@ class _Reading:
             groups.pts.append(pts)
             self._settings.limits.require_duration((pts - groups.pts[0]) * self._unit)
             end_pts = max(end_pts, pts + (packet.duration or 0))
-        _require_whole(groups, self._stream)
+        _require_whole(groups, self._stream if self._span is None else None)
         return groups, end_pts
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._read():
                 if packet.size:
                     _require_plain(packet)
                     self._settings.limits.require_packet(packet.size)
                     yield packet
         except av.FFmpegError as error:
             raise DamagedVideo(f"the video cannot be read to its end: {error.strerror}") from error
+
+    def _read(self) -> Iterator[Packet[VideoStream]]:
+        if self._span is None:
+            return self._container.demux(self._stream)
+        return needed_packets(self._container, self._stream, self._span)
 
     def _begins_group(self, packet: Packet[VideoStream]) -> bool:
         """Return whether `packet` holds an IDR picture: none after it refers to any before."""
@@ -142,8 +202,8 @@ def _require_plain(packet: Packet[VideoStream]) -> None:
         raise UnfitStream("the video is encrypted")
 
 
-def _require_whole(groups: Groups, stream: VideoStream) -> None:
-    indexed = len(stream.index_entries)
+def _require_whole(groups: Groups, stream: VideoStream | None) -> None:
+    indexed = len(stream.index_entries) if stream else 0
     if len(groups.pts) < indexed:
         raise DamagedVideo(f"the index promises {indexed} packets, {len(groups.pts)} are there")
     if not groups.pts:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.avc import picture_set_ids
 from blur_container.companions import Written
-from blur_container.smart import CopiedPackets
+from blur_container.splice import CopiedPackets
 from blur_container.subtitles import shows_text
 from blur_container.video import Source, open_source, time_base, video_stream
 from chalicelib.contract.errors import OutputMismatch, PermanentError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -129,7 +130,9 @@ def decoded_frames(
     context = stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = threads
-    context.options = {"err_detect": "explode", **limits.decoder_options()}
+    # Behind an open keyframe the decoder has to go on after errors; damaged frames are marked as corrupt.
+    strictness = {} if span and span.open else {"err_detect": "explode"}
+    context.options = {**strictness, **limits.decoder_options()}
     census = _Census(stream, limits)
     try:
         if span is None:
@@ -144,17 +147,25 @@ def decoded_frames(
     census.close()
 
 
-def _decoded(packets: Iterator[Packet[VideoStream]], census: _Census) -> Iterator[VideoFrame]:
+def _decoded(
+    packets: Iterator[Packet[VideoStream]], census: _Census, span: Span | None = None
+) -> Iterator[VideoFrame]:
     for packet in packets:
         census.count_packet(packet)
-        yield from packet.decode()
+        try:
+            yield from packet.decode()
+        except av.FFmpegError:
+            if span is None or packet.pts is None or packet.pts >= span.key_pts:
+                raise
 
 
 def _spanned(
     container: InputContainer, stream: VideoStream, span: Span, census: _Census
 ) -> Iterator[VideoFrame]:
     census.span = span
-    for frame in _decoded(_needed(container, stream, span), census):
+    flush: Any = Packet()
+    flush.stream = stream
+    for frame in _decoded(chain(needed_packets(container, stream, span), [flush]), census, span):
         pts = presentation_time(frame)
         if span.is_over(pts):
             return
@@ -163,17 +174,14 @@ def _spanned(
             yield frame
 
 
-def _needed(container: InputContainer, stream: VideoStream, span: Span) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets that the frames of `span` are decoded from; the last one flushes the decoder."""
+def needed_packets(
+    container: InputContainer, stream: VideoStream, span: Span
+) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets that the frames of `span` are decoded from."""
     for packet in packets_from(container, stream, span.key_pts, span.key_dts):
         if packet.dts is not None and span.stop_dts is not None and packet.dts >= span.stop_dts:
             break
-        # One that is shown before its keyframe refers to the group before, and nothing refers to it.
-        if packet.pts is None or packet.pts >= span.key_pts:
-            yield packet
-    flush: Any = Packet()
-    flush.stream = stream
-    yield flush
+        yield packet
 
 
 def packets_from(

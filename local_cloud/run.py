@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import Job
 from chalicelib.contract.manifest import readable_cause
 from chalicelib.contract.objects import ObjectReference
@@ -76,7 +74,7 @@ def _blur(project: Path, source: Path, target: Path, console: Console) -> int:
             return 1
         job = Job.from_json(ended.output)
         manifest = json.loads(_read(cloud, job.manifest))
-        shown_s = _fullest_moment_s(FacesDocument.from_json(_read(cloud, job.faces)))
+        shown_s = _fullest_moment_s(manifest)
         _fetch(cloud, job.output, target)
     picture = target.with_name(f"{target.stem}.before-after.png")
     before_after(source, target, picture, at_s=shown_s)
@@ -125,14 +123,10 @@ def _fetch(cloud: LocalCloud, reference: ObjectReference | None, target: Path) -
         partial.unlink(missing_ok=True)
 
 
-def _fullest_moment_s(faces: FacesDocument) -> float:
-    """Return the analysed moment with the most face on it; without faces, the middle of the video."""
-    areas: Counter[int] = Counter()
-    for detection in faces.detections:
-        areas[detection.time_ms] += round(1e6 * detection.box.width * detection.box.height)
-    if not areas:
-        return faces.video.duration_ms / 2000
-    return areas.most_common(1)[0][0] / 1000
+def _fullest_moment_s(manifest: dict[str, Any]) -> float:
+    """Return when faces cover most of the frame; without faces, the middle of the video."""
+    fullest_ms = manifest["fullest_ms"]
+    return float(manifest["video"]["duration_ms"] / 2 if fullest_ms is None else fullest_ms) / 1000
 
 
 def _summarise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from chalicelib.contract.fields import (
 
 FACES_VERSION = 1
 _BOX_NUMBERS = 4
+_AREA_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,14 @@ class FacesDocument:
     job_id: str
     video: VideoDescription
     detections: tuple[Detection, ...]
+
+    @property
+    def fullest_ms(self) -> int | None:
+        """Return the analysed moment at which faces cover most of the frame; None where there are none."""
+        areas: Counter[int] = Counter()
+        for detection in self.detections:
+            areas[detection.time_ms] += round(_AREA_STEPS * detection.box.width * detection.box.height)
+        return areas.most_common(1)[0][0] if areas else None
 
     def to_json(self) -> str:
         """Return the document as JSON text; equal documents give equal text."""

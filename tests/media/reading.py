@@ -82,3 +82,16 @@ def psnr_outside(before: Luma, after: Luma, boxes: list[Box], margin: float = 0.
         keep[rows, columns] = False
     error = (before.astype(np.float64) - after.astype(np.float64))[keep]
     return float(10 * np.log10(255**2 / max(float((error**2).mean()), 1e-9)))
+
+
+def luma_psnr(path: Path, source: Path) -> float:
+    """Return how near the luma of all frames of two videos is, in dB; sizes must be equal or padded."""
+    errors = [
+        float(np.mean((_cut(one.luma, other.luma) - other.luma.astype(np.float64)) ** 2))
+        for one, other in zip(shown_frames(path), shown_frames(source), strict=True)
+    ]
+    return float(10 * np.log10(255**2 / np.mean(errors)))
+
+
+def _cut(luma: Luma, like: Luma) -> Luma:
+    return luma[: like.shape[0], : like.shape[1]]

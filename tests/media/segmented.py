@@ -1,0 +1,87 @@
+"""A video rendered in segments, on files: planned, rendered part by part, joined and verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from blur_container.assembly import Assembly, Part
+from blur_container.canvas import Subject
+from blur_container.cutting import CuttingSettings
+from blur_container.doubts import doubts_of, edges_of
+from blur_container.layout import layout_of, track_settings
+from blur_container.locating import locate_in
+from blur_container.plan import Plan
+from blur_container.planning import Planner
+from blur_container.record import Findings, SegmentRecord
+from blur_container.redact import RenderReport
+from blur_container.segment import Segment
+from blur_container.settings import RenderSettings
+from blur_container.tracks import Tracks
+from blur_container.tracks_document import TracksDocument
+from blur_container.verify import verify_output
+from blur_container.windows import Windows
+from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.objects import ObjectReference
+
+EAGER = CuttingSettings(aim_s=0.01, at_once=4)
+
+
+@dataclass(frozen=True)
+class InSegments:
+    """One source and its faces, to be rendered in segments; files lie in `folder`."""
+
+    source: Path
+    faces: FacesDocument
+    folder: Path
+    settings: RenderSettings
+
+    def plan(self) -> Plan:
+        """Return the plan, which must have more than one segment."""
+        size_bytes = self.source.stat().st_size
+        plan = Planner(self.source, size_bytes, lambda: 1, self.faces, 500, self.settings, EAGER).plan()
+        assert plan is not None
+        return plan
+
+    def tracks(self, plan: Plan, number: int) -> Tracks:
+        """Return the tracks of one segment, by way of its document."""
+        window = Windows(layout_of(self.faces, self.settings)).of(plan.section(number))
+        text = TracksDocument(self.faces.source_id, window).to_json()
+        layout = TracksDocument.from_json(text, track_settings(self.settings)).layout
+        return locate_in(self.source, self.faces.video, layout, self.settings)
+
+    def part(self, plan: Plan, number: int) -> Part:
+        """Return one rendered segment, by way of its record."""
+        target, tracks, section = (
+            self.folder / f"{number}.mp4",
+            self.tracks(plan, number),
+            plan.section(number),
+        )
+        subject = Subject(plan.source_id, plan.analysed)
+        segment = Segment(self.source, plan.spans[number], subject, tracks, self.settings)
+        report = segment.render(target, lambda _progress: None)
+        doubts = tuple(doubts_of(tracks, plan.duration_ms, section))
+        record = SegmentRecord(
+            video=ObjectReference("work", target.name),
+            packets=verify_output(target, report),
+            end_pts=report.end_pts,
+            frames_with_faces=report.frames_with_faces,
+            findings=Findings(tracks.begun_in(section), edges_of(tracks, section), doubts),
+            frames_copied=report.copied.digest.packets if report.copied else 0,
+            fallback_reason=report.fallback_reason,
+            steps={},
+        )
+        return Part(target, SegmentRecord.from_json(record.to_json()))
+
+    def parts(self) -> list[Part]:
+        """Return all rendered segments."""
+        plan = self.plan()
+        return [self.part(plan, number) for number in range(len(plan.spans))]
+
+    def join(self, parts: list[Part], target: Path) -> RenderReport:
+        """Write the joined and verified video to `target`."""
+        interval_ms = layout_of(self.faces, self.settings).interval_ms
+        assembly = Assembly(self.source, parts, self.faces, interval_ms, self.settings)
+        report = assembly.write(target, None, lambda _progress: None)
+        verify_output(target, report)
+        return report
