@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path as FilePath
 
 from blur_container.cuts import CutFinder
 from blur_container.detector import DetectorSettings, FaceDetector
@@ -18,6 +17,7 @@ from blur_container.pursuits import NEAR_MS, Pursuits
 from blur_container.reduced import Moment, ReducedFrames, Skip, open_decoder
 from blur_container.settings import Refine, RenderSettings
 from blur_container.sightings import Cut, Sightings
+from blur_container.source import Source
 from blur_container.tracks import Tracks
 from blur_container.video import decoded_frames, open_source, time_base, video_stream
 from chalicelib.contract.faces import Detection, FacesDocument
@@ -35,12 +35,12 @@ _CALM = 0.03
 
 
 def locate(
-    source: FilePath,
+    source: Source,
     faces: FacesDocument,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Tracks:
-    """Return the tracks of `faces` in the video at `source`, each followed from frame to frame.
+    """Return the tracks of `faces` in the video in `source`, each followed from frame to frame.
 
     Only frames near detections are decoded. `looked` is told how many frames were passed, of how many.
     Raise DamagedVideo where one cannot be decoded.
@@ -57,11 +57,11 @@ def locate(
 
 
 class _Look:
-    """A first look at one source; each of its methods opens the file anew."""
+    """A first look at one source; each of its methods opens it anew."""
 
     def __init__(
         self,
-        source: FilePath,
+        source: Source,
         faces: FacesDocument,
         settings: RenderSettings,
         looked: Callable[[int, int], None],

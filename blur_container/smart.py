@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import av
 from av.codec.context import Flags
@@ -25,6 +24,7 @@ from blur_container.geometry import Size
 from blur_container.gops import Run, decode_times
 from blur_container.output import Looks, dress
 from blur_container.settings import RenderSettings
+from blur_container.source import Source
 from blur_container.survey import Survey, survey
 from blur_container.video import IS_PYAV_18, presentation_time, read_only, time_base, video_stream
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
@@ -60,7 +60,7 @@ class CopiedPackets:
 
 
 def plan_splice(
-    source: Path, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool]
+    source: Source, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool]
 ) -> Splice:
     """Return how `source` is rendered with the least encoding; `shows_face` tells for any pts.
 

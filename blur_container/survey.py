@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import av
@@ -16,6 +15,7 @@ from av.video.stream import VideoStream
 from blur_container.avc import Nal, ParameterRecord, SequenceParameters, UnfitStream, nal_units
 from blur_container.gops import Groups
 from blur_container.settings import RenderSettings
+from blur_container.source import Source
 from blur_container.video import open_source, read_only, time_base, video_stream
 from chalicelib.contract.errors import DamagedVideo
 
@@ -42,12 +42,12 @@ class Survey:
     parameters: SequenceParameters
 
 
-def survey(path: Path, settings: RenderSettings) -> Survey:
-    """Read all packets of the video in `path`, decoding none.
+def survey(source: Source, settings: RenderSettings) -> Survey:
+    """Read all packets of the video in `source`, decoding none.
 
     Raise UnfitStream where they must not be copied, DamagedVideo where some are missing.
     """
-    with open_source(path, settings.limits) as container:
+    with open_source(source, settings.limits) as container:
         stream = video_stream(container)
         read_only(container, [stream])
         header = stream.codec_context.extradata or b""

@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
-from pathlib import Path
 from typing import Any, cast
 
 import av
@@ -18,25 +17,26 @@ from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.avc import picture_set_ids
 from blur_container.redact import RenderReport
 from blur_container.smart import CopiedPackets
+from blur_container.source import Source
 from blur_container.subtitles import shows_text
 from blur_container.video import open_source, time_base, video_stream
-from chalicelib.contract.errors import OutputMismatch, PermanentError
+from chalicelib.contract.errors import OutputMismatch, PermanentError, SourceChanged
 
 _DECODER_THREADS = 2
 
 
-def verify_output(path: Path, report: RenderReport) -> None:
-    """Raise OutputMismatch unless `path` shows every frame at its time, sounds as its source, and decodes.
+def verify_output(output: Source, report: RenderReport) -> None:
+    """Raise OutputMismatch unless `output` shows every frame at its time, sounds as its source, and decodes.
 
     All packets are read, but only keyframes and the last group of pictures are decoded: what a full disk, a
     cut file or a wrong index breaks shows in these, at a twentieth of the cost of decoding everything.
     """
     try:
-        with open_source(path) as container:
+        with open_source(output) as container:
             _require_packets(container, report)
-        with open_source(path) as container:
+        with open_source(output) as container:
             _require_last_frame(container, report)
-    except OutputMismatch:
+    except (OutputMismatch, SourceChanged):
         raise
     except (PermanentError, av.FFmpegError) as error:
         raise OutputMismatch(f"the output cannot be read back: {error}") from error
