@@ -21,6 +21,7 @@ from blur_container.chapters import copy_chapters
 from blur_container.color import mastering_parameters
 from blur_container.companions import Companions, Written
 from blur_container.form import Form
+from blur_container.multipart import MultipartWriter
 from blur_container.privacy import Kept
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import OutputMismatch
@@ -88,14 +89,38 @@ def open_output(path: Path, looks: Looks, kept: Kept, settings: RenderSettings) 
 @contextmanager
 def open_container(path: Path, time_base: Fraction, kept: Kept) -> Iterator[OutputContainer]:
     """Open `path` as an MP4 without streams, with the tags and chapters that are kept."""
-    options = {
-        # Only so does MP4 hold tags that it has no place for.
-        "movflags": "+faststart+use_metadata_tags" if kept.keep_metadata else "+faststart",
+    options = _options("+faststart", time_base, kept)
+    with _opened(str(path.resolve()), options, kept) as container:
+        yield container
+
+
+@contextmanager
+def open_streamed(
+    writer: MultipartWriter, moov_bytes: int, time_base: Fraction, kept: Kept
+) -> Iterator[OutputContainer]:
+    """Open `writer` as `open_container` does a path; the index gets its first `moov_bytes`.
+
+    Raise OutputMismatch where they are too few. `writer` is left to the caller, who completes or closes it.
+    """
+    options = {**_options("", time_base, kept), "moov_size": str(moov_bytes)}
+    with _opened(writer, options, kept) as container:
+        yield container
+
+
+def _options(flags: str, time_base: Fraction, kept: Kept) -> dict[str, str]:
+    # Only so does MP4 hold tags that it has no place for.
+    tags = "+use_metadata_tags" if kept.keep_metadata else ""
+    return {
+        **({"movflags": flags + tags} if flags + tags else {}),
         "movie_timescale": str(_movie_timescale(time_base, kept)),
         "video_track_timescale": str(time_base.denominator),
     }
+
+
+@contextmanager
+def _opened(file: str | MultipartWriter, options: dict[str, str], kept: Kept) -> Iterator[OutputContainer]:
     try:
-        with av.open(str(path.resolve()), "w", format="mp4", container_options=options) as container:
+        with av.open(file, "w", format="mp4", container_options=options) as container:
             container.metadata.update(kept.tags())
             copy_chapters(kept.source, container)
             yield container

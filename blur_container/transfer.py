@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,21 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from blur_container.multipart import MultipartWriter
+from blur_container.remote import RemoteObject
 from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
 from chalicelib.contract.job import ObjectReference, SourceObject
 
 _BLOCK_BYTES = 1024**2
 _ATTEMPTS = 5
-_GONE = ("404", "NoSuchKey", "NoSuchVersion", "412", "PreconditionFailed")
+_READS = 3
+_KEYS_PER_DELETE = 1000
+_GONE = ("404", "NoSuchKey", "NoSuchVersion", "412", "PreconditionFailed", "416", "InvalidRange")
 _BUSY = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException")
 _SERVER_ERROR = 500
+_MISSING = ("404", "NoSuchKey")
 # One connection: the function's memory stays flat, and the local cloud answers ranges slowly.
-_UPLOAD = TransferConfig(
+_MANAGED = TransferConfig(
     use_threads=False, multipart_threshold=64 * 1024**2, multipart_chunksize=64 * 1024**2
 )
 
@@ -66,7 +72,7 @@ class Storage:
                 target.bucket,
                 target.key,
                 ExtraArgs={"ContentType": content_type, "Metadata": dict(metadata)},
-                Config=_UPLOAD,
+                Config=_MANAGED,
             )
         return path.stat().st_size
 
@@ -88,6 +94,174 @@ class Storage:
                 Body=text.encode(),
                 ContentType="application/json; charset=utf-8",
             )
+
+    def opened(
+        self, source: SourceObject | ObjectReference, cache_folder: Path, keep_bytes: int
+    ) -> RemoteObject:
+        """Return `source` to be read by ranges, pinned to the version that is named, or else is found now.
+
+        Its reads raise SourceChanged where that version is gone, StorageUnavailable where bytes are missing.
+        """
+        if isinstance(source, SourceObject):
+            request = {"Bucket": source.bucket, "Key": source.key, **_pin(source)}
+            ranges = _Ranges(self._client, request, source.uri, source.size_bytes)
+        else:
+            ranges = _Ranges.found(self._client, source)
+        return RemoteObject(ranges.uri, ranges.fetch, ranges.size_bytes, cache_folder, keep_bytes)
+
+    def writer(
+        self, target: ObjectReference, content_type: str, metadata: Mapping[str, str], head_bytes: int
+    ) -> MultipartWriter:
+        """Return a file object that becomes `target` when it is complete; `metadata` holds ASCII only."""
+        described = {"ContentType": content_type, "Metadata": dict(metadata)}
+        return MultipartWriter(_Upload(self._client, target, described), head_bytes)
+
+    def copy(
+        self,
+        source: ObjectReference,
+        target: ObjectReference,
+        content_type: str,
+        metadata: Mapping[str, str],
+    ) -> None:
+        """Write `source` to `target` without its bytes coming here; the target appears all at once or not.
+
+        Raise SourceChanged where `source` is not there, or is overwritten meanwhile.
+        """
+        place = {"Bucket": source.bucket, "Key": source.key}
+        with _translated(_uri(source)):
+            found = self._client.head_object(**place)
+            described = {
+                "ContentType": content_type,
+                "Metadata": dict(metadata),
+                "MetadataDirective": "REPLACE",
+            }
+            self._client.copy(
+                place,
+                target.bucket,
+                target.key,
+                ExtraArgs={**described, "CopySourceIfMatch": found["ETag"]},
+                Config=_MANAGED,
+            )
+
+    def delete(self, references: Iterable[ObjectReference]) -> None:
+        """Delete objects; those that are not there are no error."""
+        keys: dict[str, list[str]] = {}
+        for reference in references:
+            keys.setdefault(reference.bucket, []).append(reference.key)
+        for bucket, own in keys.items():
+            for begin in range(0, len(own), _KEYS_PER_DELETE):
+                self._delete(bucket, own[begin : begin + _KEYS_PER_DELETE])
+
+    def _delete(self, bucket: str, keys: list[str]) -> None:
+        request = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        with _translated(f"s3://{bucket}"):
+            answer = self._client.delete_objects(Bucket=bucket, Delete=request)
+            for error in answer.get("Errors", []):
+                raise ClientError({"Error": error}, "DeleteObjects")
+
+    def list_keys(self, bucket: str, prefix: str) -> list[str]:
+        """Return all keys in `bucket` that begin with `prefix`, in S3's order."""
+        keys: list[str] = []
+        request = {"Bucket": bucket, "Prefix": prefix}
+        with _translated(f"s3://{bucket}/{prefix}"):
+            while True:
+                page = self._client.list_objects_v2(**request)
+                keys += [entry["Key"] for entry in page.get("Contents", [])]
+                if not page.get("IsTruncated"):
+                    return keys
+                request["ContinuationToken"] = page["NextContinuationToken"]
+
+    def exists(self, reference: ObjectReference) -> bool:
+        """Return whether the object is there.
+
+        Without the right s3:ListBucket S3 does not say that one is missing: ConfigurationError.
+        """
+        with _translated(_uri(reference)):
+            try:
+                self._client.head_object(Bucket=reference.bucket, Key=reference.key)
+            except ClientError as error:
+                if str(error.response.get("Error", {}).get("Code", "")) not in _MISSING:
+                    raise
+                return False
+        return True
+
+
+@dataclass(frozen=True)
+class _Ranges:
+    """One version of an object; `request` names it."""
+
+    client: Any
+    request: Mapping[str, str]
+    uri: str
+    size_bytes: int
+
+    @classmethod
+    def found(cls, client: Any, reference: ObjectReference) -> _Ranges:
+        """Return what lies under `reference` now: a read of one byte tells size and version."""
+        place, uri = {"Bucket": reference.bucket, "Key": reference.key}, _uri(reference)
+        with _translated(uri):
+            answer = client.get_object(**place, Range="bytes=0-0")
+            answer["Body"].close()
+        size_bytes = int(answer["ContentRange"].rpartition("/")[2])
+        return cls(client, {**place, "IfMatch": answer["ETag"]}, uri, size_bytes)
+
+    def fetch(self, begin: int, end: int) -> bytes:
+        """Return bytes [begin, end); a broken stream is read anew, which botocore does not do by itself."""
+        reason: Exception | None = None
+        for _ in range(_READS):
+            with _translated(self.uri):
+                answer = self.client.get_object(**self.request, Range=f"bytes={begin}-{end - 1}")
+            expected = f"bytes {begin}-{end - 1}/{self.size_bytes}"
+            with closing(answer["Body"]) as body:
+                # Anything else may be the whole object, and larger than memory.
+                if (found := answer.get("ContentRange")) != expected:
+                    raise SourceChanged(f"{self.uri}: {expected} asked for, {found} given")
+                try:
+                    content: bytes = body.read()
+                except (BotoCoreError, OSError) as error:
+                    reason = error
+                    continue
+            if len(content) == end - begin:
+                return content
+        raise StorageUnavailable(f"{self.uri}: bytes {begin} to {end} do not arrive") from reason
+
+
+class _Upload:
+    """A multipart upload; errors are those of the contract."""
+
+    def __init__(self, client: Any, target: ObjectReference, described: Mapping[str, Any]) -> None:
+        self._client, self._described, self._uri = client, described, _uri(target)
+        self._place = {"Bucket": target.bucket, "Key": target.key}
+        self._part_tags: dict[int, str] = {}
+
+    def put_whole(self, content: bytearray) -> None:
+        """Write the object in one step."""
+        with _translated(self._uri):
+            self._client.put_object(**self._place, Body=content, **self._described)
+
+    def begin(self) -> None:
+        """Prepare to take parts."""
+        with _translated(self._uri):
+            answer = self._client.create_multipart_upload(**self._place, **self._described)
+            self._place["UploadId"] = answer["UploadId"]
+
+    def put_part(self, number: int, content: bytearray) -> None:
+        """Take a part."""
+        with _translated(self._uri):
+            answer = self._client.upload_part(**self._place, PartNumber=number, Body=content)
+            self._part_tags[number] = answer["ETag"]
+
+    def complete(self) -> None:
+        """Make the object visible."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self._part_tags.items())]
+        with _translated(self._uri):
+            self._client.complete_multipart_upload(**self._place, MultipartUpload={"Parts": parts})
+
+    def abort(self) -> None:
+        """Forget the parts, where that is allowed: the bucket's lifecycle does so after a day."""
+        if "UploadId" in self._place:
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**self._place)
 
 
 def _pin(source: SourceObject) -> dict[str, str]:
