@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from blur_container.assembly import Assembly, Part
 from blur_container.layout import layout_of
+from blur_container.output import open_streamed
 from blur_container.plan import Plan
 from blur_container.progress import ProgressLog
 from blur_container.record import SegmentRecord
@@ -26,6 +28,9 @@ from chalicelib.contract.segments import SegmentKeys, Segments
 
 # All files are read from front to back.
 _KEPT_BYTES = 8 * 1024**2
+_MP4 = "video/mp4"
+# What stands before and behind the index, and is written again at the end as it is: ftyp, and mdat's length.
+_MDAT_HEAD_BYTES = 4096
 
 
 class AssembleVideo(Worker):
@@ -53,7 +58,7 @@ class AssembleVideo(Worker):
                 verified["bytes"] = written.size_bytes
             output = ObjectReference(self.settings.output_bucket, output_key(job.source))
             with steps.timed("deliver"):
-                self.storage.copy(joined, output, self.output_metadata(job))
+                self.storage.copy(joined, output, _MP4, self.output_metadata(job))
             described = self._described(report, steps, records)
             manifest = ObjectReference(self.settings.output_bucket, manifest_key(job.source))
             self.storage.write_json(success_manifest(job, output, described), manifest)
@@ -75,10 +80,9 @@ class AssembleVideo(Worker):
     def _join(self, assembly: Assembly, joined: ObjectReference, steps: Steps) -> RenderReport:
         with steps.timed("assemble") as facts:
             moov_bytes = assembly.moov_bytes()
-            writer = self.storage.writer(joined, 2 * moov_bytes)
-            report = assembly.write(writer, moov_bytes, ProgressLog(self.log))
-            writer.complete()
-            facts["bytes"] = writer.size_bytes
+            with self.storage.writer(joined, _MP4, {}, moov_bytes + _MDAT_HEAD_BYTES) as writer:
+                report = assembly.write(partial(open_streamed, writer, moov_bytes), ProgressLog(self.log))
+                facts["bytes"] = writer.complete()
         return report
 
     def _described(

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 
+import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from blur_container.audio import PacketDigest
+from blur_container.audio import PacketDigest, is_held_by_mp4
 from blur_container.canvas import first_frame, looks_of
 from blur_container.companions import Companions, Written
 from blur_container.doubts import in_order
 from blur_container.geometry import Size
 from blur_container.gops import Groups, Run, decode_times
 from blur_container.moov import moov_bytes_max
-from blur_container.output import Looks, Target, open_container
+from blur_container.output import Looks
 from blur_container.privacy import Kept, choose_streams
 from blur_container.record import Findings, SegmentRecord
 from blur_container.redact import Progress, RenderReport
 from blur_container.settings import RenderSettings
 from blur_container.smart import SplicedOutput
+from blur_container.source import Source
 from blur_container.splice import CopiedPackets, Splice
-from blur_container.video import Source, open_source, read_only, time_base, video_stream
+from blur_container.video import open_source, read_only, time_base, video_stream
 from chalicelib.contract.errors import OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 
+# Opens the file that the joined video is written to.
+OpenTarget = Callable[[Fraction, Kept], AbstractContextManager[OutputContainer]]
+
+# AAC has 1,024 samples in a packet, of 96,000 a second at most.
+_PACKETS_PER_S = 94
 # Of a copied stream no picture is the encoder's own.
 _NO_SET = 0
+_HEADER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -56,13 +68,12 @@ class Assembly:
         """Return how many bytes the index of the joined video takes at most."""
         with open_source(self.source, self.settings.limits) as container:
             kept = self._kept(container)
-            beside = [len(stream.index_entries) or stream.frames for stream in kept.streams]
-            return moov_bytes_max([len(self._coded_pts()), *beside], container)
+            longest_s = (container.duration or 0) // av.time_base + 1
+            beside = [_packets_max(stream, longest_s) for stream in kept.streams]
+            return moov_bytes_max([len(self._coded_pts()), *beside], list(_texts(container, kept)))
 
-    def write(
-        self, target: Target, moov_bytes: int | None, progress: Callable[[Progress], None]
-    ) -> RenderReport:
-        """Write the joined video to `target`; `moov_bytes` are kept free for its index in front.
+    def write(self, open_target: OpenTarget, progress: Callable[[Progress], None]) -> RenderReport:
+        """Write the joined video to what `open_target` opens, told the time base and what is kept.
 
         The report says that all packets are copies, so that its verification compares every one.
         """
@@ -71,7 +82,7 @@ class Assembly:
         with open_source(self.source, self.settings.limits) as beside:
             kept = self._kept(beside)
             read_only(beside, list(kept.streams))
-            with open_container(target, looks.time_base, kept, moov_bytes) as container:
+            with open_target(looks.time_base, kept) as container:
                 companions = Companions(kept, container)
                 with open_source(self.parts[0].source) as model:
                     output, header = self._output(container, video_stream(model), companions, looks)
@@ -143,6 +154,24 @@ class Assembly:
             dropped_tags=kept.dropped_tags(),
             copied=copied,
         )
+
+
+def _packets_max(stream: Stream, longest_s: int) -> int:
+    """Return how many packets a stream has in the output: its own, or those of sound that is encoded anew."""
+    if isinstance(stream, AudioStream) and not is_held_by_mp4(stream):
+        return _PACKETS_PER_S * longest_s
+    return max(len(stream.index_entries), stream.frames)
+
+
+def _texts(container: InputContainer, kept: Kept) -> Iterator[bytes]:
+    """Yield all texts that may stand in the index: tags, titles of chapters, headers of codecs."""
+    for metadata in (container.metadata, *(stream.metadata for stream in kept.streams)):
+        yield from (text.encode() for pair in metadata.items() for text in pair)
+    yield from (str(chapter["metadata"]).encode() for chapter in container.chapters())
+    # Of the video, whose segments have a header each.
+    yield bytes(_HEADER_BYTES)
+    for stream in kept.streams:
+        yield bytes(getattr(stream.codec_context, "extradata", None) or b"")
 
 
 def joined_findings(parts: Sequence[Findings]) -> Findings:

@@ -18,8 +18,9 @@ from blur_container.pursuits import NEAR_MS, Pursuits
 from blur_container.reduced import CELL_MS, Moment, ReducedFrames, Skip, cell_of, open_decoder
 from blur_container.settings import Refine, RenderSettings
 from blur_container.sightings import Cut, Sightings
+from blur_container.source import Source
 from blur_container.tracks import Tracks
-from blur_container.video import Source, decoded_frames, open_source, time_base, video_stream
+from blur_container.video import decoded_frames, open_source, time_base, video_stream
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
 
 # A gap longer than this between two looks is jumped over.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+
+from blur_container.source import Source, open_bytes
 
 EBML_MAGIC = b"\x1a\x45\xdf\xa3"
 _SEGMENT_ID = b"\x18\x53\x80\x67"
@@ -10,17 +12,18 @@ _LENGTH_MAX_BYTES = 8
 _HEAD_BYTES = 4096
 
 
-def is_cut_short(path: Path) -> bool:
-    """Return whether the Matroska file at `path` ends too early; False for others and live recordings."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+def is_cut_short(source: Source) -> bool:
+    """Return whether a Matroska file ends too early; False for others and live recordings."""
+    with open_bytes(source) as file:
+        head = file.read(_HEAD_BYTES) or b""
+        size_bytes = file.seek(0, os.SEEK_END)
     if not head.startswith(EBML_MAGIC):
         return False
     header = _element_end(head, len(EBML_MAGIC))
     if header is None or head[header : header + len(_SEGMENT_ID)] != _SEGMENT_ID:
         return False
     segment_end = _element_end(head, header + len(_SEGMENT_ID))
-    return segment_end is not None and path.stat().st_size < segment_end
+    return segment_end is not None and size_bytes < segment_end
 
 
 def _element_end(head: bytes, position: int) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +21,10 @@ from blur_container.chapters import copy_chapters
 from blur_container.color import mastering_parameters
 from blur_container.companions import NOTHING_BESIDE, Companions, Written
 from blur_container.form import Form
+from blur_container.multipart import MultipartWriter
 from blur_container.privacy import Kept
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import OutputMismatch
-
-# A path, or an object of Python that is written like a file.
-Target = Path | io.RawIOBase
 
 _TIMESCALE_MAX = 2**31 - 1
 _X264 = "libx264"
@@ -95,24 +92,41 @@ def open_output(path: Path, looks: Looks, kept: Kept | None, settings: RenderSet
 
 
 @contextmanager
-def open_container(
-    target: Target, time_base: Fraction, kept: Kept | None, moov_bytes: int | None = None
-) -> Iterator[OutputContainer]:
-    """Open `target` as an MP4 without streams, with the tags and chapters that are kept.
+def open_container(path: Path, time_base: Fraction, kept: Kept | None) -> Iterator[OutputContainer]:
+    """Open `path` as an MP4 without streams, with the tags and chapters that are kept."""
+    options = _options("+faststart", time_base, kept)
+    with _opened(str(path.resolve()), options, kept) as container:
+        yield container
 
-    Its index comes first: written there afterwards, or, into a file that is written but once, into
-    `moov_bytes` that are kept free for it.
+
+@contextmanager
+def open_streamed(
+    writer: MultipartWriter, moov_bytes: int, time_base: Fraction, kept: Kept | None
+) -> Iterator[OutputContainer]:
+    """Open `writer` as `open_container` does a path; the index gets its first `moov_bytes`.
+
+    Raise OutputMismatch where they are too few. `writer` is left to the caller, who completes or closes it.
     """
+    options = {**_options("", time_base, kept), "moov_size": str(moov_bytes)}
+    with _opened(writer, options, kept) as container:
+        yield container
+
+
+def _options(flags: str, time_base: Fraction, kept: Kept | None) -> dict[str, str]:
     # Only so does MP4 hold tags that it has no place for.
-    flags = "+use_metadata_tags" if kept and kept.keep_metadata else ""
-    options = {
-        **({"moov_size": str(moov_bytes)} if moov_bytes else {}),
-        "movflags": f"{'' if moov_bytes else '+faststart'}{flags}" or "0",
+    tags = "+use_metadata_tags" if kept and kept.keep_metadata else ""
+    return {
+        **({"movflags": flags + tags} if flags + tags else {}),
         "movie_timescale": str(_movie_timescale(time_base, kept)),
         "video_track_timescale": str(time_base.denominator),
     }
+
+
+@contextmanager
+def _opened(
+    file: str | MultipartWriter, options: dict[str, str], kept: Kept | None
+) -> Iterator[OutputContainer]:
     try:
-        file = str(target.resolve()) if isinstance(target, Path) else target
         with av.open(file, "w", format="mp4", container_options=options) as container:
             if kept:
                 container.metadata.update(kept.tags())

@@ -16,9 +16,10 @@ from blur_container.container_index import Border, ContainerIndex, Group, border
 from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
 from blur_container.plan import Plan
 from blur_container.settings import RenderSettings
+from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.timeline import Clock
-from blur_container.video import Source, open_source, presentation_time, read_only, time_base, video_stream
+from blur_container.video import open_source, presentation_time, read_only, time_base, video_stream
 from chalicelib.contract.faces import FacesDocument
 
 # Of the time a frame takes to render: what looking at it beforehand takes, and copying it unchanged.

@@ -27,6 +27,7 @@ from blur_container.output import Looks, open_container, open_output
 from blur_container.privacy import DroppedStream, choose_streams
 from blur_container.settings import RenderSettings
 from blur_container.smart import Pieces, SplicedOutput
+from blur_container.source import Source
 from blur_container.splice import CopiedPackets, Splice, plan_splice, splice_encoder
 from blur_container.tracks import Tracks
 from blur_container.video import (
@@ -84,18 +85,18 @@ class RenderReport:
 
 
 def redact_video(
-    source: Path,
+    source: Source,
     target: Path,
     faces: FacesDocument,
     settings: RenderSettings,
     progress: Callable[[Progress], None],
 ) -> RenderReport:
     """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
-    if source.resolve() == target.resolve():
+    if isinstance(source, Path) and source.resolve() == target.resolve():
         raise ConfigurationError(f"{source} cannot be both source and target")
     tracks = locate(source, faces, settings, lambda done, total: progress(Progress(done, total, "locating")))
     with open_source(source, settings.limits) as video, open_source(source, settings.limits) as audio:
-        return _Redaction(video, audio, faces, tracks, settings).run(target, progress)
+        return _Redaction(source, video, audio, faces, tracks, settings).run(target, progress)
 
 
 class _Redaction:
@@ -103,6 +104,7 @@ class _Redaction:
 
     def __init__(
         self,
+        source: Source,
         video: InputContainer,
         audio: InputContainer,
         faces: FacesDocument,
@@ -110,7 +112,7 @@ class _Redaction:
         settings: RenderSettings,
     ) -> None:
         self._stream = video_stream(video)
-        self._video, self._audio = video, audio
+        self._source, self._video, self._audio = source, video, audio
         self._faces, self._settings = faces, settings
         self._tracks = tracks
         self._pts: array[int] = array("q")
@@ -143,7 +145,7 @@ class _Redaction:
             self._fallback_reason = looks.form.changes[0]
             return None
         try:
-            return plan_splice(Path(self._video.name), looks, self._settings, brush.shows_face)
+            return plan_splice(self._source, looks, self._settings, brush.shows_face)
         except UnfitStream as reason:
             self._fallback_reason = str(reason)
             return None
@@ -182,7 +184,7 @@ class _Redaction:
         self._pts, self._end_pts = splice.pts, splice.end_pts
         with (
             nothing_partial(target),
-            open_source(Path(self._video.name), self._settings.limits) as source,
+            open_source(self._source, self._settings.limits) as source,
             open_container(target, looks.time_base, self._kept) as container,
         ):
             companions = Companions(self._kept, container)

@@ -1,4 +1,4 @@
-"""Remote objects: files that are read by ranges, each block of them once, and never by mistake in part."""
+"""A remote object: read by ranges, as far as it is asked for; what was read lies in a file of fixed size."""
 
 from __future__ import annotations
 
@@ -8,164 +8,203 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, cast
+from typing import TYPE_CHECKING
 
 from chalicelib.contract.errors import StorageUnavailable
 
-_BLOCK_BYTES = 256 * 1024
-# Who reads on gets up to so many blocks at once: a request takes as long as the transfer of one or two.
-_BLOCKS_AHEAD = 4
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
-Fetch = Callable[[int, int], bytes]
+BLOCK_BYTES = 256 * 1024
+# One request costs about 30 ms however little it asks for; more than this is often not needed after all.
+_AHEAD_MAX_BLOCKS = 4
 
 
-class RemoteObject:
-    """An object of `size_bytes` that `fetch(begin, end)` reads a range of; its blocks are kept on disk.
+class RemoteObject(AbstractContextManager["RemoteObject"]):
+    """An object of `size_bytes` whose bytes [begin, end) `fetch` returns; safe to use in several threads.
 
-    Handles share the blocks; no more than `keep_bytes` of them are kept, those read last. Thread safe.
-    `fetched_bytes` and `requests` count what was read. Closing it removes the blocks.
+    The last `keep_bytes` of what was read are kept in a nameless file in `cache_folder`, at least 1 MiB.
+    `requests` and `fetched_bytes` count what was asked for. After an error every read raises that error.
     """
 
-    def __init__(self, name: str, size_bytes: int, fetch: Fetch, folder: Path, keep_bytes: int) -> None:
-        self.name, self.size_bytes = name, size_bytes
-        self.fetched_bytes = self.requests = 0
+    def __init__(
+        self,
+        name: str,
+        fetch: Callable[[int, int], bytes],
+        size_bytes: int,
+        cache_folder: Path,
+        keep_bytes: int,
+    ) -> None:
+        self.name = name
+        self.size_bytes = size_bytes
+        self.requests = 0
+        self.fetched_bytes = 0
         self._fetch = fetch
-        self._lock = threading.Lock()
-        self._blocks = _Blocks(folder, max(keep_bytes // _BLOCK_BYTES, 2 * _BLOCKS_AHEAD))
-        self._failure: BaseException | None = None
+        self._cache = _Cache(cache_folder, max(keep_bytes // BLOCK_BYTES, _AHEAD_MAX_BLOCKS))
+        self._changed = threading.Condition()
+        self._coming: set[int] = set()
+        self._failure: Exception | None = None
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
-        """Remove the blocks."""
-        self._blocks.close()
+        """Remove what was kept; no handle can be read any more."""
+        self._cache.close()
 
-    def open(self) -> IO[bytes]:
-        """Return a new handle, at the beginning."""
-        return cast("IO[bytes]", RemoteFile(self))
+    def open(self) -> RemoteHandle:
+        """Return a handle with a position of its own, at 0."""
+        return RemoteHandle(self)
 
     def raise_failure(self) -> None:
-        """Raise the first error of a read again: FFmpeg may have taken it for the end of the file."""
+        """Raise the first error of a read, if there was any."""
         if self._failure is not None:
             raise self._failure
 
-    def block(self, number: int, ahead: int) -> bytes:
-        """Return one block; where it has to be fetched, up to `ahead` missing blocks come with it."""
-        with self._lock:
+    def read(self, begin: int, count: int, trail: Trail) -> bytes:
+        """Return bytes from `begin` on, up to `count` and to the end of a block; b"" only at the end.
+
+        Raise what `fetch` raises, StorageUnavailable where it returns too few or too many bytes.
+        """
+        count = min(count, self.size_bytes - begin, BLOCK_BYTES - begin % BLOCK_BYTES)
+        if count <= 0:
+            return b""
+        index, offset = divmod(begin, BLOCK_BYTES)
+        with self._changed:
+            self._changed.wait_for(lambda: index not in self._coming)
             self.raise_failure()
-            content = self._blocks.get(number)
-            if content is not None:
-                return content
-            try:
-                return self._fetched(number, ahead)
-            except BaseException as error:
-                self._failure = error
-                raise
+            kept = self._cache.read(index, offset, count)
+            if kept is not None:
+                return kept
+            wanted = self._wanted(index, trail.blocks_for(index))
+            trail.end = wanted.stop
+            self._coming.update(wanted)
+        return self._arrived(wanted)[offset : offset + count]
 
-    def has(self, number: int) -> bool:
-        """Return whether a block need not be fetched."""
-        with self._lock:
-            return number in self._blocks
-
-    def _fetched(self, number: int, ahead: int) -> bytes:
-        last = -(-self.size_bytes // _BLOCK_BYTES)
-        stop = number + 1
-        while stop < min(number + ahead, last) and stop not in self._blocks:
+    def _wanted(self, index: int, count: int) -> range:
+        """Return the blocks to ask for: those from `index` on that are neither kept nor on their way."""
+        blocks = -(-self.size_bytes // BLOCK_BYTES)
+        stop = index + 1
+        while stop < min(index + count, blocks) and stop not in self._cache and stop not in self._coming:
             stop += 1
-        begin, end = number * _BLOCK_BYTES, min(stop * _BLOCK_BYTES, self.size_bytes)
+        return range(index, stop)
+
+    def _arrived(self, wanted: range) -> bytes:
+        """Return the bytes of `wanted`, which are kept from now on."""
+        content = b""
+        try:
+            content = self._fetched(wanted)
+        except Exception as error:
+            self._failure = self._failure or error
+            raise
+        finally:
+            with self._changed:
+                self._keep(wanted, content)
+                self._coming.difference_update(wanted)
+                self._changed.notify_all()
+        return content
+
+    def _fetched(self, wanted: range) -> bytes:
+        begin, end = wanted.start * BLOCK_BYTES, min(wanted.stop * BLOCK_BYTES, self.size_bytes)
+        with self._changed:
+            self.requests += 1
         content = self._fetch(begin, end)
-        self.requests += 1
-        self.fetched_bytes += len(content)
         if len(content) != end - begin:
             raise StorageUnavailable(f"{self.name}: {len(content)} of {end - begin} bytes arrived")
-        for place in range(number, stop):
-            offset = (place - number) * _BLOCK_BYTES
-            self._blocks.put(place, content[offset : offset + _BLOCK_BYTES])
-        return content[:_BLOCK_BYTES]
+        return content
+
+    def _keep(self, wanted: range, content: bytes) -> None:
+        self.fetched_bytes += len(content)
+        try:
+            for place, index in enumerate(wanted):
+                if block := content[place * BLOCK_BYTES : (place + 1) * BLOCK_BYTES]:
+                    self._cache.write(index, block)
+        except (OSError, ValueError) as error:
+            self._failure = self._failure or error
+            raise
 
 
-class RemoteFile(io.RawIOBase):
-    """A handle on a remote object, with a place of its own."""
+class Trail:
+    """Where a handle's last request ended, and how much the next one asks for if it goes on there."""
+
+    def __init__(self) -> None:
+        self.end = -1
+        self._blocks = 1
+
+    def blocks_for(self, index: int) -> int:
+        """Return how many blocks to ask for from `index` on: twice as many while reading goes straight on."""
+        self._blocks = min(2 * self._blocks, _AHEAD_MAX_BLOCKS) if index == self.end else 1
+        return self._blocks
+
+
+class RemoteHandle(io.RawIOBase):
+    """A readable, seekable file object over a RemoteObject; a read may return less than it was asked for."""
 
     def __init__(self, remote: RemoteObject) -> None:
-        super().__init__()
+        self.name = remote.name
         self._remote = remote
-        self._place = 0
-        # After a miss at the place where the last one ended, more is fetched at once.
-        self._next_miss, self._ahead = -1, 1
+        self._trail = Trail()
+        self._position = 0
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return that any place can be gone to."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Return the place in bytes."""
-        return self._place
+        """Return the position in bytes."""
+        return self._position
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; return it."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._remote.size_bytes}[whence]
-        if start + offset < 0:
-            raise ValueError(f"there is no place {start + offset}")
-        self._place = start + offset
-        return self._place
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a position, which may lie behind the end; return it. Raise ValueError before the start."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._remote.size_bytes}[whence]
+        if base + offset < 0:
+            raise ValueError(f"position {base + offset} lies before the start")
+        self._position = base + offset
+        return self._position
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, all that are left if it is negative; none at the end."""
-        left = max(self._remote.size_bytes - self._place, 0)
-        wanted = left if size is None or size < 0 else min(size, left)
-        parts = []
-        while wanted:
-            part = self._part(wanted)
-            parts.append(part)
-            wanted -= len(part)
-        return b"".join(parts)
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fill `buffer` as far as there is content; return how many bytes."""
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Fill the start of `buffer`; return how many bytes, 0 only at the end."""
+        view = memoryview(buffer).cast("B")
+        content = self._remote.read(self._position, len(view), self._trail)
+        view[: len(content)] = content
+        self._position += len(content)
         return len(content)
 
-    def _part(self, wanted: int) -> bytes:
-        number, offset = divmod(self._place, _BLOCK_BYTES)
-        if not self._remote.has(number):
-            self._ahead = min(2 * self._ahead, _BLOCKS_AHEAD) if number == self._next_miss else 1
-            self._next_miss = number + self._ahead
-        part = self._remote.block(number, self._ahead)[offset : offset + wanted]
-        self._place += len(part)
-        return part
 
-
-class _Blocks:
-    """A number of blocks in a file on disk; the one used longest ago makes room."""
+class _Cache:
+    """Blocks in the slots of a nameless file; the one not read for longest makes room."""
 
     def __init__(self, folder: Path, slots: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by close
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by close()
         self._slots = slots
-        self._places: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        self._places: OrderedDict[int, int] = OrderedDict()
 
-    def __contains__(self, number: int) -> bool:
-        return number in self._places
+    def __contains__(self, index: int) -> bool:
+        return index in self._places
 
-    def get(self, number: int) -> bytes | None:
-        if number not in self._places:
+    def read(self, index: int, offset: int, count: int) -> bytes | None:
+        """Return `count` bytes of a block, None where it is not kept."""
+        if index not in self._places:
             return None
-        self._places.move_to_end(number)
-        slot, size = self._places[number]
-        return os.pread(self._file.fileno(), size, slot * _BLOCK_BYTES)
+        self._places.move_to_end(index)
+        self._file.seek(self._places[index] * BLOCK_BYTES + offset)
+        return self._file.read(count)
 
-    def put(self, number: int, content: bytes) -> None:
-        slot = len(self._places)
-        if number in self._places:
-            slot, _ = self._places.pop(number)
-        elif slot >= self._slots:
-            _, (slot, _) = self._places.popitem(last=False)
-        os.pwrite(self._file.fileno(), content, slot * _BLOCK_BYTES)
-        self._places[number] = slot, len(content)
+    def write(self, index: int, block: bytes) -> None:
+        """Keep a block."""
+        is_full = len(self._places) == self._slots
+        slot = self._places.popitem(last=False)[1] if is_full else len(self._places)
+        self._file.seek(slot * BLOCK_BYTES)
+        self._file.write(block)
+        self._file.flush()
+        self._places[index] = slot
 
     def close(self) -> None:
+        """Give the room back."""
         self._file.close()

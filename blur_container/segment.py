@@ -20,11 +20,11 @@ from blur_container.output import open_container, open_output
 from blur_container.redact import FRAMES_AHEAD, Progress, nothing_partial
 from blur_container.settings import RenderSettings
 from blur_container.smart import Pieces, SplicedOutput
+from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.splice import CopiedPackets, Splice, plan_segment, splice_encoder
 from blur_container.tracks import Tracks
 from blur_container.video import (
-    Source,
     decoded_frames,
     needed_packets,
     open_source,

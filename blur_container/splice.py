@@ -16,9 +16,10 @@ from blur_container.geometry import Size
 from blur_container.gops import Run, decode_times
 from blur_container.output import Looks, dress
 from blur_container.settings import RenderSettings
+from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.survey import StreamSets, Survey, Times, shown_times, stream_sets, survey
-from blur_container.video import IS_PYAV_18, Source
+from blur_container.video import IS_PYAV_18
 from chalicelib.contract.errors import OutputMismatch
 
 

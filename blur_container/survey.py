@@ -16,9 +16,9 @@ from av.video.stream import VideoStream
 from blur_container.avc import Nal, ParameterRecord, SequenceParameters, UnfitStream, nal_units
 from blur_container.gops import Groups
 from blur_container.settings import RenderSettings
+from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.video import (
-    Source,
     needed_packets,
     open_source,
     read_only,

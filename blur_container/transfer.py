@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import io
-import os
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +15,22 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from blur_container.multipart import MultipartWriter
 from blur_container.remote import RemoteObject
-from chalicelib.contract.errors import ConfigurationError, OutputMismatch, SourceChanged, StorageUnavailable
+from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 
 _BLOCK_BYTES = 1024**2
 _ATTEMPTS = 5
+_READS = 3
+_KEYS_PER_DELETE = 1000
 _GONE = ("404", "NoSuchKey", "NoSuchVersion", "412", "PreconditionFailed", "416", "InvalidRange")
 _BUSY = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException")
 _SERVER_ERROR = 500
 # One connection: the function's memory stays flat, and the local cloud answers ranges slowly.
-_UPLOAD = TransferConfig(
+_MANAGED = TransferConfig(
     use_threads=False, multipart_threshold=64 * 1024**2, multipart_chunksize=64 * 1024**2
 )
-# A part of a copy or an upload; 10,000 of them hold any output.
-_COPY = TransferConfig(use_threads=False, multipart_threshold=1024**3, multipart_chunksize=512 * 1024**2)
-_PART_BYTES = 16 * 1024**2
-_PART_BYTES_MIN = 5 * 1024**2  # S3 quota, of all parts but the last.
-_MP4 = "video/mp4"
-# What boto3 does not try again: a stream that breaks off after its first byte.
-_BROKEN_STREAM_WAITS_S = (0.2, 0.8, 3.2)
 
 
 @functools.cache
@@ -77,72 +71,9 @@ class Storage:
                 target.bucket,
                 target.key,
                 ExtraArgs={"ContentType": content_type, "Metadata": dict(metadata)},
-                Config=_UPLOAD,
+                Config=_MANAGED,
             )
         return path.stat().st_size
-
-    def opened(self, source: SourceObject | ObjectReference, folder: Path, keep_bytes: int) -> RemoteObject:
-        """Return `source` to be read by ranges, pinned to one version; blocks of it are kept in `folder`.
-
-        What is no upload is pinned to what lies there now. Reads raise SourceChanged where that is gone.
-        """
-        if isinstance(source, SourceObject):
-            pin, size_bytes = _pin(source), source.size_bytes
-        else:
-            pin, size_bytes = self._found(source)
-        uri = _uri(source)
-
-        def fetch(begin: int, end: int) -> bytes:
-            with _translated(uri):
-                return self._range(source.bucket, source.key, pin, begin, end)
-
-        return RemoteObject(uri, size_bytes, fetch, folder, keep_bytes)
-
-    def _found(self, reference: ObjectReference) -> tuple[dict[str, str], int]:
-        with _translated(_uri(reference)):
-            answer = self._client.get_object(Bucket=reference.bucket, Key=reference.key, Range="bytes=0-0")
-            answer["Body"].close()
-            return {"IfMatch": answer["ETag"]}, int(answer["ContentRange"].rpartition("/")[2])
-
-    def _range(self, bucket: str, key: str, pin: Mapping[str, str], begin: int, end: int) -> bytes:
-        """Return the bytes from `begin` to `end`; a broken stream is asked for again, as boto3 does not."""
-        for wait_s in (*_BROKEN_STREAM_WAITS_S, None):
-            answer = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes={begin}-{end - 1}", **pin)
-            try:
-                with closing(answer["Body"]) as body:
-                    content: bytes = body.read()
-                if len(content) == end - begin or wait_s is None:
-                    return content
-            except (BotoCoreError, OSError):
-                if wait_s is None:
-                    raise
-            time.sleep(wait_s)
-        raise AssertionError  # pragma: no cover - the last wait is None
-
-    def writer(self, target: ObjectReference, head_bytes: int) -> MultipartWriter:
-        """Return a file that becomes the object `target` once it is completed."""
-        return MultipartWriter(self._client, target, head_bytes)
-
-    def copy(self, source: ObjectReference, target: ObjectReference, metadata: Mapping[str, str]) -> None:
-        """Copy an MP4 inside of S3, whatever its size; `target` appears whole or not at all."""
-        with _translated(_uri(target)):
-            self._client.copy(
-                {"Bucket": source.bucket, "Key": source.key},
-                target.bucket,
-                target.key,
-                ExtraArgs={
-                    "ContentType": _MP4,
-                    "Metadata": dict(metadata),
-                    "MetadataDirective": "REPLACE",
-                },
-                Config=_COPY,
-            )
-
-    def exists(self, reference: ObjectReference) -> bool:
-        """Return whether there is such an object."""
-        with _translated(_uri(reference)):
-            answer = self._client.list_objects_v2(Bucket=reference.bucket, Prefix=reference.key, MaxKeys=1)
-        return any(entry["Key"] == reference.key for entry in answer.get("Contents", []))
 
     def read_text(self, source: ObjectReference) -> str:
         """Return the text in `source`."""
@@ -163,97 +94,163 @@ class Storage:
                 ContentType="application/json; charset=utf-8",
             )
 
+    def opened(
+        self, source: SourceObject | ObjectReference, cache_folder: Path, keep_bytes: int
+    ) -> RemoteObject:
+        """Return `source` to be read by ranges, pinned to the version that is named, or else is found now.
 
-class MultipartWriter(io.RawIOBase):
-    """A file that is written once from front to back, but for its first `head_bytes`; it appears at the end.
+        Its reads raise SourceChanged where that version is gone, StorageUnavailable where bytes are missing.
+        """
+        if isinstance(source, SourceObject):
+            request = {"Bucket": source.bucket, "Key": source.key, **_pin(source)}
+            ranges = _Ranges(self._client, request, source.uri, source.size_bytes)
+        else:
+            ranges = _Ranges.found(self._client, source)
+        return RemoteObject(ranges.uri, ranges.fetch, ranges.size_bytes, cache_folder, keep_bytes)
 
-    FFmpeg goes back to write the index into the room it kept there. Nothing else may be written twice.
-    """
+    def writer(
+        self, target: ObjectReference, content_type: str, metadata: Mapping[str, str], head_bytes: int
+    ) -> MultipartWriter:
+        """Return a file object that becomes `target` when it is complete; `metadata` holds ASCII only."""
+        described = {"ContentType": content_type, "Metadata": dict(metadata)}
+        return MultipartWriter(_Upload(self._client, target, described), head_bytes)
 
-    def __init__(self, client: Any, target: ObjectReference, head_bytes: int) -> None:
-        super().__init__()
-        self._client, self._target = client, target
-        self._place = self._size = 0
-        self._head = bytearray()
-        self._head_bytes = max(head_bytes, _PART_BYTES_MIN)
-        self._tail = bytearray()
-        self._upload_id: str | None = None
-        self._parts: list[dict[str, Any]] = []
+    def copy(
+        self,
+        source: ObjectReference,
+        target: ObjectReference,
+        content_type: str,
+        metadata: Mapping[str, str],
+    ) -> None:
+        """Write `source` to `target` without its bytes coming here; the target appears all at once or not.
 
-    @property
-    def size_bytes(self) -> int:
-        """Return how long the file is so far."""
-        return self._size
+        Raise SourceChanged where `source` is not there, or is overwritten meanwhile.
+        """
+        place = {"Bucket": source.bucket, "Key": source.key}
+        with _translated(_uri(source)):
+            found = self._client.head_object(**place)
+            described = {
+                "ContentType": content_type,
+                "Metadata": dict(metadata),
+                "MetadataDirective": "REPLACE",
+            }
+            self._client.copy(
+                place,
+                target.bucket,
+                target.key,
+                ExtraArgs={**described, "CopySourceIfMatch": found["ETag"]},
+                Config=_MANAGED,
+            )
 
-    def writable(self) -> bool:
-        """Return that it can be written."""
-        return True
+    def delete(self, references: Iterable[ObjectReference]) -> None:
+        """Delete objects; those that are not there are no error."""
+        keys: dict[str, list[str]] = {}
+        for reference in references:
+            keys.setdefault(reference.bucket, []).append(reference.key)
+        for bucket, own in keys.items():
+            for begin in range(0, len(own), _KEYS_PER_DELETE):
+                self._delete(bucket, own[begin : begin + _KEYS_PER_DELETE])
 
-    def seekable(self) -> bool:
-        """Return that places can be gone to."""
-        return True
+    def _delete(self, bucket: str, keys: list[str]) -> None:
+        request = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        with _translated(f"s3://{bucket}"):
+            answer = self._client.delete_objects(Bucket=bucket, Delete=request)
+            for error in answer.get("Errors", []):
+                raise ClientError({"Error": error}, "DeleteObjects")
 
-    def tell(self) -> int:
-        """Return the place in bytes."""
-        return self._place
+    def list_keys(self, bucket: str, prefix: str) -> list[str]:
+        """Return all keys in `bucket` that begin with `prefix`, in S3's order."""
+        keys: list[str] = []
+        request = {"Bucket": bucket, "Prefix": prefix}
+        with _translated(f"s3://{bucket}/{prefix}"):
+            while True:
+                page = self._client.list_objects_v2(**request)
+                keys += [entry["Key"] for entry in page.get("Contents", [])]
+                if not page.get("IsTruncated"):
+                    return keys
+                request["ContinuationToken"] = page["NextContinuationToken"]
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; return it."""
-        self._place = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence] + offset
-        return self._place
+    def exists(self, reference: ObjectReference) -> bool:
+        """Return whether the object is there; a list tells it by the right s3:ListBucket alone."""
+        return reference.key in self.list_keys(reference.bucket, reference.key)
 
-    def write(self, content: Any) -> int:
-        """Write `content` at the place; raise OutputMismatch where a part that was sent would change."""
-        data = bytes(content)
-        inside = data[: max(self._head_bytes - self._place, 0)]
-        if inside:
-            self._head.extend(bytes(max(self._place - len(self._head), 0)))
-            self._head[self._place : self._place + len(inside)] = inside
-        rest = data[len(inside) :]
-        if rest:
-            if self._place + len(inside) != max(self._size, self._head_bytes):
-                raise OutputMismatch("a part of the output that was sent already would change")
-            self._tail += rest
-        self._place += len(data)
-        self._size = max(self._size, self._place)
-        while len(self._tail) >= _PART_BYTES:
-            self._send(len(self._parts) + 2, bytes(self._tail[:_PART_BYTES]))
-            del self._tail[:_PART_BYTES]
-        return len(data)
+
+@dataclass(frozen=True)
+class _Ranges:
+    """One version of an object; `request` names it."""
+
+    client: Any
+    request: Mapping[str, str]
+    uri: str
+    size_bytes: int
+
+    @classmethod
+    def found(cls, client: Any, reference: ObjectReference) -> _Ranges:
+        """Return what lies under `reference` now: a read of one byte tells size and version."""
+        place, uri = {"Bucket": reference.bucket, "Key": reference.key}, _uri(reference)
+        with _translated(uri):
+            answer = client.get_object(**place, Range="bytes=0-0")
+            answer["Body"].close()
+        size_bytes = int(answer["ContentRange"].rpartition("/")[2])
+        return cls(client, {**place, "IfMatch": answer["ETag"]}, uri, size_bytes)
+
+    def fetch(self, begin: int, end: int) -> bytes:
+        """Return bytes [begin, end); a broken stream is read anew, which botocore does not do by itself."""
+        reason: Exception | None = None
+        for _ in range(_READS):
+            with _translated(self.uri):
+                answer = self.client.get_object(**self.request, Range=f"bytes={begin}-{end - 1}")
+            expected = f"bytes {begin}-{end - 1}/{self.size_bytes}"
+            with closing(answer["Body"]) as body:
+                # Anything else may be the whole object, and larger than memory.
+                if (found := answer.get("ContentRange")) != expected:
+                    raise SourceChanged(f"{self.uri}: {expected} asked for, {found} given")
+                try:
+                    content: bytes = body.read()
+                except (BotoCoreError, OSError) as error:
+                    reason = error
+                    continue
+            if len(content) == end - begin:
+                return content
+        raise StorageUnavailable(f"{self.uri}: bytes {begin} to {end} do not arrive") from reason
+
+
+class _Upload:
+    """A multipart upload; errors are those of the contract."""
+
+    def __init__(self, client: Any, target: ObjectReference, described: Mapping[str, Any]) -> None:
+        self._client, self._described, self._uri = client, described, _uri(target)
+        self._place = {"Bucket": target.bucket, "Key": target.key}
+        self._part_tags: dict[int, str] = {}
+
+    def put_whole(self, content: bytearray) -> None:
+        """Write the object in one step."""
+        with _translated(self._uri):
+            self._client.put_object(**self._place, Body=content, **self._described)
+
+    def begin(self) -> None:
+        """Prepare to take parts."""
+        with _translated(self._uri):
+            answer = self._client.create_multipart_upload(**self._place, **self._described)
+            self._place["UploadId"] = answer["UploadId"]
+
+    def put_part(self, number: int, content: bytearray) -> None:
+        """Take a part."""
+        with _translated(self._uri):
+            answer = self._client.upload_part(**self._place, PartNumber=number, Body=content)
+            self._part_tags[number] = answer["ETag"]
 
     def complete(self) -> None:
-        """Let the object appear, all that was written in it."""
-        with _translated(_uri(self._target)):
-            if not self._parts:
-                whole = bytes(self._head + self._tail)
-                self._client.put_object(
-                    Bucket=self._target.bucket, Key=self._target.key, Body=whole, ContentType=_MP4
-                )
-                return
-            if self._tail:
-                self._send(len(self._parts) + 2, bytes(self._tail))
-            self._send(1, bytes(self._head))
-            self._client.complete_multipart_upload(
-                Bucket=self._target.bucket,
-                Key=self._target.key,
-                UploadId=self._upload_id,
-                MultipartUpload={"Parts": sorted(self._parts, key=_part_number)},
-            )
+        """Make the object visible."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self._part_tags.items())]
+        with _translated(self._uri):
+            self._client.complete_multipart_upload(**self._place, MultipartUpload={"Parts": parts})
 
-    def _send(self, number: int, content: bytes) -> None:
-        place = {"Bucket": self._target.bucket, "Key": self._target.key}
-        with _translated(_uri(self._target)):
-            if self._upload_id is None:
-                answer = self._client.create_multipart_upload(**place, ContentType=_MP4)
-                self._upload_id = answer["UploadId"]
-            answer = self._client.upload_part(
-                **place, UploadId=self._upload_id, PartNumber=number, Body=content
-            )
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-
-
-def _part_number(part: Mapping[str, Any]) -> int:
-    return int(part["PartNumber"])
+    def abort(self) -> None:
+        """Forget the parts, where that is allowed: the bucket's lifecycle does so after a day."""
+        if "UploadId" in self._place:
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**self._place)
 
 
 def _pin(source: SourceObject) -> dict[str, str]:
@@ -262,7 +259,7 @@ def _pin(source: SourceObject) -> dict[str, str]:
     return {"IfMatch": source.etag}
 
 
-def _uri(reference: ObjectReference | SourceObject) -> str:
+def _uri(reference: ObjectReference) -> str:
     return f"s3://{reference.bucket}/{reference.key}"
 
 

@@ -17,10 +17,11 @@ from av.video.stream import VideoStream
 from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.avc import picture_set_ids
 from blur_container.companions import Written
+from blur_container.source import Source
 from blur_container.splice import CopiedPackets
 from blur_container.subtitles import shows_text
-from blur_container.video import Source, open_source, time_base, video_stream
-from chalicelib.contract.errors import OutputMismatch, PermanentError
+from blur_container.video import open_source, time_base, video_stream
+from chalicelib.contract.errors import OutputMismatch, PermanentError, SourceChanged
 
 _DECODER_THREADS = 2
 
@@ -64,7 +65,7 @@ def verify_output(source: Source, report: Expected) -> VideoPackets:
             found = _require_packets(container, report)
         with open_source(source) as container:
             _require_last_frame(container, report)
-    except OutputMismatch:
+    except (OutputMismatch, SourceChanged):
         raise
     except (PermanentError, av.FFmpegError) as error:
         raise OutputMismatch(f"the output cannot be read back: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 
+PART_MIN_BYTES = 5 * 1024**2
+
 
 def refusal(code: str, status: int) -> ClientError:
     """Return the error by which boto3 reports a refused request."""
@@ -17,35 +20,132 @@ def refusal(code: str, status: int) -> ClientError:
     return ClientError(cast("Any", answer), "AnyOperation")
 
 
+def etag_of(content: bytes) -> str:
+    """Return the ETag of an object that was written in one step, without its quotes."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+class BrokenStream(io.RawIOBase):
+    """The body of an answer whose connection breaks."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, _: int = -1, /) -> bytes:
+        """Raise the error."""
+        raise self._error
+
+
 @dataclass
 class FakeS3:
-    """A client whose objects lie in `objects`, by bucket and key; `error` is raised by every call if set."""
+    """A client whose objects lie in `objects`, by bucket and key; `error` is raised by every call if set.
+
+    `errors` are raised by calls of the operations they are named after. Of `streams` each breaks one body.
+    """
 
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     error: Exception | None = None
     lost_bytes: int = 0
+    errors: dict[str, Exception] = field(default_factory=dict)
+    streams: list[Exception] = field(default_factory=list)
+    operations: list[str] = field(default_factory=list)
+    parts: dict[int, bytes] = field(default_factory=dict)
+    page: int = 1000
 
     def get_object(self, **request: Any) -> dict[str, Any]:
-        """Return an object; the last `lost_bytes` of it do not arrive."""
-        self._note(request)
-        content = self.objects.get((request["Bucket"], request["Key"]))
-        if content is None:
-            raise refusal("NoSuchKey", 404)
-        arriving = content[: len(content) - self.lost_bytes]
-        return {"ContentLength": len(content), "Body": StreamingBody(io.BytesIO(arriving), len(content))}
+        """Return an object or a range of it; the last `lost_bytes` of it do not arrive."""
+        whole = self._found("get_object", request)
+        answer: dict[str, Any] = {"ETag": f'"{etag_of(whole)}"'}
+        content = whole
+        if wanted := request.get("Range"):
+            begin, last = map(int, wanted.removeprefix("bytes=").split("-"))
+            content = whole[begin : last + 1]
+            if not content:
+                raise refusal("InvalidRange", 416)
+            answer["ContentRange"] = f"bytes {begin}-{begin + len(content) - 1}/{len(whole)}"
+        arriving: io.RawIOBase | io.BytesIO = io.BytesIO(content[: len(content) - self.lost_bytes])
+        if self.streams:
+            arriving = BrokenStream(self.streams.pop(0))
+        body = StreamingBody(cast("Any", arriving), len(content))
+        return {**answer, "ContentLength": len(content), "Body": body}
+
+    def head_object(self, **request: Any) -> dict[str, Any]:
+        """Return what is known of an object."""
+        content = self._found("head_object", request)
+        return {"ContentLength": len(content), "ETag": f'"{etag_of(content)}"'}
 
     def put_object(self, **request: Any) -> None:
         """Keep an object."""
-        self._note(request)
-        self.objects[request["Bucket"], request["Key"]] = request["Body"]
+        self._note("put_object", request)
+        self.objects[request["Bucket"], request["Key"]] = bytes(request["Body"])
 
     def upload_file(self, filename: str, bucket: str, key: str, **request: Any) -> None:
         """Keep the content of a file."""
-        self._note({"Bucket": bucket, "Key": key, **request})
+        self._note("upload_file", {"Bucket": bucket, "Key": key, **request})
         self.objects[bucket, key] = Path(filename).read_bytes()
 
-    def _note(self, request: dict[str, Any]) -> None:
+    def create_multipart_upload(self, **request: Any) -> dict[str, str]:
+        """Begin an upload."""
+        self._note("create_multipart_upload", request)
+        return {"UploadId": "u1"}
+
+    def upload_part(self, **request: Any) -> dict[str, str]:
+        """Keep a part."""
+        self._note("upload_part", request)
+        self.parts[request["PartNumber"]] = bytes(request["Body"])
+        return {"ETag": f"part {request['PartNumber']}"}
+
+    def complete_multipart_upload(self, **request: Any) -> None:
+        """Put the parts together; refuse them as S3 does, where one but the last is small."""
+        self._note("complete_multipart_upload", request)
+        numbers = [part["PartNumber"] for part in request["MultipartUpload"]["Parts"]]
+        if any(len(self.parts[number]) < PART_MIN_BYTES for number in numbers[:-1]):
+            raise refusal("EntityTooSmall", 400)
+        self.objects[request["Bucket"], request["Key"]] = b"".join(self.parts[number] for number in numbers)
+
+    def abort_multipart_upload(self, **request: Any) -> None:
+        """Forget the parts."""
+        self._note("abort_multipart_upload", request)
+        self.parts.clear()
+
+    def copy(self, source: dict[str, str], bucket: str, key: str, **request: Any) -> None:
+        """Copy an object."""
+        self._note("copy", {"CopySource": source, "Bucket": bucket, "Key": key, **request})
+        self.objects[bucket, key] = self.objects[source["Bucket"], source["Key"]]
+
+    def delete_objects(self, **request: Any) -> dict[str, Any]:
+        """Delete objects; those whose key begins with "kept" are refused."""
+        self._note("delete_objects", request)
+        keys = [entry["Key"] for entry in request["Delete"]["Objects"]]
+        for key in keys:
+            if not key.startswith("kept"):
+                self.objects.pop((request["Bucket"], key), None)
+        refused = [key for key in keys if key.startswith("kept")]
+        return {"Errors": [{"Key": key, "Code": "AccessDenied"} for key in refused]} if refused else {}
+
+    def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+        """Return `page` keys at a time."""
+        self._note("list_objects_v2", request)
+        here = (key for bucket, key in self.objects if bucket == request["Bucket"])
+        keys = sorted(key for key in here if key.startswith(request["Prefix"]))
+        begin = int(request.get("ContinuationToken", 0))
+        end = begin + self.page
+        answer = {"Contents": [{"Key": key} for key in keys[begin:end]], "IsTruncated": end < len(keys)}
+        return {**answer, "NextContinuationToken": str(end)} if end < len(keys) else answer
+
+    def _found(self, operation: str, request: dict[str, Any]) -> bytes:
+        self._note(operation, request)
+        content = self.objects.get((request["Bucket"], request["Key"]))
+        if content is None:
+            raise refusal("404" if operation == "head_object" else "NoSuchKey", 404)
+        if request.get("IfMatch", "").strip('"') not in ("", etag_of(content)):
+            raise refusal("PreconditionFailed", 412)
+        return content
+
+    def _note(self, operation: str, request: dict[str, Any]) -> None:
         self.requests.append(request)
-        if self.error is not None:
-            raise self.error
+        self.operations.append(operation)
+        error = self.error or self.errors.get(operation)
+        if error is not None:
+            raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from blur_container.assembly import Assembly, Part
@@ -11,6 +12,7 @@ from blur_container.cutting import CuttingSettings
 from blur_container.doubts import doubts_of, edges_of
 from blur_container.layout import layout_of, track_settings
 from blur_container.locating import locate_in
+from blur_container.output import open_container
 from blur_container.plan import Plan
 from blur_container.planning import Planner
 from blur_container.record import Findings, SegmentRecord
@@ -82,6 +84,6 @@ class InSegments:
         """Write the joined and verified video to `target`."""
         interval_ms = layout_of(self.faces, self.settings).interval_ms
         assembly = Assembly(self.source, parts, self.faces, interval_ms, self.settings)
-        report = assembly.write(target, None, lambda _progress: None)
+        report = assembly.write(partial(open_container, target), lambda _progress: None)
         verify_output(target, report)
         return report

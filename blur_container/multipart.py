@@ -1,0 +1,166 @@
+"""A streamed object: written in order, its head last; nothing is visible before it is complete."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from chalicelib.contract.errors import OutputMismatch
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_MEBIBYTE = 1024**2
+# S3 quotas: all parts but the last have 5 MiB at least, and there are 10,000 at most.
+_PART_MIN_BYTES = 5 * _MEBIBYTE
+_PARTS_MAX = 10_000
+_PART_BYTES = 8 * _MEBIBYTE
+# After so many parts they get larger by the first size: 10,000 hold 430 GiB, and 10 GB need 16 MiB of memory.
+_PARTS_OF_A_SIZE = 1000
+
+
+class PartUpload(Protocol):
+    """Where the parts go. Errors are those of the contract."""
+
+    def put_whole(self, content: bytearray) -> None:
+        """Write the object in one step."""
+
+    def begin(self) -> None:
+        """Prepare to take parts."""
+
+    def put_part(self, number: int, content: bytearray) -> None:
+        """Take a part; numbers begin at 1 and may come in any order."""
+
+    def complete(self) -> None:
+        """Make the object visible."""
+
+    def abort(self) -> None:
+        """Forget the parts as far as that is possible; raise nothing."""
+
+
+class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
+    """A writable, seekable file object whose bytes become one object when `complete()` is called.
+
+    The first `head_bytes`, 5 MiB at least, stay in memory and may be written over until then; after them one
+    part does, 8 MiB at first. A write anywhere else but at the end raises OutputMismatch. After an error the
+    writer is useless: it raises that error again. Closed before it is complete, it leaves no object.
+    """
+
+    def __init__(self, upload: PartUpload, head_bytes: int) -> None:
+        self._upload = upload
+        self._head_bytes = max(head_bytes, _PART_MIN_BYTES)
+        self._head, self._part = bytearray(), bytearray()
+        self._part_start = self._head_bytes
+        self._parts = 1  # The head is the first.
+        self._position = 0
+        self._failure: Exception | None = None
+        self._is_complete = False
+
+    def __enter__(self) -> MultipartWriter:  # noqa: PYI034 typing.Self needs Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position in bytes."""
+        return self._position
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how many bytes were written."""
+        return self._part_start + len(self._part) if self._is_past_head else len(self._head)
+
+    @property
+    def _is_past_head(self) -> bool:
+        return len(self._head) == self._head_bytes
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a position; return it. Whether it can be written shows when it is."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size_bytes}[whence]
+        if base + offset < 0:
+            raise ValueError(f"position {base + offset} lies before the start")
+        self._position = base + offset
+        return self._position
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write all of `content`; return its bytes. Raise what the upload raises."""
+        self._raise_failure()
+        view = memoryview(content).cast("B")
+        try:
+            self._write(view)
+        except Exception as error:
+            self._failure = error
+            raise
+        return len(view)
+
+    def complete(self) -> int:
+        """Make the object visible; return its bytes. Raise what a write or the upload raised."""
+        self._raise_failure()
+        size_bytes = self.size_bytes
+        if self._parts == 1:
+            self._upload.put_whole(self._head + self._part)
+        else:
+            if self._part:
+                self._put_part()
+            self._upload.put_part(1, self._head)
+            self._upload.complete()
+        self._is_complete = True
+        return size_bytes
+
+    def close(self) -> None:
+        """Abort the upload unless it is complete."""
+        if not self.closed and not self._is_complete and self._parts > 1:
+            self._upload.abort()
+        super().close()
+
+    def _raise_failure(self) -> None:
+        if self.closed:
+            raise ValueError("the writer is closed")
+        if self._failure is not None:
+            raise self._failure
+
+    def _write(self, view: memoryview) -> None:
+        if self._position > self.size_bytes:
+            raise OutputMismatch(f"byte {self._position} cannot follow {self.size_bytes} bytes")
+        room = max(self._head_bytes - self._position, 0)
+        begin = self._position
+        self._head[begin : begin + len(view[:room])] = view[:room]
+        self._position += len(view[:room])
+        rest = view[room:]
+        while rest:
+            count = self._write_part(rest)
+            rest = rest[count:]
+
+    def _write_part(self, view: memoryview) -> int:
+        """Write the start of `view` to the part that is being filled; return how many bytes."""
+        offset = self._position - self._part_start
+        if offset < 0:
+            raise OutputMismatch(f"byte {self._position} was sent already and cannot be written over")
+        full = _PART_BYTES * (1 + self._parts // _PARTS_OF_A_SIZE)
+        count = min(len(view), full - offset)
+        self._part[offset : offset + count] = view[:count]
+        self._position += count
+        if len(self._part) == full:
+            self._put_part()
+        return count
+
+    def _put_part(self) -> None:
+        if self._parts == _PARTS_MAX:
+            raise OutputMismatch(f"the output is over {_PARTS_MAX} parts")
+        if self._parts == 1:
+            self._upload.begin()
+        self._parts += 1
+        part, self._part = self._part, bytearray()
+        self._upload.put_part(self._parts, part)
+        self._part_start += len(part)
