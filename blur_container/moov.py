@@ -21,7 +21,7 @@ _COPIES = 3
 
 
 def moov_bytes_max(packets: Sequence[int], texts: Sequence[bytes]) -> int:
-    """Return a size in bytes that the index never passes; about twice what it needs in the end.
+    """Return a size in bytes that the index never passes: 3 times what uneven frames need, 7 times even ones.
 
     `packets` has the number of packets of each track. `texts` are tags (names and values), titles of chapters
     and headers of codecs (extradata); where there are chapters, FFmpeg adds a track of them by itself.

@@ -44,7 +44,8 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
     """A writable, seekable file object whose bytes become one object when `complete()` is called.
 
     The first `head_bytes`, 5 MiB at least, stay in memory and may be written over until then; after them one
-    part does, 8 MiB at first. A write anywhere else but at the end raises OutputMismatch. After an error the
+    part does, 8 MiB at first. What is skipped in the head is zero. A write anywhere else but at the end
+    raises OutputMismatch. After an error the
     writer is useless: it raises that error again. Closed before it is complete, it leaves no object.
     """
 
@@ -95,7 +96,7 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
 
     def write(self, content: ReadableBuffer, /) -> int:
         """Write all of `content`; return its bytes. Raise what the upload raises."""
-        self._raise_failure()
+        self._require_open()
         view = memoryview(content).cast("B")
         try:
             self._write(view)
@@ -106,7 +107,7 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
 
     def complete(self) -> int:
         """Make the object visible; return its bytes. Raise what a write or the upload raised."""
-        self._raise_failure()
+        self._require_open()
         size_bytes = self.size_bytes
         if self._parts == 1:
             self._upload.put_whole(self._head + self._part)
@@ -124,15 +125,18 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
             self._upload.abort()
         super().close()
 
-    def _raise_failure(self) -> None:
-        if self.closed:
-            raise ValueError("the writer is closed")
+    def raise_failure(self) -> None:
+        """Raise what the first failed write raised, if there was any."""
         if self._failure is not None:
             raise self._failure
 
+    def _require_open(self) -> None:
+        if self.closed:
+            raise ValueError("the writer is closed")
+        self.raise_failure()
+
     def _write(self, view: memoryview) -> None:
-        if self._position > self.size_bytes:
-            raise OutputMismatch(f"byte {self._position} cannot follow {self.size_bytes} bytes")
+        self._fill_gap()
         room = max(self._head_bytes - self._position, 0)
         begin = self._position
         self._head[begin : begin + len(view[:room])] = view[:room]
@@ -141,6 +145,14 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
         while rest:
             count = self._write_part(rest)
             rest = rest[count:]
+
+    def _fill_gap(self) -> None:
+        """Put zeros where the head was skipped: FFmpeg leaves the index's room so and fills it at the end."""
+        if self._position <= self.size_bytes:
+            return
+        if self._position > self._head_bytes:
+            raise OutputMismatch(f"byte {self._position} cannot follow {self.size_bytes} bytes")
+        self._head.extend(bytes(self._position - len(self._head)))
 
     def _write_part(self, view: memoryview) -> int:
         """Write the start of `view` to the part that is being filled; return how many bytes."""

@@ -24,6 +24,7 @@ from blur_container.form import Form
 from blur_container.multipart import MultipartWriter
 from blur_container.privacy import Kept
 from blur_container.settings import RenderSettings
+from blur_container.source import failure_first
 from chalicelib.contract.errors import OutputMismatch
 
 _TIMESCALE_MAX = 2**31 - 1
@@ -108,7 +109,8 @@ def open_streamed(
     Raise OutputMismatch where they are too few. `writer` is left to the caller, who completes or closes it.
     """
     options = {**_options("", time_base, kept), "moov_size": str(moov_bytes)}
-    with _opened(writer, options, kept) as container:
+    # After a failed write FFmpeg says no more than that there was one, when it is closed.
+    with failure_first(writer), _opened(writer, options, kept) as container:
         yield container
 
 

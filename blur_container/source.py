@@ -1,13 +1,22 @@
-"""The source of a video: a file, or bytes that are stored elsewhere and read by ranges."""
+"""The source of a video: a file, or bytes that are stored elsewhere; and whose error it is when they fail."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
 
-class StoredVideo(Protocol):
+class Remembering(Protocol):
+    """Something that FFmpeg reads or writes, and that remembers why that failed."""
+
+    def raise_failure(self) -> None:
+        """Raise the first error, if there was any: FFmpeg may have taken it for the end of the file."""
+
+
+class StoredVideo(Remembering, Protocol):
     """A video that is no file; its reads may fail."""
 
     @property
@@ -17,9 +26,6 @@ class StoredVideo(Protocol):
     def open(self) -> io.RawIOBase:
         """Return its bytes, at position 0; every call has a position of its own."""
 
-    def raise_failure(self) -> None:
-        """Raise what the first failed read raised: FFmpeg may have taken it for the end of the file."""
-
 
 Source = Path | StoredVideo
 
@@ -27,3 +33,14 @@ Source = Path | StoredVideo
 def open_bytes(source: Source) -> IO[bytes] | io.RawIOBase:
     """Return the bytes of `source`, at position 0."""
     return source.open("rb") if isinstance(source, Path) else source.open()
+
+
+@contextmanager
+def failure_first(stored: Remembering) -> Iterator[None]:
+    """Raise what a read or write of `stored` raised, whatever FFmpeg and its callers made of it."""
+    try:
+        yield
+    except Exception:
+        stored.raise_failure()
+        raise
+    stored.raise_failure()

@@ -70,7 +70,7 @@ class Storage:
                 str(path),
                 target.bucket,
                 target.key,
-                ExtraArgs={"ContentType": content_type, "Metadata": dict(metadata)},
+                ExtraArgs=_described(content_type, metadata),
                 Config=_MANAGED,
             )
         return path.stat().st_size
@@ -112,7 +112,7 @@ class Storage:
         self, target: ObjectReference, content_type: str, metadata: Mapping[str, str], head_bytes: int
     ) -> MultipartWriter:
         """Return a file object that becomes `target` when it is complete; `metadata` holds ASCII only."""
-        described = {"ContentType": content_type, "Metadata": dict(metadata)}
+        described = _described(content_type, metadata)
         return MultipartWriter(_Upload(self._client, target, described), head_bytes)
 
     def copy(
@@ -129,11 +129,7 @@ class Storage:
         place = {"Bucket": source.bucket, "Key": source.key}
         with _translated(_uri(source)):
             found = self._client.head_object(**place)
-            described = {
-                "ContentType": content_type,
-                "Metadata": dict(metadata),
-                "MetadataDirective": "REPLACE",
-            }
+            described = {**_described(content_type, metadata), "MetadataDirective": "REPLACE"}
             self._client.copy(
                 place,
                 target.bucket,
@@ -251,6 +247,10 @@ class _Upload:
         if "UploadId" in self._place:
             with suppress(ClientError, BotoCoreError):
                 self._client.abort_multipart_upload(**self._place)
+
+
+def _described(content_type: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    return {"ContentType": content_type, "Metadata": dict(metadata)}
 
 
 def _pin(source: SourceObject) -> dict[str, str]:

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from blur_container.limits import Limits
 from blur_container.matroska import EBML_MAGIC, is_cut_short
 from blur_container.privacy import is_picture
-from blur_container.source import Source, open_bytes
+from blur_container.source import Source, failure_first, open_bytes
 from blur_container.span import Span
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
 
@@ -49,7 +49,7 @@ def open_source(source: Source, limits: Limits = _LIMITS) -> Iterator[InputConta
         with _opened(source, str(source.resolve()), limits) as container:
             yield container
     else:
-        with _failure_first(source), source.open() as handle, _opened(source, handle, limits) as container:
+        with failure_first(source), source.open() as handle, _opened(source, handle, limits) as container:
             yield container
 
 
@@ -73,17 +73,6 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
             raise DamagedVideo("the file ends before its Matroska segment does")
         limits.require_streams(len(container.streams))
         yield container
-
-
-@contextmanager
-def _failure_first(source: StoredVideo) -> Iterator[None]:
-    """Raise what a read of `source` raised, whatever FFmpeg and its callers made of it."""
-    try:
-        yield
-    except Exception:
-        source.raise_failure()
-        raise
-    source.raise_failure()
 
 
 def video_stream(container: InputContainer) -> VideoStream:

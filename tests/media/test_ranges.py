@@ -215,6 +215,18 @@ def test_head_can_be_written_over() -> None:
     assert content == bytes(6 * MEBIBYTE - 3) + b"abc" + bytes(24 * MEBIBYTE) + b"end"
 
 
+def test_skipped_head_is_zero() -> None:
+    """FFmpeg leaves room for the index without writing it."""
+    client = FakeS3()
+
+    with streamed(client) as writer:
+        writer.seek(3)
+        writer.write(b"media")
+        writer.complete()
+
+    assert client.objects["output", "out.mp4"] == b"\0\0\0media"
+
+
 @pytest.mark.parametrize("place", [6 * MEBIBYTE - 1, 6 * MEBIBYTE, 14 * MEBIBYTE - 1, 31 * MEBIBYTE])
 def test_sent_bytes_cannot_be_written_over(place: int) -> None:
     """They are out of reach, and so is what lies behind the end."""
@@ -233,15 +245,23 @@ def test_sent_bytes_cannot_be_written_over(place: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", ["create_multipart_upload", "upload_part", "complete_multipart_upload", "put_object"]
+    ("operation", "count"),
+    [
+        ("put_object", 4),
+        ("create_multipart_upload", 14),
+        ("upload_part", 14),
+        ("complete_multipart_upload", 14),
+    ],
 )
 @pytest.mark.parametrize(("error", "named"), REFUSALS)
-def test_refused_parts_are_named(operation: str, error: Exception, named: type[Exception]) -> None:
+def test_refused_parts_are_named(
+    operation: str, count: int, error: Exception, named: type[Exception]
+) -> None:
     """And leave no object, also where forgetting the parts is refused."""
     client = FakeS3(errors={operation: error, "abort_multipart_upload": refusal("AccessDenied", 403)})
 
     with pytest.raises(named) as raised:
-        write(client, 4 if operation == "put_object" else 14)
+        write(client, count)
 
     assert raised.value.__cause__ is error
     assert client.objects == {}

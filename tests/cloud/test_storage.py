@@ -1,0 +1,120 @@
+"""Storage against S3 over HTTP: what the SDK sends is what S3 takes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from blur_container.remote import BLOCK_BYTES
+from blur_container.transfer import Storage
+from chalicelib.contract.errors import SourceChanged
+from chalicelib.contract.objects import ObjectReference, SourceObject
+from tests.tiny_cloud import TinyCloud
+
+MEBIBYTE = 1024**2
+OLD, NEW = b"old" * 400_000, b"new" * 400_000
+
+
+@pytest.fixture
+def storage(tiny: TinyCloud) -> Storage:
+    """Return the storage of a cloud."""
+    return Storage(tiny.cloud.client("s3"))
+
+
+def bucket(tiny: TinyCloud, name: str, *, versioned: bool = False) -> str:
+    """Make a bucket; return its name."""
+    client = tiny.cloud.client("s3")
+    client.create_bucket(Bucket=name)
+    if versioned:
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
+
+
+def read(storage: Storage, source: SourceObject | ObjectReference, folder: Path) -> bytes:
+    """Return all of `source`, read by ranges."""
+    with storage.opened(source, folder, MEBIBYTE) as remote:
+        return io.BufferedReader(remote.open()).read()
+
+
+def test_version_is_read_though_a_later_one_is_there(
+    tiny: TinyCloud, storage: Storage, tmp_path: Path
+) -> None:
+    """The analysed bytes, whatever was uploaded since."""
+    name = bucket(tiny, "versions", versioned=True)
+    first = tiny.upload(name, "clip.mp4", OLD)
+    tiny.upload(name, "clip.mp4", NEW)
+    source = SourceObject(name, "clip.mp4", first["VersionId"], first["ETag"].strip('"'), "01", len(OLD))
+
+    assert read(storage, source, tmp_path) == OLD
+    assert read(storage, ObjectReference(name, "clip.mp4"), tmp_path) == NEW
+
+
+def test_overwritten_object_is_changed(tiny: TinyCloud, storage: Storage, tmp_path: Path) -> None:
+    """Without versions the ETag tells."""
+    name = bucket(tiny, "plain")
+    first = tiny.upload(name, "clip.mp4", OLD)
+    source = SourceObject(name, "clip.mp4", None, first["ETag"].strip('"'), "01", len(OLD))
+
+    with storage.opened(source, tmp_path, MEBIBYTE) as remote:
+        start = remote.open().read(3)
+        tiny.upload(name, "clip.mp4", NEW)
+        handle = remote.open()
+        handle.seek(2 * BLOCK_BYTES)
+        with pytest.raises(SourceChanged):
+            handle.read(3)
+
+    assert start == b"old"
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_written_object_appears_whole_and_is_copied(
+    tiny: TinyCloud, storage: Storage, tmp_path: Path, count: int
+) -> None:
+    """In one step or in parts; the copy has a type and tags of its own."""
+    name = bucket(tiny, f"written-{count}")
+    written, copied = ObjectReference(name, "run/a b/ü+.mp4"), ObjectReference(name, "copy.mp4")
+
+    with storage.writer(written, "video/mp4", {"execution": "e1"}, 0) as writer:
+        [writer.write(bytes([number]) * MEBIBYTE) for number in range(count)]
+        before = storage.exists(written)
+        writer.seek(1)
+        writer.write(b"patched")
+        writer.complete()
+    storage.copy(written, copied, "video/quicktime", {"execution": "e2"})
+
+    head = tiny.cloud.client("s3").head_object(Bucket=name, Key="copy.mp4")
+    expected = b"\0patched" + b"".join(bytes([number]) * MEBIBYTE for number in range(count))[8:]
+    assert (before, storage.exists(written)) == (False, True)
+    assert read(storage, written, tmp_path) == read(storage, copied, tmp_path) == expected
+    assert (head["ContentType"], head["Metadata"]) == ("video/quicktime", {"execution": "e2"})
+
+
+def test_unfinished_object_leaves_no_parts(tiny: TinyCloud, storage: Storage) -> None:
+    """Parts cost money until somebody forgets them."""
+    name = bucket(tiny, "unfinished")
+
+    with storage.writer(ObjectReference(name, "out.mp4"), "video/mp4", {}, 0) as writer:
+        writer.write(bytes(14 * MEBIBYTE))
+
+    assert "Uploads" not in tiny.cloud.client("s3").list_multipart_uploads(Bucket=name)
+    assert storage.list_keys(name, "") == []
+
+
+def test_listed_keys_are_deleted(tiny: TinyCloud, storage: Storage) -> None:
+    """What an execution leaves behind, and nothing beside it."""
+    name = bucket(tiny, "listed")
+    [tiny.upload(name, key) for key in ("run/1", "run/2", "other")]
+
+    keys = storage.list_keys(name, "run/")
+    storage.delete(ObjectReference(name, key) for key in [*keys, "missing"])
+
+    assert keys == ["run/1", "run/2"]
+    assert storage.list_keys(name, "") == ["other"]
+
+
+def test_missing_object_is_changed(tiny: TinyCloud, storage: Storage, tmp_path: Path) -> None:
+    """Deleted before it was opened."""
+    with pytest.raises(SourceChanged):
+        read(storage, ObjectReference(bucket(tiny, "missing"), "clip.mp4"), tmp_path)
