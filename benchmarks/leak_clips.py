@@ -18,7 +18,7 @@ from benchmarks.leak_heads import Picture, draw_head, face_box
 from benchmarks.leak_scenes import HEIGHT, WIDTH, Actor, Bar, Clip, Place, Shot, View
 from benchmarks.leak_truth import TrueFace, TrueFrame, Truth
 from blur_container.geometry import Size
-from blur_container.video import time_base
+from blur_container.times import time_base
 from chalicelib.contract.faces import Box
 from local_cloud.demo import picture_path, read_picture
 

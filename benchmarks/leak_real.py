@@ -15,8 +15,9 @@ from blur_container.association import associate
 from blur_container.geometry import Size, between
 from blur_container.settings import TrackSettings
 from blur_container.timeline import Clock
-from blur_container.video import decoded_frames, display_matrix, open_source, presentation_time, video_stream
-from blur_container.video import time_base as time_base_of
+from blur_container.times import presentation_time
+from blur_container.times import time_base as time_base_of
+from blur_container.video import decoded_frames, display_matrix, open_source, video_stream
 from chalicelib.contract.errors import FaceBlurError
 from chalicelib.contract.faces import Box, Detection
 

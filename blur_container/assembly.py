@@ -32,7 +32,8 @@ from blur_container.settings import RenderSettings
 from blur_container.smart import SplicedOutput
 from blur_container.source import Source
 from blur_container.splice import CopiedPackets, Splice
-from blur_container.video import open_source, read_only, time_base, video_stream
+from blur_container.times import time_base
+from blur_container.video import open_source, read_only, video_stream
 from chalicelib.contract.errors import OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 

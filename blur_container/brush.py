@@ -9,9 +9,9 @@ from blur_container.frames import PlanarFrames, editable_planes
 from blur_container.geometry import around, short_side
 from blur_container.lens import Lens
 from blur_container.noise import track_key
+from blur_container.times import presentation_time
 from blur_container.track import Track
 from blur_container.tracks import Tracks
-from blur_container.video import presentation_time
 
 
 class Masks:

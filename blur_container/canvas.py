@@ -18,8 +18,9 @@ from blur_container.lens import Lens
 from blur_container.output import Looks
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
+from blur_container.times import time_base
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, display_matrix, open_source, time_base, video_stream
+from blur_container.video import decoded_frames, display_matrix, open_source, video_stream
 from chalicelib.contract.faces import VideoDescription
 
 _DEFAULT_RATE = Fraction(25)

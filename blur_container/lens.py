@@ -9,7 +9,8 @@ from av.video.frame import VideoFrame
 
 from blur_container.geometry import Orientation, Size, boxes_orientation
 from blur_container.timeline import Clock
-from blur_container.video import display_matrix, presentation_time
+from blur_container.times import presentation_time
+from blur_container.video import display_matrix
 from chalicelib.contract.faces import VideoDescription
 
 

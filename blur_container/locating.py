@@ -19,8 +19,9 @@ from blur_container.reduced import CELL_MS, Moment, ReducedFrames, Skip, cell_of
 from blur_container.settings import Refine, RenderSettings
 from blur_container.sightings import Cut, Sightings
 from blur_container.source import Source
+from blur_container.times import time_base
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, time_base, video_stream
+from blur_container.video import decoded_frames, open_source, video_stream
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
 
 # A gap longer than this between two looks is jumped over.

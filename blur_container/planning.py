@@ -19,7 +19,8 @@ from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.timeline import Clock
-from blur_container.video import open_source, presentation_time, read_only, time_base, video_stream
+from blur_container.times import presentation_time, time_base
+from blur_container.video import open_source, read_only, video_stream
 from chalicelib.contract.faces import FacesDocument
 
 # Of the time a frame takes to render: what looking at it beforehand takes, and copying it unchanged.

@@ -29,14 +29,9 @@ from blur_container.settings import RenderSettings
 from blur_container.smart import Pieces, SplicedOutput
 from blur_container.source import Source
 from blur_container.splice import CopiedPackets, Splice, plan_splice, splice_encoder
+from blur_container.times import presentation_time
 from blur_container.tracks import Tracks
-from blur_container.video import (
-    decoded_frames,
-    open_source,
-    presentation_time,
-    read_only,
-    video_stream,
-)
+from blur_container.video import decoded_frames, open_source, read_only, video_stream
 from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.faces import FacesDocument
 

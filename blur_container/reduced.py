@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from blur_container.following import Picture
 from blur_container.limits import Limits
 from blur_container.timeline import Clock
-from blur_container.video import presentation_time, read_only
+from blur_container.times import presentation_time
+from blur_container.video import read_only
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
 _LONG_SIDE_PX = 640

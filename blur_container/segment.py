@@ -23,15 +23,9 @@ from blur_container.smart import Pieces, SplicedOutput
 from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.splice import CopiedPackets, Splice, plan_segment, splice_encoder
+from blur_container.times import presentation_time
 from blur_container.tracks import Tracks
-from blur_container.video import (
-    decoded_frames,
-    needed_packets,
-    open_source,
-    presentation_time,
-    read_only,
-    video_stream,
-)
+from blur_container.video import decoded_frames, needed_packets, open_source, read_only, video_stream
 from chalicelib.contract.errors import DamagedVideo
 
 

@@ -19,7 +19,7 @@ from blur_container.companions import NOTHING_BESIDE, Companions, Written
 from blur_container.frames import read_ahead
 from blur_container.gops import Run
 from blur_container.splice import CopiedPackets, Splice
-from blur_container.video import presentation_time, time_base
+from blur_container.times import presentation_time, time_base
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 
 # One thread reads, decodes and blurs, one encodes and writes.

@@ -18,13 +18,8 @@ from blur_container.gops import Groups
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.span import Span
-from blur_container.video import (
-    needed_packets,
-    open_source,
-    read_only,
-    time_base,
-    video_stream,
-)
+from blur_container.times import time_base
+from blur_container.video import needed_packets, open_source, read_only, video_stream
 from chalicelib.contract.errors import DamagedVideo
 
 _KNOWN_UNITS = frozenset(Nal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from chalicelib.contract.objects import ObjectReference, SourceObject
 _BLOCK_BYTES = 1024**2
 _ATTEMPTS = 5
 _READS = 3
-_KEYS_PER_DELETE = 1000
 _GONE = ("404", "NoSuchKey", "NoSuchVersion", "412", "PreconditionFailed", "416", "InvalidRange")
 _BUSY = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException")
 _SERVER_ERROR = 500
@@ -137,22 +136,6 @@ class Storage:
                 ExtraArgs={**described, "CopySourceIfMatch": found["ETag"]},
                 Config=_MANAGED,
             )
-
-    def delete(self, references: Iterable[ObjectReference]) -> None:
-        """Delete objects; those that are not there are no error."""
-        keys: dict[str, list[str]] = {}
-        for reference in references:
-            keys.setdefault(reference.bucket, []).append(reference.key)
-        for bucket, own in keys.items():
-            for begin in range(0, len(own), _KEYS_PER_DELETE):
-                self._delete(bucket, own[begin : begin + _KEYS_PER_DELETE])
-
-    def _delete(self, bucket: str, keys: list[str]) -> None:
-        request = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        with _translated(f"s3://{bucket}"):
-            answer = self._client.delete_objects(Bucket=bucket, Delete=request)
-            for error in answer.get("Errors", []):
-                raise ClientError({"Error": error}, "DeleteObjects")
 
     def list_keys(self, bucket: str, prefix: str) -> list[str]:
         """Return all keys in `bucket` that begin with `prefix`, in S3's order."""

@@ -20,7 +20,8 @@ from blur_container.companions import Written
 from blur_container.source import Source
 from blur_container.splice import CopiedPackets
 from blur_container.subtitles import shows_text
-from blur_container.video import open_source, time_base, video_stream
+from blur_container.times import time_base
+from blur_container.video import open_source, video_stream
 from chalicelib.contract.errors import OutputMismatch, PermanentError, SourceChanged
 
 _DECODER_THREADS = 2

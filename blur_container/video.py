@@ -18,11 +18,13 @@ from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from blur_container.census import Census
 from blur_container.limits import Limits
 from blur_container.matroska import EBML_MAGIC, is_cut_short
 from blur_container.privacy import is_picture
 from blur_container.source import Source, failure_first, open_bytes
 from blur_container.span import Span
+from blur_container.times import presentation_time, time_base
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
 
 # Python 3.10 ends at PyAV 17, which neither tells nor writes the order of fields and maps no HDR.
@@ -115,7 +117,7 @@ def decoded_frames(
     # Behind an open keyframe the decoder has to go on after errors; damaged frames are marked as corrupt.
     strictness = {} if span and span.open else {"err_detect": "explode"}
     context.options = {**strictness, **limits.decoder_options()}
-    census = _Census(stream, limits)
+    census = Census(stream, limits)
     try:
         if span is None:
             for frame in _decoded(container.demux(stream), census):
@@ -130,7 +132,7 @@ def decoded_frames(
 
 
 def _decoded(
-    packets: Iterator[Packet[VideoStream]], census: _Census, span: Span | None = None
+    packets: Iterator[Packet[VideoStream]], census: Census, span: Span | None = None
 ) -> Iterator[VideoFrame]:
     for packet in packets:
         census.count_packet(packet)
@@ -142,7 +144,7 @@ def _decoded(
 
 
 def _spanned(
-    container: InputContainer, stream: VideoStream, span: Span, census: _Census
+    container: InputContainer, stream: VideoStream, span: Span, census: Census
 ) -> Iterator[VideoFrame]:
     census.span = span
     flush: Any = Packet()
@@ -182,20 +184,6 @@ def packets_from(
     yield from packets
 
 
-def time_base(stream: VideoStream) -> Fraction:
-    """Return the unit of the stream's times, in seconds."""
-    if stream.time_base is None:
-        raise UnsupportedVideo("the video stream has no time base")
-    return stream.time_base
-
-
-def presentation_time(frame: VideoFrame) -> int:
-    """Return when `frame` is shown, in its stream's time base."""
-    if frame.pts is None:
-        raise UnsupportedVideo("a frame has no presentation time")
-    return frame.pts
-
-
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded."""
     try:
@@ -213,73 +201,6 @@ def _require_within(container: InputContainer, stream: VideoStream, limits: Limi
     limits.require_duration(Fraction(container.duration or 0, av.time_base))
     limits.require_start((stream.start_time or 0) * time_base(stream))
     limits.require_packet(max((entry.size for entry in stream.index_entries), default=0))
-
-
-class _Census:
-    """Counts packets and frames of one stream, so that a missing one is noticed."""
-
-    def __init__(self, stream: VideoStream, limits: Limits) -> None:
-        self._stream = stream
-        self._limits = limits
-        self._time_base = time_base(stream)
-        self._first_pts: int | None = None
-        self._packets = 0
-        self._frames = 0
-        self._last_pts: int | None = None
-        # Of which only frames are expected and counted.
-        self.span: Span | None = None
-        # Packets until the first frame; those shown before it belong to a group cut off at the start.
-        self._early_pts: list[int | None] = []
-        self._expected = 0
-
-    @property
-    def position(self) -> str:
-        return f"after {self._frames} decoded frames and {self._packets} packets"
-
-    def count_packet(self, packet: Packet[VideoStream]) -> None:
-        if not packet.size:
-            return
-        self._packets += 1
-        if packet.is_corrupt:
-            raise DamagedVideo(f"{self.position}: a packet is cut short")
-        if packet.has_sidedata("encryption_info"):
-            raise UnsupportedVideo("the video is encrypted")
-        self._limits.require_packet(packet.size)
-        if packet.is_discard:
-            return
-        if self.span is not None:
-            self._expected += packet.pts is not None and self.span.holds(packet.pts)
-        elif self._frames:
-            self._expected += 1
-        else:
-            self._early_pts.append(packet.pts)
-
-    def count_frame(self, frame: VideoFrame) -> None:
-        if frame.is_corrupt:
-            raise DamagedVideo(f"{self.position}: a frame is marked as corrupt")
-        self._limits.require_frame(frame.width, frame.height)
-        pts = presentation_time(frame)
-        if self._last_pts is not None and pts <= self._last_pts:
-            raise DamagedVideo(f"{self.position}: pts {pts} follows {self._last_pts}")
-        if self._first_pts is None:
-            self._first_pts = pts
-            self._limits.require_start(pts * self._time_base)
-            self._expected += sum(early is None or early >= pts for early in self._early_pts)
-        # The container's word for its duration need not be true.
-        self._limits.require_duration((pts - self._first_pts) * self._time_base)
-        self._frames += 1
-        self._last_pts = pts
-
-    def require_whole_index(self) -> None:
-        indexed = len(self._stream.index_entries)
-        if self._packets < indexed:
-            raise DamagedVideo(f"the index promises {indexed} packets, {self._packets} are there")
-
-    def close(self) -> None:
-        if not self._frames:
-            raise DamagedVideo("the video stream has no frame")
-        if self._frames < self._expected:
-            raise DamagedVideo(f"{self._expected} frames are expected, {self._frames} can be decoded")
 
 
 def _unopened(source: Source, error: av.FFmpegError | ValueError) -> NotAVideo | DamagedVideo:

@@ -40,7 +40,8 @@ class BrokenStream(io.RawIOBase):
 class FakeS3:
     """A client whose objects lie in `objects`, by bucket and key; `error` is raised by every call if set.
 
-    `errors` are raised by calls of the operations they are named after. Of `streams` each breaks one body.
+    `errors` are raised by calls of the operations they are named after, `fault` by the call with its number,
+    counted from 0. Of `streams` each breaks one body.
     """
 
     objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class FakeS3:
     operations: list[str] = field(default_factory=list)
     parts: dict[int, bytes] = field(default_factory=dict)
     page: int = 1000
+    fault: tuple[int, Exception] | None = None
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         """Return an object or a range of it; the last `lost_bytes` of it do not arrive."""
@@ -114,16 +116,6 @@ class FakeS3:
         self._note("copy", {"CopySource": source, "Bucket": bucket, "Key": key, **request})
         self.objects[bucket, key] = self.objects[source["Bucket"], source["Key"]]
 
-    def delete_objects(self, **request: Any) -> dict[str, Any]:
-        """Delete objects; those whose key begins with "kept" are refused."""
-        self._note("delete_objects", request)
-        keys = [entry["Key"] for entry in request["Delete"]["Objects"]]
-        for key in keys:
-            if not key.startswith("kept"):
-                self.objects.pop((request["Bucket"], key), None)
-        refused = [key for key in keys if key.startswith("kept")]
-        return {"Errors": [{"Key": key, "Code": "AccessDenied"} for key in refused]} if refused else {}
-
     def list_objects_v2(self, **request: Any) -> dict[str, Any]:
         """Return `page` keys at a time."""
         self._note("list_objects_v2", request)
@@ -147,5 +139,7 @@ class FakeS3:
         self.requests.append(request)
         self.operations.append(operation)
         error = self.error or self.errors.get(operation)
+        if self.fault is not None and self.fault[0] == len(self.operations) - 1:
+            error = self.fault[1]
         if error is not None:
             raise error

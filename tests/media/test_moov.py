@@ -17,8 +17,9 @@ from blur_container.companions import Companions
 from blur_container.moov import moov_bytes_max
 from blur_container.output import open_streamed
 from blur_container.privacy import choose_streams
+from blur_container.times import time_base
 from blur_container.transfer import Storage
-from blur_container.video import open_source, time_base, video_stream
+from blur_container.video import open_source, video_stream
 from chalicelib.contract.errors import OutputMismatch, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference
 from tests.clips import Clip, Face, make_clip

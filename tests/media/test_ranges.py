@@ -305,32 +305,6 @@ def test_refused_copies_are_named(operation: str, error: ClientError, named: typ
     assert ("output", "out.mp4") not in client.objects
 
 
-def test_delete_nothing_asks_nothing() -> None:
-    """S3 refuses an empty list."""
-    client = FakeS3()
-
-    Storage(client).delete([])
-
-    assert client.requests == []
-
-
-def test_delete_takes_what_is_there() -> None:
-    """Twice is as good as once; a request holds 1,000 keys at most."""
-    client = FakeS3({("work", "a0"): b"", ("work", "b"): b"", ("input", "a1"): b""})
-    references = [ObjectReference("work", f"a{number}") for number in range(1001)]
-
-    Storage(client).delete([*references, ObjectReference("input", "a1")])
-
-    assert client.objects == {("work", "b"): b""}
-    assert [len(request["Delete"]["Objects"]) for request in client.requests] == [1000, 1, 1]
-
-
-def test_refused_deletion_is_named() -> None:
-    """S3 answers 200, and the refusal stands inside."""
-    with pytest.raises(ConfigurationError, match="s3://work"):
-        Storage(FakeS3()).delete([ObjectReference("work", "kept")])
-
-
 def test_keys_are_listed_over_pages() -> None:
     """All of them, and none beside the prefix."""
     client = FakeS3(

@@ -14,7 +14,8 @@ import pytest
 from blur_container.limits import Limits
 from blur_container.reduced import Moment, ReducedFrames, Skip, open_decoder
 from blur_container.timeline import Clock
-from blur_container.video import decoded_frames, open_source, presentation_time, time_base, video_stream
+from blur_container.times import presentation_time, time_base
+from blur_container.video import decoded_frames, open_source, video_stream
 from chalicelib.contract.errors import UnsupportedVideo
 from tests.clips import Clip, Face, make_clip
 from tests.media.reading import Luma

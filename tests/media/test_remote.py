@@ -20,8 +20,9 @@ from blur_container.remote import BLOCK_BYTES, RemoteHandle, RemoteObject
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.survey import survey
+from blur_container.times import time_base
 from blur_container.verify import verify_output
-from blur_container.video import decoded_frames, open_source, time_base, video_stream
+from blur_container.video import decoded_frames, open_source, video_stream
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, SourceChanged, StorageUnavailable
 from chalicelib.contract.faces import Box, Detection
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
