@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.contract.errors import InvalidDocument, VideoTooLarge
 from chalicelib.contract.faces import MAX_DETECTIONS, Box, Detection, FacesDocument, VideoDescription
-from chalicelib.contract.fields import count_field, finite, list_field, require_object, text_field
+from chalicelib.contract.fields import count_field, finite, list_field, require_object, shown, text_field
 from chalicelib.contract.job import Job, ObjectReference, faces_key
 from chalicelib.rekognition import FaceDetectionJobs, started_job_id
 from chalicelib.storage import write_json
@@ -29,7 +29,7 @@ def collect_faces(job: Job, jobs: FaceDetectionJobs) -> FacesDocument:
     for page in jobs.pages(job_id):
         if page["JobStatus"] != "SUCCEEDED":
             raise InvalidDocument(
-                f"Rekognition job {job_id} is {page['JobStatus']}, its faces are not final."
+                f"Rekognition job {job_id} is {shown(page['JobStatus'])}, its faces are not final."
             )
         description = description or _describe(page)
         detections += (_detection(face) for face in list_field(page, "Faces"))

@@ -26,6 +26,7 @@ from chalicelib.contract.job import (
     SourceObject,
     client_request_token,
 )
+from chalicelib.contract.log import printable
 
 PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
 LONGEST_WAIT_S = 15
@@ -75,7 +76,9 @@ class FaceDetectionJobs:
             )
         if text_field(answer, "JobStatus") == "FAILED":
             raise DetectionFailed(
-                f"Rekognition job {job_id} failed: {answer.get('StatusMessage', 'no reason given')}"
+                printable(
+                    f"Rekognition job {job_id} failed: {answer.get('StatusMessage', 'no reason given')}"
+                )
             )
         return answer
 

@@ -192,6 +192,14 @@ def test_page_that_leads_to_itself_is_refused() -> None:
         collect_faces(RUNNING, FaceDetectionJobs(OnePage({**PAGE, "NextToken": "same"})))
 
 
+@pytest.mark.parametrize(
+    "page", [{**PAGE, "JobStatus": "\x85\n"}, {**PAGE, "JobStatus": "FAILED", "StatusMessage": "\x1b[2J"}]
+)
+def test_words_of_rekognition_stay_on_one_line(page: dict[str, Any]) -> None:
+    """They go into errors, and with them into logs and manifests."""
+    assert read_or_refused(lambda: collect_faces(RUNNING, FaceDetectionJobs(OnePage(page)))) == []
+
+
 HOSTILE = 'x"}\n{"level":"ERROR","a":"\x1b[2J\u2028\u202e\x9b\x00\ud800'
 
 
