@@ -15,7 +15,7 @@ from chalicelib.uploads import Ignored, read_record, read_records, refusal
 
 
 def start_executions(
-    event: dict[str, Any],
+    event: Any,
     settings: StartSettings,
     rekognition: FaceDetectionJobs,
     stepfunctions: Any,
@@ -24,7 +24,8 @@ def start_executions(
     """Start detection and an execution for each upload in `event`; return the executions' names.
 
     Every record gets its turn before the first error is raised: Lambda then delivers the event again, and
-    what was started before is found by its name.
+    what was started before is found by its name. What fails on every try, an unreadable record too, ends in
+    the dead-letter queue.
     """
     records = read_records(event)
     if not records:
@@ -36,6 +37,7 @@ def start_executions(
             started += _start_record(record, settings, rekognition, stepfunctions, log)
         except InvalidDocument as error:
             log.error("record unreadable", cause=str(error))
+            errors.append(error)
         except Exception as error:  # noqa: BLE001 raised below, once the other records had their turn
             errors.append(error)
     if errors:

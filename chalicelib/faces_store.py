@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.faces import Box, Detection, FacesDocument, VideoDescription
+from chalicelib.contract.errors import InvalidDocument, VideoTooLarge
+from chalicelib.contract.faces import MAX_DETECTIONS, Box, Detection, FacesDocument, VideoDescription
+from chalicelib.contract.fields import count_field, finite, list_field, require_object, shown, text_field
 from chalicelib.contract.job import Job, faces_key
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.rekognition import FaceDetectionJobs, started_job_id
@@ -29,32 +30,37 @@ def collect_faces(job: Job, jobs: FaceDetectionJobs) -> FacesDocument:
     for page in jobs.pages(job_id):
         if page["JobStatus"] != "SUCCEEDED":
             raise InvalidDocument(
-                f"Rekognition job {job_id} is {page['JobStatus']}, its faces are not final."
+                f"Rekognition job {job_id} is {shown(page['JobStatus'])}, its faces are not final."
             )
         description = description or _describe(page)
-        detections += (_detection(face) for face in page.get("Faces", []))
+        detections += (_detection(face) for face in list_field(page, "Faces"))
+        if len(detections) > MAX_DETECTIONS:
+            raise VideoTooLarge(f"Rekognition job {job_id} found faces over {MAX_DETECTIONS} times.")
     if description is None:
         raise InvalidDocument(f"Rekognition job {job_id} succeeded without a VideoMetadata.")
     return FacesDocument(job.source.identity, job_id, description, tuple(detections))
 
 
 def _describe(page: dict[str, Any]) -> VideoDescription | None:
-    metadata = page.get("VideoMetadata")
-    if not metadata:
+    if not page.get("VideoMetadata"):
         return None
+    metadata = require_object(page["VideoMetadata"], "VideoMetadata")
     return VideoDescription(
-        codec=str(metadata.get("Codec", "")),
-        duration_ms=int(metadata.get("DurationMillis", 0)),
-        frame_rate=float(metadata.get("FrameRate", 0)),
-        width=int(metadata["FrameWidth"]),
-        height=int(metadata["FrameHeight"]),
+        codec=text_field({"Codec": "", **metadata}, "Codec"),
+        duration_ms=count_field({"DurationMillis": 0, **metadata}, "DurationMillis"),
+        frame_rate=finite(metadata.get("FrameRate", 0), "FrameRate"),
+        width=count_field(metadata, "FrameWidth"),
+        height=count_field(metadata, "FrameHeight"),
     )
 
 
-def _detection(face: dict[str, Any]) -> Detection:
-    box = face["Face"]["BoundingBox"]
+def _detection(entry: Any) -> Detection:
+    fields = require_object(entry, "a face of Rekognition")
+    face = require_object(fields.get("Face"), "Face")
+    box = require_object(face.get("BoundingBox"), "BoundingBox")
+    left, top, width, height = (finite(box.get(name), name) for name in ("Left", "Top", "Width", "Height"))
     return Detection(
-        time_ms=int(face["Timestamp"]),
-        box=Box(left=box["Left"], top=box["Top"], width=box["Width"], height=box["Height"]),
-        confidence=float(face["Face"]["Confidence"]),
+        time_ms=count_field(fields, "Timestamp"),
+        box=Box(left, top, width, height),
+        confidence=finite(face.get("Confidence"), "Confidence"),
     )

@@ -14,10 +14,13 @@ from chalicelib.contract.errors import (
     DetectionFailed,
     DetectionRefused,
     DetectionTimedOut,
+    InvalidDocument,
     RekognitionLimited,
     RekognitionUnavailable,
 )
+from chalicelib.contract.fields import optional_text_field, require_object, text_field
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, client_request_token
+from chalicelib.contract.log import printable
 from chalicelib.contract.objects import SourceObject
 
 PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
@@ -54,16 +57,23 @@ class FaceDetectionJobs:
         while True:
             page = self._page(job_id, {"MaxResults": PAGE_SIZE, **token})
             yield page
-            if not page.get("NextToken"):
+            following = optional_text_field(page, "NextToken")
+            if not following:
                 return
-            token = {"NextToken": page["NextToken"]}
+            if token.get("NextToken") == following:
+                raise InvalidDocument(f"Rekognition job {job_id} gives the same page again and again.")
+            token = {"NextToken": following}
 
     def _page(self, job_id: str, request: dict[str, Any]) -> dict[str, Any]:
         with _named_errors(f"job {job_id}"):
-            answer: dict[str, Any] = self._client.get_face_detection(JobId=job_id, **request)
-        if answer["JobStatus"] == "FAILED":
+            answer = require_object(
+                self._client.get_face_detection(JobId=job_id, **request), "an answer of Rekognition"
+            )
+        if text_field(answer, "JobStatus") == "FAILED":
             raise DetectionFailed(
-                f"Rekognition job {job_id} failed: {answer.get('StatusMessage', 'no reason given')}"
+                printable(
+                    f"Rekognition job {job_id} failed: {answer.get('StatusMessage', 'no reason given')}"
+                )
             )
         return answer
 

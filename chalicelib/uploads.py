@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from chalicelib.contract.errors import EmptyObject, InvalidDocument, ObjectTooLarge, PermanentError
-from chalicelib.contract.fields import count_field, optional_text_field, require_object, text_field
+from chalicelib.contract.fields import count_field, optional_text_field, require_object, shown, text_field
 from chalicelib.contract.job import MAX_SOURCE_BYTES
 from chalicelib.contract.objects import SourceObject
 
@@ -30,9 +30,9 @@ class Ignored:
     key: str | None = None
 
 
-def read_records(event: dict[str, Any]) -> list[Any]:
+def read_records(event: Any) -> list[Any]:
     """Return the records of an S3 event: none in the `s3:TestEvent` that S3 sends when it is set up."""
-    records = event.get("Records", [])
+    records = require_object(event, "the event").get("Records", [])
     if not isinstance(records, list):
         raise InvalidDocument(f"Records must be a list, not {type(records).__name__}")
     return records
@@ -43,7 +43,7 @@ def read_record(record: Any) -> SourceObject | Ignored:
     fields = require_object(record, "a record")
     s3 = require_object(fields.get("s3"), "s3")
     uploaded = require_object(s3.get("object"), "s3.object")
-    key = unquote_plus(text_field(uploaded, "key"))
+    key = _decoded(text_field(uploaded, "key"))
     reason = _reason_to_ignore(text_field(fields, "eventName"), key)
     if reason:
         return Ignored(reason, key)
@@ -66,6 +66,14 @@ def refusal(source: SourceObject) -> PermanentError | None:
             f"{source.uri} has {source.size_bytes} bytes, Rekognition takes {MAX_SOURCE_BYTES}: cut it."
         )
     return None
+
+
+def _decoded(key: str) -> str:
+    try:
+        return unquote_plus(key, errors="strict")
+    except UnicodeDecodeError as error:
+        # Another key would be read in its place.
+        raise InvalidDocument(f"the key {shown(key)} is not UTF-8") from error
 
 
 def _reason_to_ignore(event_name: str, key: str) -> str | None:

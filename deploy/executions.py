@@ -11,6 +11,7 @@ from typing import Any
 
 from chalicelib.contract.errors import DetectionFailed, InvalidDocument
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.log import printable
 from chalicelib.contract.manifest import readable_cause
 
 _AGAIN = "-again-"
@@ -41,7 +42,7 @@ class ExecutionReport:
     def line(self, now: datetime) -> str:
         """Return the execution for people: state, age, source, and the cause of a failure."""
         failure = f"  {self.error}: {self.cause}" if self.status in _FAILED else ""
-        return f"{self.status:<10} {_age(now - self.started):>6}  {self.source}{failure}"
+        return printable(f"{self.status:<10} {_age(now - self.started):>6}  {self.source}{failure}")
 
 
 def read_executions(stepfunctions: Any, machine_arn: str, key: str = "") -> Iterator[ExecutionReport]:
@@ -87,15 +88,15 @@ def _start_again(stepfunctions: Any, machine_arn: str, upload: str, tries: list[
     if newest.job is None:
         return f"left        {newest.name}: its input cannot be read"
     if newest.error == DetectionFailed.__name__:
-        return f"left        {newest.source}: Rekognition refused this version, upload it again"
+        return printable(f"left        {newest.source}: Rekognition refused this version, upload it again")
     job = Job(newest.job.source, DetectionProgress(DetectionStatus.NOT_STARTED))
     # 80 characters at most; the number of tries, not the time, so that two redrives at once are one.
     name = f"{upload[-70:].lstrip('-_')}{_AGAIN}{len(tries)}"
     try:
         stepfunctions.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(job.to_json()))
     except stepfunctions.exceptions.ExecutionAlreadyExists:
-        return f"runs        {newest.source}"
-    return f"started     {newest.source}"
+        return printable(f"runs        {newest.source}")
+    return printable(f"started     {newest.source}")
 
 
 def _listed(stepfunctions: Any, machine_arn: str) -> list[dict[str, Any]]:
@@ -109,7 +110,7 @@ def _listed(stepfunctions: Any, machine_arn: str) -> list[dict[str, Any]]:
 def _job(text: str) -> Job | None:
     try:
         return Job.from_json(json.loads(text))
-    except (ValueError, InvalidDocument):
+    except (ValueError, RecursionError, InvalidDocument):
         return None
 
 

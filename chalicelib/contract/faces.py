@@ -14,10 +14,16 @@ from chalicelib.contract.fields import (
     parse_object,
     require_object,
     require_version,
+    shown,
     text_field,
 )
 
 FACES_VERSION = 1
+# Six hours, the longest video that Rekognition takes, at five samples a second with nine faces in each.
+MAX_DETECTIONS = 1_000_000
+_LATEST_MS = 24 * 3_600_000
+# In frames: boxes reach outside the picture, but none that was seen reaches so far.
+_FARTHEST = 1000
 _BOX_NUMBERS = 4
 _AREA_STEPS = 1_000_000
 
@@ -104,6 +110,8 @@ class FacesDocument:
         detections = document.get("detections")
         if not isinstance(detections, list):
             raise InvalidDocument("detections must be a list")
+        if len(detections) > MAX_DETECTIONS:
+            raise InvalidDocument(f"{len(detections)} detections are over {MAX_DETECTIONS}")
         return cls(
             source_id=text_field(document, "source_id"),
             job_id=text_field(document, "job_id"),
@@ -123,17 +131,25 @@ def _detection_to_json(detection: Detection) -> dict[str, Any]:
 
 def _detection_from_json(entry: Any) -> Detection:
     fields = require_object(entry, "a detection")
-    numbers = fields.get("box")
-    if not isinstance(numbers, list) or len(numbers) != _BOX_NUMBERS:
-        raise InvalidDocument(f"a box must be [left, top, width, height], not {numbers!r}")
-    left, top, width, height = (finite(number, "a box") for number in numbers)
-    if width < 0 or height < 0:
-        raise InvalidDocument(f"a box must not have a negative size: {numbers!r}")
+    time_ms = count_field(fields, "time_ms")
+    if time_ms > _LATEST_MS:
+        raise InvalidDocument(f"a detection at {time_ms} ms is over {_LATEST_MS}")
     return Detection(
-        time_ms=count_field(fields, "time_ms"),
-        box=Box(left, top, width, height),
+        time_ms=time_ms,
+        box=_box_from_json(fields.get("box")),
         confidence=finite(fields.get("confidence"), "confidence"),
     )
+
+
+def _box_from_json(numbers: Any) -> Box:
+    if not isinstance(numbers, list) or len(numbers) != _BOX_NUMBERS:
+        raise InvalidDocument(f"a box must be [left, top, width, height], not {shown(numbers)}")
+    left, top, width, height = (finite(number, "a box") for number in numbers)
+    if width < 0 or height < 0:
+        raise InvalidDocument(f"a box must not have a negative size: {shown(numbers)}")
+    if max(abs(left), abs(top), width, height) > _FARTHEST:
+        raise InvalidDocument(f"a box must not reach over {_FARTHEST} frames: {shown(numbers)}")
+    return Box(left, top, width, height)
 
 
 def _video_from_json(fields: dict[str, Any]) -> VideoDescription:

@@ -8,6 +8,10 @@ from typing import Any
 
 from chalicelib.contract.errors import InvalidDocument
 
+# What every reader of JSON keeps exactly: a larger one may come out of the state machine as another number.
+_LARGEST_COUNT = 2**53 - 1
+_SHOWN_CHARACTERS = 200
+
 
 def parse_object(text: str | bytes, what: str) -> dict[str, Any]:
     """Return the JSON object in `text`; `what` names the document in errors."""
@@ -15,6 +19,8 @@ def parse_object(text: str | bytes, what: str) -> dict[str, Any]:
         value = json.loads(text)
     except ValueError as error:
         raise InvalidDocument(f"{what} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidDocument(f"{what} is nested too deep") from error
     return require_object(value, what)
 
 
@@ -28,14 +34,18 @@ def require_object(value: Any, what: str) -> dict[str, Any]:
 def require_version(document: dict[str, Any], version: int, what: str) -> None:
     """Refuse a document written by another version of the contract."""
     if document.get("version") != version:
-        raise InvalidDocument(f"{what} has version {document.get('version')!r}, this code reads {version}")
+        raise InvalidDocument(
+            f"{what} has version {shown(document.get('version'))}, this code reads {version}"
+        )
 
 
 def text_field(document: dict[str, Any], name: str) -> str:
-    """Return the string `name`."""
+    """Return the string `name`; half a surrogate pair, which no file or key can hold, is refused."""
     value = document.get(name)
     if not isinstance(value, str):
-        raise InvalidDocument(f"{name} must be a string, not {value!r}")
+        raise InvalidDocument(f"{name} must be a string, not {shown(value)}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidDocument(f"{name} must be whole Unicode characters, not {shown(value)}")
     return value
 
 
@@ -45,10 +55,18 @@ def optional_text_field(document: dict[str, Any], name: str) -> str | None:
 
 
 def count_field(document: dict[str, Any], name: str) -> int:
-    """Return the whole number `name`, zero or more."""
+    """Return the whole number `name`, from zero to 2^53 - 1."""
     value = document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidDocument(f"{name} must be a whole number of zero or more, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST_COUNT:
+        raise InvalidDocument(f"{name} must be a whole number of zero or more, not {shown(value)}")
+    return value
+
+
+def list_field(document: dict[str, Any], name: str) -> list[Any]:
+    """Return the list `name`, an empty one where it is absent."""
+    value = document.get(name, [])
+    if not isinstance(value, list):
+        raise InvalidDocument(f"{name} must be a list, not {shown(value)}")
     return value
 
 
@@ -66,7 +84,22 @@ def optional_whole_field(document: dict[str, Any], name: str) -> int | None:
 
 
 def finite(value: Any, what: str) -> float:
-    """Return `value` as a finite float; JSON's NaN and Infinity are refused."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InvalidDocument(f"{what} must be a finite number, not {value!r}")
-    return float(value)
+    """Return `value` as a finite float; JSON's NaN, Infinity and numbers past them are refused."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidDocument(f"{what} must be a finite number, not {shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise InvalidDocument(f"{what} must be a finite number, not {shown(value)}") from error
+    if not math.isfinite(number):
+        raise InvalidDocument(f"{what} must be a finite number, not {shown(value)}")
+    return number
+
+
+def shown(value: Any) -> str:
+    """Return `value` as an error may quote it: in ASCII, cut, and no number or nest too large to write."""
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to write"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

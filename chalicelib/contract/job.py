@@ -110,9 +110,12 @@ class Failure:
 
     @classmethod
     def from_json(cls, value: Any) -> Failure:
-        """Return the failure in `value`; a Catch may leave out the cause."""
+        """Return the failure in `value`; a cause that is missing or unreadable must not cost the record."""
         fields = require_object(value, "failure")
-        return cls(error=text_field(fields, "Error"), cause=optional_text_field(fields, "Cause") or "")
+        cause = fields.get("Cause")
+        # Half a surrogate pair cannot be written to any file.
+        text = cause.encode("utf-8", "replace").decode() if isinstance(cause, str) else ""
+        return cls(error=text_field(fields, "Error"), cause=text)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,19 @@ class EventLog:
     def _write(self, level: str, message: str, fields: dict[str, Any]) -> None:
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         line = {"time": moment, "level": level, "message": message, **self._fields, **fields}
-        print(json.dumps(line, ensure_ascii=False), file=self._stream or sys.stdout, flush=True)
+        text = printable(json.dumps(line, ensure_ascii=False))
+        print(text, file=self._stream or sys.stdout, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, as JSON would escape what is no visible character.
+
+    Keys are written by strangers: they may hold line ends, terminal commands, or marks that turn the
+    reading order.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def _since(begin_s: float) -> dict[str, int]:

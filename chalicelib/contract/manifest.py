@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from chalicelib.contract.job import Failure, Job
 from chalicelib.contract.objects import ObjectReference
 
 MANIFEST_VERSION = 1
+_LONGEST_CAUSE = 4000
+_UNREADABLE = "The function's answer holds no message; its log says more."
+# Whole escapes only, so that a message that was cut can still be read.
+_MESSAGE = re.compile(r'"errorMessage"\s*:\s*"((?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)')
+# Not the end of an address such as s3://bucket/key: a path that begins a word.
+_LOCAL_PATH = re.compile(r"(?<![^\s'\"(])/(?:tmp|var|opt|home|usr|root|private|Users)/[^\s'\"]*[^\s'\",.:;)]")
 
 
 def success_manifest(job: Job, output: ObjectReference, report: dict[str, Any]) -> str:
@@ -24,13 +31,25 @@ def failure_manifest(job: Job, failure: Failure) -> str:
 
 
 def readable_cause(cause: str) -> str:
-    """Return the message in a Catch's cause: Lambda wraps it in JSON with a stack trace."""
+    """Return the message in a Catch's cause: Lambda wraps it in JSON with a stack trace.
+
+    Step Functions cuts long causes: what then is no JSON any more is searched for its message. Paths of the
+    machine that failed say nothing to a reader: their last names stay.
+    """
+    message = _message(cause)[:_LONGEST_CAUSE]
+    return _LOCAL_PATH.sub(lambda match: match.group().rpartition("/")[2], message)
+
+
+def _message(cause: str) -> str:
+    if not cause.lstrip().startswith("{"):
+        return cause
     try:
         wrapped = json.loads(cause)
-    except ValueError:
-        return cause
-    message = wrapped.get("errorMessage") if isinstance(wrapped, dict) else None
-    return message if isinstance(message, str) else cause
+    except (ValueError, RecursionError):
+        found = _MESSAGE.search(cause)
+        return json.loads(f'"{found.group(1)}"', strict=False) if found else _UNREADABLE
+    message = wrapped.get("errorMessage")
+    return message if isinstance(message, str) else _UNREADABLE
 
 
 def _manifest_text(job: Job, outcome: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.contract.errors import ConfigurationError, RekognitionLimited
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument, RekognitionLimited
 from chalicelib.contract.job import DetectionStatus, Job
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.objects import SourceObject
@@ -121,15 +121,17 @@ def test_record_that_is_ignored_is_logged_with_its_reason() -> None:
 
 
 def test_unreadable_record_does_not_cost_the_others_theirs() -> None:
-    """The broken record is an ERROR in the log: it can never be read, however often Lambda tries."""
+    """The broken record is an ERROR in the log, and its event ends in the dead-letter queue."""
     machine = FakeStepFunctions()
     event = make_event("a.mp4", "b.mp4")
     del event["Records"][0]["s3"]["bucket"]
+    stream = io.StringIO()
 
-    logged = start(event, FakeJobs(), machine)
+    with pytest.raises(InvalidDocument):
+        start_executions(event, SETTINGS, FakeJobs(), machine, EventLog("face-detection", stream))
 
     assert [job.source.key for job in machine.inputs.values()] == ["b.mp4"]
-    assert '"ERROR"' in logged
+    assert '"ERROR"' in stream.getvalue()
 
 
 def test_record_that_fails_is_raised_after_the_others_had_their_turn() -> None:
