@@ -11,7 +11,7 @@ LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 
-.PHONY: help run up test check lint fix bench bench-leak deploy remove status redrive image test-image lock clean
+.PHONY: help run up test check lint fix bench bench-leak deploy remove status redrive replay image test-image lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -60,10 +60,16 @@ status: $(READY) ## List what was blurred, what runs, what failed and why; KEY=m
 redrive: $(READY) ## Start failed uploads again; KEY=my.mp4 for one
 	@$(BIN)/python -m deploy redrive --stage $(STAGE) $(if $(KEY),--key "$(KEY)")
 
+replay: $(READY) ## Give lost events to their functions again: what the dead-letter alarm is about
+	@$(BIN)/python -m deploy replay --stage $(STAGE)
+
 image: $(READY) ## Build the container image with docker or podman; BASE_IMAGE=..., ENGINE=...
 	@$(BIN)/python -m deploy image --stage $(STAGE) $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-test-image: $(READY) ## Build the image and run it as Lambda would, on a real clip
+test-replay: $(READY) ## Give lost events to their functions again: what the dead-letter alarm is about
+	@$(BIN)/python -m deploy replay --stage $(STAGE)
+
+image: $(READY) ## Build the image and run it as Lambda would, on a real clip
 	@IMAGE_TEST=1 $(if $(BASE_IMAGE),BASE_IMAGE="$(BASE_IMAGE)") $(BIN)/python -m pytest -q -rs -s tests/image
 
 fix: $(READY) ## Format, and mend what the linter can

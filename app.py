@@ -1,6 +1,7 @@
 """The Chalice app: which event calls what. A handler unpacks its event, calls one function, returns JSON."""
 
 import os
+from datetime import datetime, timezone
 from typing import Any
 
 from chalice.app import Chalice
@@ -53,7 +54,7 @@ def check_rekognition_job_status(event: dict[str, Any], _context: object) -> dic
     """Ask once how far the Rekognition job is, and say how long to wait before the next time."""
     job = Job.from_json(event)
     with _log("check-rekognition-job-status", job).handling() as facts:
-        checked = check_detection(job, _rekognition())
+        checked = check_detection(job, _rekognition(), datetime.now(timezone.utc))
         facts.update(checked.detection.to_json())
         return checked.to_json()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -24,7 +25,9 @@ from chalicelib.contract.log import printable
 from chalicelib.contract.objects import SourceObject
 
 PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
-LONGEST_WAIT_S = 15
+LONGEST_WAIT_S = 60
+_CALM_WAIT_S = 15
+LONGEST_EXECUTION_S = 3 * 24 * 3600
 LONGEST_DETECTION_S = 8 * 3600  # Rekognition takes videos of up to 6 h, and about their length to analyse.
 _LIMITED = {"LimitExceededException", "ThrottlingException", "ProvisionedThroughputExceededException"}
 _UNAVAILABLE = {"InternalServerError", "ServiceUnavailableException"}
@@ -84,23 +87,40 @@ def start_detection(job: Job, jobs: FaceDetectionJobs) -> Job:
     return job.with_detection(DetectionProgress(DetectionStatus.IN_PROGRESS, job_id))
 
 
-def check_detection(job: Job, jobs: FaceDetectionJobs) -> Job:
-    """Return `job` with the status of its Rekognition job and the next wait."""
+def check_detection(job: Job, jobs: FaceDetectionJobs, now: datetime) -> Job:
+    """Return `job` with the status of its Rekognition job and the next wait; `now` has a time zone.
+
+    Raise DetectionTimedOut after the longest wait, or in an execution that lasts for days: calls that are
+    refused again and again are no waits, and the machine itself has to record the failure.
+    """
     progress = job.detection
     job_id = started_job_id(job)
     waited_s = progress.waited_s + progress.wait_s
     if jobs.ask(job_id)["JobStatus"] == "SUCCEEDED":
         return job.with_detection(DetectionProgress(DetectionStatus.SUCCEEDED, job_id, 0, waited_s))
-    if waited_s > LONGEST_DETECTION_S:
+    if waited_s > LONGEST_DETECTION_S or _age_s(job, now) > LONGEST_EXECUTION_S:
         raise DetectionTimedOut(f"Rekognition job {job_id} is still in progress after {waited_s} s.")
     return job.with_detection(
         DetectionProgress(DetectionStatus.IN_PROGRESS, job_id, next_wait_s(waited_s), waited_s)
     )
 
 
+def _age_s(job: Job, now: datetime) -> float:
+    if job.execution is None:
+        return 0.0
+    try:
+        started = datetime.fromisoformat(job.execution.started_at.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise InvalidDocument(f"started_at is no time: {job.execution.started_at[:40]!r}") from error
+    return (now - started).total_seconds() if started.tzinfo else 0.0
+
+
 def next_wait_s(waited_s: int) -> int:
-    """Return the next wait: an eighth of the time waited so far, from 1 s to LONGEST_WAIT_S."""
-    return max(1, min(LONGEST_WAIT_S, waited_s // 8))
+    """Return the next wait: from 1 s an eighth of the time waited so far, from 15 s a fortieth.
+
+    Eight hours are 560 loops of the machine, of nine events each; its history holds 25,000.
+    """
+    return max(1, min(_CALM_WAIT_S, waited_s // 8), min(LONGEST_WAIT_S, waited_s // 40))
 
 
 def started_job_id(job: Job) -> str:

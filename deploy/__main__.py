@@ -1,4 +1,4 @@
-"""The command line of deployments: up, remove, status, redrive, image; `make help` says more."""
+"""The command line of deployments: up, remove, status, redrive, replay, image; `make help` says more."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from deploy.executions import now, read_executions, redrive
 from deploy.image import build_image, content_tag
 from deploy.names import APP, Names
 from deploy.removal import RemovalWish, plan_removal, remove
+from deploy.replays import replay
 from deploy.report import Report
 from deploy.settings import read_settings
 
@@ -78,6 +79,13 @@ def _redrive(options: argparse.Namespace, console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def _replay(options: argparse.Namespace, console: Console) -> None:
+    names, place = _workplace(options, console)
+    lines = list(replay(place.clients("sqs"), place.clients("lambda"), names))
+    for line in lines or ["No event was lost."]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
 def _image(options: argparse.Namespace, console: Console) -> None:
     settings = read_settings(options.settings, options.stage)
     if options.base_image:
@@ -94,6 +102,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], None]] = {
     "remove": _remove,
     "status": _status,
     "redrive": _redrive,
+    "replay": _replay,
     "image": _image,
 }
 

@@ -65,6 +65,11 @@ class Names:
         return f"/aws/lambda/{self.function(name)}"
 
     @property
+    def dead_letter_queue(self) -> str:
+        """Return the name of the queue of lost events."""
+        return f"{self.prefix}-dead-letters"
+
+    @property
     def state_machine_arn(self) -> str:
         """Return the ARN of the state machine."""
         return self._arn("states", f"stateMachine:{self.prefix}")
@@ -81,7 +86,7 @@ class Names:
             "WorkBucketName": self.buckets["work"],
             "OutputBucketName": self.buckets["output"],
             "StateMachineArn": self.state_machine_arn,
-            "DeadLetterQueueArn": self._arn("sqs", f"{self.prefix}-dead-letters"),
+            "DeadLetterQueueArn": self._arn("sqs", self.dead_letter_queue),
             "KmsKeyArn": self.settings.kms_key_arn,
         }
 

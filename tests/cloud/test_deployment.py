@@ -88,6 +88,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         story.run("redrive", "redrive")
         story.wait(4)
         story.run("redrive again", "redrive", "--key", "unlucky.mp4")
+        story.run("replay", "replay")
         story.run("dry removal", "remove", "--dry-run", "--buckets", "delete")
         story.run("remove", "remove")
         story.run("deploy over what was left", "up")
@@ -163,6 +164,11 @@ def test_redrive_starts_what_failed_and_can_succeed(life: Life) -> None:
     assert "letter.mp4: Rekognition refused this version, upload it again" in lines[0]
     assert "unlucky.mp4" in lines[1]
     assert life.ended["redrive again"].printed == "Nothing has failed for good.\n"
+
+
+def test_replay_says_that_nothing_was_lost(life: Life) -> None:
+    """Every event found its function."""
+    assert life.ended["replay"].printed == "No event was lost.\n"
 
 
 def test_dry_removal_takes_nothing(life: Life) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from blur_container.cutting import Costs, CuttingSettings, segment_count
 from chalicelib.contract import errors
 from chalicelib.contract.job import DetectionStatus
+from chalicelib.rekognition import LONGEST_EXECUTION_S
 
 ROOT = Path(__file__).parent.parent.parent
 MACHINE = json.loads((ROOT / "statemachine" / "blur_faces.asl.json").read_text(encoding="utf-8"))
@@ -19,6 +21,11 @@ TASKS = {**{name: state for name, state in STATES.items() if state["Type"] == "T
 # What comes after the output or the failure manifest is there: nothing is left to record.
 AFTERWARDS = {"Record failure", "Delete work objects", "Delete work of failure"}
 OWN_ERRORS = {error.__name__ for error in errors.TRANSIENT_ERRORS + errors.PERMANENT_ERRORS}
+# Six hours of 4K at 60 frames a second.
+SIX_HOURS = Costs(6 * 3600 * 60 * 3840 * 2160 * 1.3 / CuttingSettings().pixels_per_s, 10_000_000_000, 1e9)
+MOST_SEGMENTS = segment_count(SIX_HOURS, CuttingSettings())
+MACHINE_WIDTH = CuttingSettings().at_once
+HISTORY_MAX = 25_000
 AWS_PREFIXES = ("Lambda.", "States.", "Sandbox.", "Runtime.")
 
 
@@ -87,6 +94,33 @@ def test_error_names_are_those_of_the_code(name: str) -> None:
 
     assert own <= OWN_ERRORS
     assert not own & {error.__name__ for error in errors.PERMANENT_ERRORS}
+
+
+def longest_s(task: dict[str, Any]) -> float:
+    """Return how long a task takes at most: every try to its timeout, every wait before the next one."""
+    waits = [wait for retry in task["Retry"] for wait in waits_s(retry)]
+    return float(task["TimeoutSeconds"] * (1 + len(waits)) + sum(waits))
+
+
+def waits_s(retry: dict[str, Any]) -> list[float]:
+    """Return the longest waits of a retrier."""
+    grown = (retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"]))
+    return [min(wait, retry.get("MaxDelaySeconds", wait)) for wait in grown]
+
+
+def test_the_machine_is_never_ended_before_it_recorded_why() -> None:
+    """Its own timeout is behind the sum of everything that can take time: nobody records that one."""
+    once = sum(longest_s(task) for name, task in TASKS.items() if name not in {*EACH, "Start face detection"})
+    waves = -(-MOST_SEGMENTS // MACHINE_WIDTH)
+    rendering = waves * sum(longest_s(task) for task in EACH.values())
+
+    assert longest_s(TASKS["Start face detection"]) < LONGEST_EXECUTION_S
+    assert LONGEST_EXECUTION_S + once + rendering < MACHINE["TimeoutSeconds"]
+
+
+def test_the_history_holds_the_longest_execution() -> None:
+    """25,000 events: eight hours of asking, and nine for every segment."""
+    assert 5_500 + 9 * MOST_SEGMENTS < HISTORY_MAX
 
 
 def test_every_transient_error_is_retried_somewhere() -> None:

@@ -1,5 +1,7 @@
 """Rekognition's answers and errors, in the words of this project."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from chalicelib.contract.errors import (
     RekognitionUnavailable,
 )
 from chalicelib.contract.faces import Box, Detection, VideoDescription
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Job
 from chalicelib.contract.objects import SourceObject
 from chalicelib.faces_store import collect_faces
 from chalicelib.rekognition import (
@@ -52,6 +54,9 @@ class ScriptedRekognition:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 
 
 def make_job(waited_s: int = 0, wait_s: int = 1) -> Job:
@@ -113,7 +118,7 @@ def test_running_job_says_how_long_to_wait() -> None:
     """The waits so far are summed up and the next one follows from them."""
     jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "IN_PROGRESS"}))
 
-    checked = check_detection(make_job(waited_s=30, wait_s=4), jobs)
+    checked = check_detection(make_job(waited_s=30, wait_s=4), jobs, NOW)
 
     assert checked.detection == DetectionProgress(DetectionStatus.IN_PROGRESS, "job1", 4, 34)
 
@@ -122,7 +127,7 @@ def test_finished_job_ends_the_waiting() -> None:
     """SUCCEEDED is what the state machine's Choice looks for."""
     jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "SUCCEEDED"}))
 
-    checked = check_detection(make_job(), jobs)
+    checked = check_detection(make_job(), jobs, NOW)
 
     assert checked.detection.status is DetectionStatus.SUCCEEDED
 
@@ -132,7 +137,7 @@ def test_failed_job_raises_with_the_reason_given() -> None:
     answer = {"JobStatus": "FAILED", "StatusMessage": "Unsupported codec/format."}
 
     with pytest.raises(DetectionFailed, match=r"Unsupported codec/format\."):
-        check_detection(make_job(), FaceDetectionJobs(ScriptedRekognition(answer)))
+        check_detection(make_job(), FaceDetectionJobs(ScriptedRekognition(answer)), NOW)
 
 
 def test_job_that_never_ends_is_given_up() -> None:
@@ -140,7 +145,7 @@ def test_job_that_never_ends_is_given_up() -> None:
     jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "IN_PROGRESS"}))
 
     with pytest.raises(DetectionTimedOut):
-        check_detection(make_job(waited_s=LONGEST_DETECTION_S), jobs)
+        check_detection(make_job(waited_s=LONGEST_DETECTION_S), jobs, NOW)
 
 
 def test_job_without_an_id_is_refused_by_name() -> None:
@@ -148,10 +153,30 @@ def test_job_without_an_id_is_refused_by_name() -> None:
     job = Job(SOURCE, DetectionProgress(DetectionStatus.IN_PROGRESS))
 
     with pytest.raises(DetectionRefused):
-        check_detection(job, FaceDetectionJobs(ScriptedRekognition()))
+        check_detection(job, FaceDetectionJobs(ScriptedRekognition()), NOW)
 
 
-@pytest.mark.parametrize(("waited_s", "wait_s"), [(0, 1), (15, 1), (16, 2), (80, 10), (3600, LONGEST_WAIT_S)])
+def test_an_execution_of_days_ends_by_itself() -> None:
+    """Refused calls are no waits: after three days the failure is recorded, before the machine is ended."""
+    days = Execution("arn", (NOW - timedelta(days=4)).isoformat().replace("+00:00", "Z"))
+    jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "IN_PROGRESS"}))
+
+    with pytest.raises(DetectionTimedOut):
+        check_detection(replace(make_job(), execution=days), jobs, NOW)
+
+
+def test_eight_hours_are_few_events() -> None:
+    """The history of an execution holds 25,000; segments need some too."""
+    waits = [1]
+    while sum(waits) < LONGEST_DETECTION_S:
+        waits.append(next_wait_s(sum(waits)))
+
+    assert 9 * len(waits) < 5_500
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "wait_s"), [(0, 1), (15, 1), (16, 2), (80, 10), (600, 15), (3600, LONGEST_WAIT_S)]
+)
 def test_waits_grow_with_the_time_waited(waited_s: int, wait_s: int) -> None:
     """A short video is not kept waiting, a long one does not fill the history."""
     assert next_wait_s(waited_s) == wait_s
