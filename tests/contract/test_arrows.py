@@ -3,10 +3,19 @@
 import ast
 import sys
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+class PlainCall(ast.Call):
+    """A call by a bare name."""
+
+    func: ast.Name
+
+
 LIBRARY = set(sys.stdlib_module_names)
 CONTRACT = {"chalicelib.contract"}
 OWN = {"app", "chalicelib", "blur_container", "local_cloud", "benchmarks", "deploy", "tests"}
@@ -113,3 +122,31 @@ def test_nobody_imports_the_local_cloud() -> None:
     importers = [name(path) for path in production if any(m.startswith("local_cloud") for m in imports(path))]
 
     assert importers == []
+
+
+@pytest.mark.parametrize("path", [ROOT / "app.py", *files("chalicelib"), *files("blur_container")], ids=name)
+def test_functions_start_no_program_and_follow_no_address(path: Path) -> None:
+    """Nothing of an upload can become a command, code, or a request to somewhere else."""
+    called = {
+        node.func.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if is_plain(node)
+    }
+    roots = {module.partition(".")[0] for module in imports(path)}
+
+    assert not roots & {
+        "subprocess",
+        "pickle",
+        "marshal",
+        "shelve",
+        "ctypes",
+        "urllib3",
+        "requests",
+        "socket",
+    }
+    assert not imports(path) & {"urllib.request", "http.client", "ftplib"}
+    assert not called & {"eval", "exec", "compile", "__import__"}
+    assert "os.system" not in path.read_text(encoding="utf-8")
+
+
+def is_plain(node: ast.AST) -> TypeGuard[PlainCall]:
+    """Return whether `node` calls something by its bare name."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)

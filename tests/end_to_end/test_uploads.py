@@ -106,7 +106,21 @@ def test_video_without_sound_comes_out_without_sound(pipeline: Pipeline, folder:
 
 
 @pytest.mark.parametrize(
-    "key", ["my holiday.mp4", "a+b.mp4", "käse/日本 100%.mp4", "CLIP.MP4", "deep/er/&=?#'\".mp4"]
+    "key",
+    [
+        "my holiday.mp4",
+        "a+b.mp4",
+        "käse/日本 100%.mp4",
+        "CLIP.MP4",
+        "deep/er/&=?#'\".mp4",
+        "../../etc/passwd.mp4",
+        "/at/the/root.mp4",
+        '"},"output":{"<script>alert(1)</script>.mp4',
+        "bell\x07 and tab\t.mp4",
+        "clip.mp4.manifest.json.mp4",
+        "k" * 1020 + ".mp4",
+    ],
+    ids=lambda key: ascii(key)[:30],
 )
 def test_any_key_comes_out_under_the_same_key(pipeline: Pipeline, folder: Path, key: str) -> None:
     """Spaces, plus signs, unicode, folders and capitals survive the events and the state machine."""
