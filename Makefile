@@ -11,7 +11,7 @@ LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 
-.PHONY: help run up test check lint fix bench bench-leak deploy remove status redrive replay image test-image lock clean
+.PHONY: help run up test check lint fix bench bench-leak deploy remove status redrive replay image test-image soak lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -71,6 +71,9 @@ test-replay: $(READY) ## Give lost events to their functions again: what the dea
 
 image: $(READY) ## Build the image and run it as Lambda would, on a real clip
 	@IMAGE_TEST=1 $(if $(BASE_IMAGE),BASE_IMAGE="$(BASE_IMAGE)") $(BIN)/python -m pytest -q -rs -s tests/image
+
+soak: $(READY) ## Every call of a run under every fault, and RUNS=100 random pairs of them, SEED=1; about an hour
+	@$(BIN)/python -m tests.faults.runs $(or $(RUNS),100) $(or $(SEED),1)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

@@ -41,7 +41,7 @@ class ServiceCalls:
 
     def note(self, environ: WSGIEnvironment) -> None:
         """Note what the request asks for."""
-        found = set(_calls(environ))
+        found = set(calls_in(environ))
         with self._lock:
             self._calls |= found
 
@@ -51,7 +51,8 @@ class ServiceCalls:
             return frozenset(self._calls)
 
 
-def _calls(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
+def calls_in(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
+    """Yield the actions that a request asks for; those of people and of the cloud itself are none."""
     principal, service = signed_by(environ), signed_service(environ)
     if principal == LOG_WRITER:
         yield from _log_calls(environ)

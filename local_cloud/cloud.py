@@ -22,6 +22,7 @@ from local_cloud.clients import CloudClients
 from local_cloud.cloudformation import Stacks
 from local_cloud.cloudformation_api import CloudFormationApi
 from local_cloud.dead_letters import DeadLetters
+from local_cloud.faults import Faults
 from local_cloud.front import Front
 from local_cloud.functions import Function, FunctionRegistry
 from local_cloud.invocations import Invocations, LostEvent
@@ -137,6 +138,7 @@ class LocalCloud:
         self._moto = moto_application()
         self._registry = FunctionRegistry(self._folder / "functions")
         self._calls = ServiceCalls()
+        self.faults = Faults()
         self._invocations = Invocations(
             self._start_sandbox, self._concurrency_of, self.settings.retry_delays_s, self._bury
         )
@@ -165,7 +167,7 @@ class LocalCloud:
             "cloudformation": CloudFormationApi(Stacks(self.client)),
             "images": self._images,
         }
-        return Front(self._moto, own, self._calls)
+        return Front(self._moto, own, self._calls, self.faults)
 
     def _make_rekognition(self) -> RekognitionVideo:
         from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av

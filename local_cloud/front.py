@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from local_cloud.calls import ServiceCalls
+from local_cloud.faults import Faults
 from local_cloud.pushed_images import PUSH_PATH
 from local_cloud.wsgi import path_of, signed_service
 
@@ -22,8 +23,13 @@ class Front:
     """
 
     def __init__(
-        self, moto: WSGIApplication, own: Mapping[str, WSGIApplication], calls: ServiceCalls
+        self,
+        moto: WSGIApplication,
+        own: Mapping[str, WSGIApplication],
+        calls: ServiceCalls,
+        faults: Faults,
     ) -> None:
+        self._faults = faults
         self._moto = moto
         self._own = own
         self._calls = calls
@@ -31,7 +37,7 @@ class Front:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         self._calls.note(environ)
-        return self._application(environ)(environ, start_response)
+        return self._faults.answer(self._application(environ), environ, start_response)
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("RekognitionService."):
