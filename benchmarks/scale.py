@@ -1,7 +1,7 @@
 """Segments against one function: time, CPU, memory, reads and picture quality of the same video.
 
-`python -m benchmarks.scale [--seconds 720] [--rate 12] [--segments 2,4,8]`. Linux only. Every function is a
-process of its own on one processor, as a Lambda of 1,769 MB has it, and two run at a time.
+`python -m benchmarks.scale [--seconds 720] [--rate 12] [--segments 2,4,8]`. Linux only. Every
+function is a process of its own on one processor, as a Lambda of 1,769 MB has it; two run at a time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks.scale_truth import faces_document
 
 FOLDER = Path("out/scale")
 _AT_A_TIME = 2
+_FACTS = ("segment", "bytes", "bytes_read")
 _WHOLE, _SPREAD = "one function", "one, both cores"
 
 
@@ -32,16 +33,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=720)
     parser.add_argument("--rate", type=int, default=12, help="frames a second")
+    parser.add_argument("--crf", type=int, default=21, help="of the source: lower is a larger file")
     parser.add_argument("--segments", default="2,4,8")
     asked = parser.parse_args()
     processors = sorted(os.sched_getaffinity(0))[:_AT_A_TIME]
-    clip = _clip(asked.seconds, asked.rate)
+    clip = _clip(asked.seconds, asked.rate, asked.crf)
     faces_of = partial(faces_document, seconds=asked.seconds, frame_rate=asked.rate)
     with tempfile.TemporaryDirectory() as folder, storage() as stand:
         bench = Bench(stand, job_of(stand, clip, faces_of), Path(folder))
         runs = [_told(bench.whole(_WHOLE, processors[:1]))]
         for count in map(int, asked.segments.split(",")):
-            runs.append(_told(bench.segmented(count, processors)))
+            runs += [_told(bench.segmented(count, processors))]
         found = _compared(clip, faces_of("0" * 64).to_json(), bench, runs)
         # Its output is that of one core: only its time is of interest.
         runs.append(_told(bench.whole(_SPREAD, processors)))
@@ -51,12 +53,13 @@ def main() -> None:
     print(measured_table(runs, found, clip.stat().st_size))
 
 
-def _clip(seconds: int, rate: int) -> Path:
-    path = FOLDER / f"clip-{seconds}s-{rate}.mp4"
+def _clip(*asked: int) -> Path:
+    """Return the clip of so many seconds, frames a second, and crf; it is made once."""
+    numbers = [str(number) for number in asked]
+    path = FOLDER / f"clip-{'-'.join(numbers)}.mp4"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "benchmarks.scale_clip", str(path), str(seconds), str(rate)]
-        subprocess.run(command, check=True)
+        subprocess.run([sys.executable, "-m", "benchmarks.scale_clip", str(path), *numbers], check=True)
     return path
 
 
@@ -64,7 +67,7 @@ def _told(run: Run) -> Run:
     """Print a line at once: all of it takes a quarter of an hour."""
     print(f"{run.name:16s} wall {run.wall_s:6.1f} s, CPU {run.cpu_s:6.1f} s, load {run.load:.1f}", flush=True)
     for ran in run.functions:
-        facts = {name: ran.facts.get(name) for name in ("segment", "bytes", "bytes_read") if name in ran.facts}
+        facts = {name: ran.facts[name] for name in _FACTS if name in ran.facts}
         print(
             f"  {ran.function:14s} wall {ran.wall_s:6.1f} s, CPU {ran.cpu_s:6.1f} s,"
             f" peak {ran.peak_mb:4.0f} MB, /tmp {ran.scratch_mb:4.0f} MB {facts}",

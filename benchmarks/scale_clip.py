@@ -1,6 +1,6 @@
 """The scale benchmark's clip: a minute like a camera's, its packets repeated, and sound of full length.
 
-`python -m benchmarks.scale_clip TARGET SECONDS FRAME_RATE`
+`python -m benchmarks.scale_clip TARGET SECONDS FRAME_RATE CRF`
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ _SEED = 20261124
 _NOISE = 1.5
 _NOISE_FRAMES = 16
 _SOUND_HZ = 44_100
-_ARGUMENTS = 4
+_ARGUMENTS = 5
 
 
-def make_clip(path: Path, seconds: int, frame_rate: int) -> None:
+def make_clip(path: Path, seconds: int, frame_rate: int, crf: int) -> None:
     """Write the clip to `path`: 720p, H.264, a closed group every 2 s, AAC, the index in front."""
     with tempfile.TemporaryDirectory() as folder:
         minute = Path(folder) / "minute.mp4"
-        _make_minute(minute, frame_rate)
+        _make_minute(minute, frame_rate, crf)
         partial = path.with_suffix(".partial.mp4")
         _repeat(minute, partial, seconds, frame_rate)
         partial.rename(path)
 
 
-def _make_minute(path: Path, frame_rate: int) -> None:
+def _make_minute(path: Path, frame_rate: int, crf: int) -> None:
     params = f"keyint={KEYFRAME_S * frame_rate}:scenecut=0"
-    options = {"preset": "veryfast", "crf": "21", "x264-params": params}
+    options = {"preset": "veryfast", "crf": str(crf), "x264-params": params}
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream("libx264", rate=frame_rate, options=options)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
@@ -100,4 +100,4 @@ def _add_sound(container: OutputContainer, sound: Any, second: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != _ARGUMENTS:
         sys.exit(__doc__)
-    make_clip(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    make_clip(Path(sys.argv[1]), *map(int, sys.argv[2:]))

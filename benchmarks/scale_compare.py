@@ -58,8 +58,7 @@ def compare(source: Path, faces: FacesDocument, outputs: list[Path]) -> list[dic
     times_ms = [face.time_ms for face in faces.detections]
     sums = [_Sums() for _ in outputs]
     av.logging.set_level(av.logging.WARNING)
-    with ExitStack() as stack:
-        warnings = stack.enter_context(av.logging.Capture(local=False))
+    with av.logging.Capture(local=False) as warnings, ExitStack() as stack:
         decoded = [_frames(path, stack) for path in (source, *outputs)]
         for frames in zip(*decoded, strict=True):
             if len({frame.pts * frame.time_base for frame in frames}) != 1:

@@ -25,7 +25,10 @@ def measured_table(runs: Sequence[Run], found: Sequence[dict[str, Any]], size_by
         ("read by plan-segments, of the file", lambda run: _planned(run, size_bytes)),
         ("read by all segments, of the file", lambda run: _read(run, size_bytes)),
         ("peak memory of a function, MB", lambda run: f"{max(ran.peak_mb for ran in run.functions):.0f}"),
-        ("/tmp of a function, MB", lambda run: f"{max(ran.scratch_mb for ran in run.functions):.0f}"),
+        (
+            "scratch files of a function, MB",
+            lambda run: f"{max(ran.scratch_mb for ran in run.functions):.0f}",
+        ),
         ("load of the machine at the end", lambda run: f"{run.load:.1f}"),
     ]
     lines = [_row("", [_title(run) for run in runs]), _row("---", ["---:"] * len(runs))]
@@ -57,6 +60,10 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 def _title(run: Run) -> str:
     return f"{len(run.segments)} segments" if run.segments else run.name
+
+
+def _scratch(run: Run) -> str:
+    return f"{max(ran.scratch_mb for ran in run.functions):.0f}"
 
 
 def _each(run: Run, seconds: float) -> str:
