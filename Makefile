@@ -11,7 +11,7 @@ LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 
-.PHONY: help run up test check lint fix bench bench-leak deploy remove status redrive replay image test-image soak lock clean
+.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -84,6 +84,10 @@ bench: $(READY) ## Measure the pipeline's own overhead
 
 bench-leak: $(READY) ## Measure which faces stay bare between detections, method by method
 	@$(BIN)/python -m benchmarks.leak --picture docs/img/leak.png
+
+bench-scale: $(READY) ## Measure segments against one function (20 min), and compute time and price on AWS
+	@$(BIN)/python -m benchmarks.scale
+	@$(BIN)/python -m benchmarks.scale_cost --picture docs/img/scale.png
 
 lock: $(READY) ## Write the pinned requirements files anew
 	@$(BIN)/python -m pip install --quiet uv

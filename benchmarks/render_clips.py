@@ -18,7 +18,7 @@ FRAME_RATE = 30
 # Phones begin a group of pictures every second.
 GROUP_FRAMES = 30
 _SEED = 20261123
-_BORDER_PX = 256
+BORDER_PX = 256
 _NOISE_FRAMES = 16
 _SOURCE_ID = "0" * 64
 _GROUP_MS = 1000 * GROUP_FRAMES // FRAME_RATE
@@ -87,21 +87,22 @@ def _boxes(time_s: float) -> list[Box]:
 
 def _pictures(scene: Scene) -> Any:
     random = np.random.default_rng(_SEED)
-    background = _background(scene, random)
+    wall = background((scene.width, scene.height), random)
     noise = [
         np.round(random.normal(0, scene.noise, (scene.height, scene.width, 1))).astype(np.int16)
         for _ in range(_NOISE_FRAMES)
     ]
     for index in range(scene.seconds * FRAME_RATE):
-        pan = abs(index // 2 % (2 * _BORDER_PX) - _BORDER_PX)
-        picture = background[pan // 2 : pan // 2 + scene.height, pan : pan + scene.width].copy()
+        pan = abs(index // 2 % (2 * BORDER_PX) - BORDER_PX)
+        picture = wall[pan // 2 : pan // 2 + scene.height, pan : pan + scene.width].copy()
         for box in _boxes(index / FRAME_RATE):
-            _draw_head(picture, box)
+            draw_head(picture, box)
         yield np.clip(picture + noise[index * 7 % _NOISE_FRAMES], 0, 255).astype(np.uint8)
 
 
-def _background(scene: Scene, random: np.random.Generator) -> Picture:
-    size = (scene.width + _BORDER_PX, scene.height + _BORDER_PX)
+def background(size: tuple[int, int], random: np.random.Generator) -> Picture:
+    """Return a textured scene, BGR, larger than `size` (width, height) by `BORDER_PX` to pan over."""
+    size = (size[0] + BORDER_PX, size[1] + BORDER_PX)
     coarse = random.integers(0, 255, (size[1] // 80, size[0] // 80, 3), dtype=np.uint8)
     fine = random.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     shapes = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
@@ -109,7 +110,8 @@ def _background(scene: Scene, random: np.random.Generator) -> Picture:
     return np.asarray(cv2.addWeighted(shapes, 0.6, texture, 0.4, 0), np.uint8)
 
 
-def _draw_head(picture: Picture, box: Box) -> None:
+def draw_head(picture: Picture, box: Box) -> None:
+    """Draw an oval with eyes and a mouth where `box` says."""
     height, width, _ = picture.shape
     centre = round((box.left + box.width / 2) * width), round((box.top + box.height / 2) * height)
     radius_x, radius_y = round(box.width * width / 2), round(box.height * height / 2)

@@ -1,0 +1,28 @@
+"""Prices: what AWS asks for, from the one dated file beside this module."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+PRICES = Path(__file__).with_name("prices.json")
+
+
+@dataclass(frozen=True)
+class Prices:
+    """US dollars each; prices.json says for what, and where each price stands."""
+
+    lambda_gb_second: float
+    lambda_request: float
+    lambda_storage_gb_second: float
+    states_transition: float
+    s3_get: float
+    s3_put: float
+    rekognition_minute: float
+
+    @classmethod
+    def read(cls, path: Path = PRICES) -> Prices:
+        """Return the prices in a file; raise KeyError where one is missing."""
+        listed = json.loads(path.read_text())["prices"]
+        return cls(**{field.name: float(listed[field.name]["usd"]) for field in fields(cls)})
