@@ -48,11 +48,11 @@ class Parameters:
     copy_mb_s: float = 200.0
     # M: CPU that a segment costs more than its share of the render (benchmarks.scale: 1.3 to 3.5).
     segment_cpu_s: float = 2.2
-    # M: CPU of plan-segments, and of assemble-video for a thousand packets (benchmarks.scale: 6.7 s, 39,649).
+    # M: CPU of plan-segments, and of assemble-video for a thousand packets and for a GB (benchmarks.scale:
+    # 6.7 s for 39,649 packets in 0.12 GB, 5.0 s for 10,800 in 0.27 GB, 0.4 s of each the start).
     plan_cpu_s: float = 0.7
-    assemble_cpu_s_per_1000_packets: float = 0.14
-    # A: and for a GB; the measured clip had too little to tell.
-    assemble_cpu_s_per_gb: float = 10.0
+    assemble_cpu_s_per_1000_packets: float = 0.12
+    assemble_cpu_s_per_gb: float = 12.5
     # C: packets a second beside the frames: AAC at 44.1 kHz.
     sound_packets_per_s: float = 43.0
     # M: what plan-segments reads of a file: some blocks, the index for each second, and more at a border.
