@@ -46,17 +46,19 @@ class Parameters:
     range_bytes: int = 1024**2
     # A: a copy inside of S3, part by part.
     copy_mb_s: float = 200.0
-    # M: CPU that a segment costs more than its share of the render (benchmarks.scale).
-    segment_cpu_s: float = 2.0
-    # M: CPU of plan-segments, and of assemble-video for a thousand packets and for a GB (benchmarks.scale).
+    # M: CPU that a segment costs more than its share of the render (benchmarks.scale: 1.3 to 3.5).
+    segment_cpu_s: float = 2.2
+    # M: CPU of plan-segments, and of assemble-video for a thousand packets and for a GB (benchmarks.scale:
+    # 6.7 s for 39,649 packets in 0.12 GB, 5.0 s for 10,800 in 0.27 GB, 0.4 s of each the start).
     plan_cpu_s: float = 0.7
-    assemble_cpu_s_per_1000_packets: float = 0.1
-    assemble_cpu_s_per_gb: float = 10.0
+    assemble_cpu_s_per_1000_packets: float = 0.12
+    assemble_cpu_s_per_gb: float = 12.5
     # C: packets a second beside the frames: AAC at 44.1 kHz.
     sound_packets_per_s: float = 43.0
-    # M: what plan-segments reads of a file: some blocks, and the index for each second.
-    plan_bytes: float = 1.5e6
-    index_bytes_per_s: float = 900.0
+    # M: what plan-segments reads of a file: some blocks, the index for each second, and more at a border.
+    plan_bytes: float = 0.95e6
+    index_bytes_per_s: float = 1100.0
+    border_bytes: float = 0.8e6
     # C: how far a segment looks to either side at two samples a second (layout.Layout.look).
     look_s: float = 4.3
     # C: the planner's share for the first look (planning._LOOK_SHARE).
@@ -139,7 +141,7 @@ class Model:
         plan_s = own.cold_start_s + own.plan_cpu_s / own.vcpu_speed
         if count == 1:
             whole = self.single(video)
-            usd = whole.usd + self._usd([plan_s], self._planned_bytes(video) / _MIB, 0)
+            usd = whole.usd + self._usd([plan_s], self._planned_bytes(video) / own.range_bytes, 0)
             return Way(plan_s + whole.wall_s, usd, 1, whole.longest_s)
         read_bytes = size / count + min(self._extra_bytes(video), size)
         segment_s = (
@@ -151,7 +153,8 @@ class Model:
         )
         assemble_s = self._assemble_s(video)
         rounds = math.ceil(count / own.cutting.at_once)
-        gets = (self._planned_bytes(video) + count * read_bytes + 3 * size) / _MIB
+        borders_bytes = (count - 1) * own.border_bytes
+        gets = (self._planned_bytes(video) + borders_bytes + count * read_bytes + 3 * size) / own.range_bytes
         puts = size / (16 * _MIB) + size / (512 * _MIB) + 3 * count
         seconds = [plan_s, *[segment_s] * count, assemble_s]
         usd = self._usd(seconds, gets, puts) + self._states_usd(video, count)

@@ -41,11 +41,15 @@ class Run:
         """Return the functions that rendered one segment each; none where one rendered all."""
         return [ran for ran in self.functions if "segment" in ran.facts]
 
-    @property
-    def longest_way_s(self) -> float:
-        """Return the CPU seconds that follow each other where all segments run at once."""
-        beside = sum(ran.cpu_s for ran in self.functions if "segment" not in ran.facts)
-        return beside + max((ran.cpu_s for ran in self.segments), default=0.0)
+    def way_s(self, at_once: int) -> float:
+        """Return the CPU seconds that follow each other where so many segments are rendered at once.
+
+        Unlike the time by the clock it does not grow with what else the machine does.
+        """
+        lanes_s = [0.0] * max(at_once, 1)
+        for ran in self.segments:
+            lanes_s[lanes_s.index(min(lanes_s))] += ran.cpu_s
+        return max(lanes_s) + sum(ran.cpu_s for ran in self.functions if "segment" not in ran.facts)
 
 
 @dataclass(frozen=True)

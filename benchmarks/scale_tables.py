@@ -18,9 +18,10 @@ def measured_table(runs: Sequence[Run], found: Sequence[dict[str, Any]], size_by
         ("by the clock, s", lambda run: f"{run.wall_s:.0f}"),
         ("CPU, s", lambda run: f"{run.cpu_s:.1f}"),
         ("CPU, of one function's", lambda run: f"{run.cpu_s / base.cpu_s:.3f}"),
-        ("CPU more, a segment, s", lambda run: _each(run, (run.cpu_s - base.cpu_s))),
-        ("longest way, all segments at once, CPU s", lambda run: f"{run.longest_way_s:.1f}"),
-        ("of it plan-segments and assemble-video, CPU s", _beside),
+        ("of it plan-segments and assemble-video, s", _beside),
+        ("a segment more than its share of one function's, s", lambda run: _more(run, base)),
+        ("CPU s in a row, two segments at a time", lambda run: f"{run.way_s(2):.0f}"),
+        ("CPU s in a row, all segments at once", lambda run: f"{run.way_s(len(run.segments)):.0f}"),
         ("S3 stand-in's own CPU, s", lambda run: f"{run.storage_cpu_s:.0f}"),
         ("read by plan-segments, of the file", lambda run: _planned(run, size_bytes)),
         ("read by all segments, of the file", lambda run: _read(run, size_bytes)),
@@ -66,8 +67,9 @@ def _scratch(run: Run) -> str:
     return f"{max(ran.scratch_mb for ran in run.functions):.0f}"
 
 
-def _each(run: Run, seconds: float) -> str:
-    return f"{seconds / len(run.segments):.2f}" if run.segments else ""
+def _more(run: Run, base: Run) -> str:
+    rendered_s = sum(ran.cpu_s for ran in run.segments)
+    return f"{(rendered_s - base.cpu_s) / len(run.segments):.1f}" if run.segments else ""
 
 
 def _beside(run: Run) -> str:
