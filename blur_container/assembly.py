@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain
 
 import av
@@ -71,7 +72,7 @@ class Assembly:
             kept = self._kept(container)
             longest_s = (container.duration or 0) // av.time_base + 1
             beside = [_packets_max(stream, longest_s) for stream in kept.streams]
-            return moov_bytes_max([len(self._coded_pts()), *beside], list(_texts(container, kept)))
+            return moov_bytes_max([len(self._coded_pts), *beside], list(_texts(container, kept)))
 
     def write(self, open_target: OpenTarget, progress: Callable[[Progress], None]) -> RenderReport:
         """Write the joined video to what `open_target` opens, told the time base and what is kept.
@@ -89,7 +90,7 @@ class Assembly:
                     output, header = self._output(container, video_stream(model), companions, looks)
                 for count, packet in enumerate(self._packets(header), start=1):
                     output.copy(packet)
-                    progress(Progress(count, len(self._coded_pts()), "assembling"))
+                    progress(Progress(count, len(self._coded_pts), "assembling"))
                 written = output.finish()
             return self._report(looks, codec, kept, written, output.copied())
 
@@ -98,7 +99,7 @@ class Assembly:
     ) -> tuple[SplicedOutput, bytes]:
         """Return an output for copies of packets like those of `model`, and its parameter sets."""
         header = model.codec_context.extradata or b""
-        coded = self._coded_pts()
+        coded = self._coded_pts
         shown = array("q", sorted(coded))
         delay = Groups(coded, array("q", [0])).reorder_delay()
         scale = looks.time_base / time_base(model)
@@ -109,7 +110,9 @@ class Assembly:
         output.look_like(model, looks.display_matrix)
         return output, header
 
+    @cached_property
     def _coded_pts(self) -> array[int]:
+        """Return the pts of all packets, in the order they are decoded."""
         return array("q", chain.from_iterable(part.record.packets.pts for part in self.parts))
 
     def _packets(self, header: bytes) -> Iterator[Packet[VideoStream]]:
@@ -140,7 +143,7 @@ class Assembly:
             size=Size(looks.first.width, looks.first.height),
             frame_rate=looks.frame_rate,
             time_base=looks.time_base,
-            pts=array("q", sorted(self._coded_pts())),
+            pts=array("q", sorted(self._coded_pts)),
             end_pts=records[-1].end_pts,
             frames_with_faces=sum(record.frames_with_faces for record in records),
             detections=len(self.faces.detections),
