@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from blur_container.assembly import Assembly, Part
-from blur_container.layout import layout_of
 from blur_container.output import open_streamed
 from blur_container.plan import Plan
 from blur_container.progress import ProgressLog
@@ -45,8 +44,7 @@ class AssembleVideo(Worker):
             faces, plan, records = self._documents(job, job.segments)
             source = self._opened(job.source, folder, stack)
             parts = [Part(self._opened(record.video, folder, stack), record) for record in records]
-            interval_ms = layout_of(faces, self.settings.render).interval_ms
-            assembly = Assembly(source, parts, faces, interval_ms, self.settings.render)
+            assembly = Assembly(source, parts, faces, self.settings.render)
             keys = SegmentKeys.beside(job.segments.plan)
             joined = ObjectReference(self.settings.work_bucket, keys.joined(uuid.uuid4().hex))
             report = self._join(assembly, joined, steps)

@@ -24,6 +24,7 @@ from blur_container.companions import Companions, Written
 from blur_container.doubts import in_order
 from blur_container.geometry import Size
 from blur_container.gops import Groups, Run, decode_times
+from blur_container.layout import interval_ms_of
 from blur_container.moov import moov_bytes_max
 from blur_container.output import Looks
 from blur_container.privacy import Kept, choose_streams
@@ -63,7 +64,6 @@ class Assembly:
     source: Source
     parts: Sequence[Part]
     faces: FacesDocument
-    interval_ms: int
     settings: RenderSettings
 
     def moov_bytes(self) -> int:
@@ -149,7 +149,7 @@ class Assembly:
             detections=len(self.faces.detections),
             fullest_ms=self.faces.fullest_ms,
             tracks=findings.tracks,
-            sampling_interval_ms=self.interval_ms,
+            sampling_interval_ms=interval_ms_of(self.faces, self.settings),
             doubts=findings.doubts,
             edges=findings.edges,
             form=looks.form,

@@ -82,8 +82,7 @@ class InSegments:
 
     def join(self, parts: list[Part], target: Path) -> RenderReport:
         """Write the joined and verified video to `target`."""
-        interval_ms = layout_of(self.faces, self.settings).interval_ms
-        assembly = Assembly(self.source, parts, self.faces, interval_ms, self.settings)
+        assembly = Assembly(self.source, parts, self.faces, self.settings)
         report = assembly.write(partial(open_container, target), lambda _progress: None)
         verify_output(target, report)
         return report
