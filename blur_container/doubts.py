@@ -13,7 +13,7 @@ from blur_container.track import Edge, Track
 from blur_container.tracks import Tracks
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import Box
-from chalicelib.contract.fields import finite, require_object, text_field, whole_field
+from chalicelib.contract.fields import require_object, text_field, whole_field
 
 # Below this, in percent, a detector was not sure of a face in any of its frames.
 _UNSURE_PERCENT = 60.0
@@ -44,12 +44,11 @@ class Doubt:
 
     def to_json(self) -> dict[str, Any]:
         """Return the doubt as a JSON object."""
-        box = self.box
         return {
             "kind": self.kind.value,
             "from_ms": self.from_ms,
             "to_ms": self.to_ms,
-            "box": [round(number, 4) for number in (box.left, box.top, box.width, box.height)],
+            "box": [round(number, 4) for number in self.box.to_json()],
         }
 
     @classmethod
@@ -58,10 +57,10 @@ class Doubt:
         fields = require_object(value, "a doubt")
         try:
             kind = DoubtKind(text_field(fields, "kind"))
-            box = Box(*(finite(number, "a box") for number in fields["box"]))
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise InvalidDocument(f"a doubt cannot be read: {error}") from error
-        return cls(kind, whole_field(fields, "from_ms"), whole_field(fields, "to_ms"), box)
+        span_ms = whole_field(fields, "from_ms"), whole_field(fields, "to_ms")
+        return cls(kind, *span_ms, Box.from_json(fields.get("box")))
 
 
 def doubts_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> list[Doubt]:

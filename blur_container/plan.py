@@ -14,7 +14,6 @@ from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import VideoDescription
 from chalicelib.contract.fields import (
     count_field,
-    finite,
     optional_whole_field,
     parse_object,
     require_object,
@@ -54,7 +53,7 @@ class Plan:
         document = {
             "version": PLAN_VERSION,
             "source_id": self.source_id,
-            "analysed": asdict(self.analysed),
+            "analysed": self.analysed.to_json(),
             "frames": self.frames,
             "first_pts": self.clock.first_pts,
             "time_base": str(self.clock.time_base),
@@ -78,22 +77,12 @@ class Plan:
             raise InvalidDocument("segments must follow each other, the last one without an end")
         return cls(
             source_id=text_field(document, "source_id"),
-            analysed=_description(require_object(document.get("analysed"), "analysed")),
+            analysed=VideoDescription.from_json(document.get("analysed")),
             frames=count_field(document, "frames"),
             clock=Clock(whole_field(document, "first_pts"), _time_base(text_field(document, "time_base"))),
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
         )
-
-
-def _description(fields: dict[str, Any]) -> VideoDescription:
-    return VideoDescription(
-        codec=text_field(fields, "codec"),
-        duration_ms=count_field(fields, "duration_ms"),
-        frame_rate=finite(fields.get("frame_rate"), "frame_rate"),
-        width=count_field(fields, "width"),
-        height=count_field(fields, "height"),
-    )
 
 
 def _time_base(text: str) -> Fraction:

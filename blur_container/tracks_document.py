@@ -74,8 +74,7 @@ class TracksDocument:
 
 
 def _to_json(face: Detection) -> list[float]:
-    box = face.box
-    return [face.time_ms, box.left, box.top, box.width, box.height, face.confidence]
+    return [face.time_ms, *face.box.to_json(), face.confidence]
 
 
 def _list(value: Any, what: str, length: int | None = None) -> list[Any]:
@@ -99,13 +98,10 @@ def _chain(entry: Any) -> Chain:
 
 
 def _detection(entry: Any) -> Detection:
-    time_ms, *numbers = _list(entry, "a detection", _NUMBERS)
+    time_ms, *box, confidence = _list(entry, "a detection", _NUMBERS)
     if isinstance(time_ms, bool) or not isinstance(time_ms, int) or time_ms < 0:
         raise InvalidDocument(f"a detection's time must be a whole number of ms, not {time_ms!r}")
-    left, top, width, height, confidence = (finite(number, "a detection") for number in numbers)
-    if width < 0 or height < 0:
-        raise InvalidDocument(f"a box must not have a negative size: {numbers!r}")
-    return Detection(time_ms, Box(left, top, width, height), confidence)
+    return Detection(time_ms, Box.from_json(box), finite(confidence, "confidence"))
 
 
 def _names(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Detection, ...]:

@@ -47,6 +47,22 @@ class Box:
         """Return the lower edge as a fraction of the frame height."""
         return self.top + self.height
 
+    def to_json(self) -> list[float]:
+        """Return [left, top, width, height]."""
+        return [self.left, self.top, self.width, self.height]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Box:
+        """Return the box in `value`; raise InvalidDocument where no box can be so."""
+        if not isinstance(value, list) or len(value) != _BOX_NUMBERS:
+            raise InvalidDocument(f"a box must be [left, top, width, height], not {shown(value)}")
+        left, top, width, height = (finite(number, "a box") for number in value)
+        if width < 0 or height < 0:
+            raise InvalidDocument(f"a box must not have a negative size: {shown(value)}")
+        if max(abs(left), abs(top), width, height) > _FARTHEST:
+            raise InvalidDocument(f"a box must not reach over {_FARTHEST} frames: {shown(value)}")
+        return cls(left, top, width, height)
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -66,6 +82,28 @@ class VideoDescription:
     frame_rate: float
     width: int
     height: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as a JSON object."""
+        return {
+            "codec": self.codec,
+            "duration_ms": self.duration_ms,
+            "frame_rate": self.frame_rate,
+            "width": self.width,
+            "height": self.height,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> VideoDescription:
+        """Return the description in `value`; raise InvalidDocument where it breaks the contract."""
+        fields = require_object(value, "video")
+        return cls(
+            codec=text_field(fields, "codec"),
+            duration_ms=count_field(fields, "duration_ms"),
+            frame_rate=finite(fields.get("frame_rate"), "frame_rate"),
+            width=count_field(fields, "width"),
+            height=count_field(fields, "height"),
+        )
 
 
 @dataclass(frozen=True)
@@ -91,13 +129,7 @@ class FacesDocument:
             "version": FACES_VERSION,
             "source_id": self.source_id,
             "job_id": self.job_id,
-            "video": {
-                "codec": self.video.codec,
-                "duration_ms": self.video.duration_ms,
-                "frame_rate": self.video.frame_rate,
-                "width": self.video.width,
-                "height": self.video.height,
-            },
+            "video": self.video.to_json(),
             "detections": [_detection_to_json(detection) for detection in self.detections],
         }
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -115,16 +147,15 @@ class FacesDocument:
         return cls(
             source_id=text_field(document, "source_id"),
             job_id=text_field(document, "job_id"),
-            video=_video_from_json(require_object(document.get("video"), "video")),
+            video=VideoDescription.from_json(document.get("video")),
             detections=tuple(_detection_from_json(entry) for entry in detections),
         )
 
 
 def _detection_to_json(detection: Detection) -> dict[str, Any]:
-    box = detection.box
     return {
         "time_ms": detection.time_ms,
-        "box": [box.left, box.top, box.width, box.height],
+        "box": detection.box.to_json(),
         "confidence": detection.confidence,
     }
 
@@ -136,27 +167,6 @@ def _detection_from_json(entry: Any) -> Detection:
         raise InvalidDocument(f"a detection at {time_ms} ms is over {_LATEST_MS}")
     return Detection(
         time_ms=time_ms,
-        box=_box_from_json(fields.get("box")),
+        box=Box.from_json(fields.get("box")),
         confidence=finite(fields.get("confidence"), "confidence"),
-    )
-
-
-def _box_from_json(numbers: Any) -> Box:
-    if not isinstance(numbers, list) or len(numbers) != _BOX_NUMBERS:
-        raise InvalidDocument(f"a box must be [left, top, width, height], not {shown(numbers)}")
-    left, top, width, height = (finite(number, "a box") for number in numbers)
-    if width < 0 or height < 0:
-        raise InvalidDocument(f"a box must not have a negative size: {shown(numbers)}")
-    if max(abs(left), abs(top), width, height) > _FARTHEST:
-        raise InvalidDocument(f"a box must not reach over {_FARTHEST} frames: {shown(numbers)}")
-    return Box(left, top, width, height)
-
-
-def _video_from_json(fields: dict[str, Any]) -> VideoDescription:
-    return VideoDescription(
-        codec=text_field(fields, "codec"),
-        duration_ms=count_field(fields, "duration_ms"),
-        frame_rate=finite(fields.get("frame_rate"), "frame_rate"),
-        width=count_field(fields, "width"),
-        height=count_field(fields, "height"),
     )

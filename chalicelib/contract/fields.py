@@ -74,7 +74,7 @@ def whole_field(document: dict[str, Any], name: str) -> int:
     """Return the whole number `name`."""
     value = document.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidDocument(f"{name} must be a whole number, not {value!r}")
+        raise InvalidDocument(f"{name} must be a whole number, not {shown(value)}")
     return value
 
 

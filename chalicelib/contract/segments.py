@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.fields import count_field, require_object
+from chalicelib.contract.fields import count_field, require_object, shown
 from chalicelib.contract.objects import ObjectReference
 
 
@@ -38,7 +38,7 @@ class Segments:
         fields = require_object(value, "segments")
         numbers = fields.get("numbers")
         if not isinstance(numbers, list) or numbers != list(range(len(numbers))) or not numbers:
-            raise InvalidDocument(f"numbers must be a list that counts from 0, not {numbers!r}")
+            raise InvalidDocument(f"numbers must be a list that counts from 0, not {shown(numbers)}")
         return cls(
             ObjectReference.from_json(fields.get("plan")), tuple(numbers), count_field(fields, "at_once")
         )

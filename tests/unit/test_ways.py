@@ -13,10 +13,10 @@ from blur_container.paths import LOST, Fix, Knot, Path
 from blur_container.settings import TrackSettings
 from blur_container.ways import way_between, way_out
 from chalicelib.contract.faces import Box, Detection
+from tests.covering import covers
 
 SETTINGS = TrackSettings()
 INTERVAL_MS = 500
-TOLERANCE = 1e-9
 
 shares = st.floats(-0.2, 1.1, allow_nan=False)
 boxes = st.builds(Box, shares, shares, st.floats(0.0, 0.4), st.floats(0.0, 0.4))
@@ -36,16 +36,6 @@ def seen(time_ms: int, left: float, top: float = 0.4) -> Detection:
 def path(*places: tuple[float, float]) -> Path:
     """Return a path through (ms, left)."""
     return Path(tuple(Fix(time_ms, face(left)) for time_ms, left in places))
-
-
-def covers(outer: Box, inner: Box) -> bool:
-    """Return whether `inner` lies in `outer`."""
-    return (
-        outer.left <= inner.left + TOLERANCE
-        and outer.top <= inner.top + TOLERANCE
-        and outer.right >= inner.right - TOLERANCE
-        and outer.bottom >= inner.bottom - TOLERANCE
-    )
 
 
 def places(knots: tuple[Knot, ...]) -> list[tuple[float, float]]:
