@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,18 +15,17 @@ from blur_container.record import SegmentRecord
 from blur_container.redact import RenderReport
 from blur_container.remote import RemoteObject
 from blur_container.report import Steps, report_to_json
+from blur_container.transfer import MP4
 from blur_container.verify import verify_output
 from blur_container.worker import Worker
 from chalicelib.contract.errors import InvalidDocument, OutputMismatch
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import Job, manifest_key, output_key
-from chalicelib.contract.manifest import success_manifest
+from chalicelib.contract.job import Job
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentKeys, Segments
 
 # All files are read from front to back.
 _KEPT_BYTES = 8 * 1024**2
-_MP4 = "video/mp4"
 # What stands before and behind the index, and is written again at the end as it is: ftyp, and mdat's length.
 _MDAT_HEAD_BYTES = 4096
 
@@ -54,14 +52,13 @@ class AssembleVideo(Worker):
                 written = self._opened(joined, folder, stack)
                 verify_output(written, report)
                 verified["bytes"] = written.size_bytes
-            output = ObjectReference(self.settings.output_bucket, output_key(job.source))
             with steps.timed("deliver"):
-                self.storage.copy(joined, output, _MP4, self.output_metadata(job))
-            described = self._described(report, steps, records)
-            manifest = ObjectReference(self.settings.output_bucket, manifest_key(job.source))
-            self.storage.write_json(success_manifest(job, output, described), manifest)
+                self.storage.copy(joined, self.output(job), MP4, self.output_metadata(job))
+            described = report_to_json(report, steps, self.settings)
+            segments = [record.steps for record in records]
+            delivered = self.delivered(job, {**described, "segments": segments})
             facts.update(frames=len(report.pts), segments=len(parts), steps=steps.to_json())
-        return replace(job, output=output, manifest=manifest)
+        return delivered
 
     def _documents(self, job: Job, segments: Segments) -> tuple[FacesDocument, Plan, list[SegmentRecord]]:
         faces = self.faces(job)
@@ -78,21 +75,7 @@ class AssembleVideo(Worker):
     def _join(self, assembly: Assembly, joined: ObjectReference, steps: Steps) -> RenderReport:
         with steps.timed("assemble") as facts:
             moov_bytes = assembly.moov_bytes()
-            with self.storage.writer(joined, _MP4, {}, moov_bytes + _MDAT_HEAD_BYTES) as writer:
+            with self.storage.writer(joined, MP4, {}, moov_bytes + _MDAT_HEAD_BYTES) as writer:
                 report = assembly.write(partial(open_streamed, writer, moov_bytes), ProgressLog(self.log))
                 facts["bytes"] = writer.complete()
         return report
-
-    def _described(
-        self, report: RenderReport, steps: Steps, records: list[SegmentRecord]
-    ) -> dict[str, object]:
-        described = report_to_json(replace(report, copied=None), steps, self.settings)
-        copied = sum(record.frames_copied for record in records)
-        reasons = [record.fallback_reason for record in records if record.fallback_reason]
-        return {
-            **described,
-            "render_mode": "smart" if copied else "full",
-            "frames_copied": copied,
-            "fallback_reason": reasons[0] if reasons else None,
-            "segments": [record.steps for record in records],
-        }

@@ -156,7 +156,9 @@ class Assembly:
             beside=written,
             dropped_streams=kept.dropped,
             dropped_tags=kept.dropped_tags(),
+            frames_copied=sum(record.frames_copied for record in records),
             copied=copied,
+            fallback_reason=next((one.fallback_reason for one in records if one.fallback_reason), None),
         )
 
 

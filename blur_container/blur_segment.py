@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blur_container.canvas import Subject
-from blur_container.doubts import doubts_of, edges_of
 from blur_container.layout import track_settings
 from blur_container.locating import locate_in
 from blur_container.plan import Plan
@@ -20,6 +19,7 @@ from blur_container.report import Steps
 from blur_container.segment import Segment, SegmentReport
 from blur_container.tracks import Tracks
 from blur_container.tracks_document import TracksDocument
+from blur_container.transfer import MP4
 from blur_container.verify import verify_output
 from blur_container.worker import Worker
 from chalicelib.contract.errors import InvalidDocument
@@ -56,11 +56,10 @@ class _Task:
 
     def is_finished(self) -> bool:
         """Return whether an earlier run wrote the record, and its video is still there."""
-        storage = self.worker.storage
-        if not storage.exists(self._place(self._keys.report(self.number))):
-            return False
-        record = SegmentRecord.from_json(storage.read_text(self._place(self._keys.report(self.number))))
-        return storage.exists(record.video)
+        storage, place = self.worker.storage, self._place(self._keys.report(self.number))
+        return storage.exists(place) and storage.exists(
+            SegmentRecord.from_json(storage.read_text(place)).video
+        )
 
     def render(self, folder: Path) -> dict[str, object]:
         """Render, verify and upload the segment; return the facts of it."""
@@ -78,17 +77,9 @@ class _Task:
             read = {"bytes_read": source.fetched_bytes, "requests": source.requests}
         video = self._place(self._keys.video(self.number, uuid.uuid4().hex))
         with steps.timed("upload") as facts:
-            facts["bytes"] = storage.upload(target, video, "video/mp4", {})
-        record = SegmentRecord(
-            video=video,
-            packets=packets,
-            end_pts=report.end_pts,
-            frames_with_faces=report.frames_with_faces,
-            findings=self._findings(plan, tracks),
-            frames_copied=report.copied.digest.packets if report.copied else 0,
-            fallback_reason=report.fallback_reason,
-            steps=steps.to_json(),
-        )
+            facts["bytes"] = storage.upload(target, video, MP4, {})
+        findings = Findings.of(tracks, plan, self.number)
+        record = SegmentRecord.of(report, packets, findings, video, steps)
         storage.write_json(record.to_json(), self._place(self._keys.report(self.number)))
         return {"frames": len(report.pts), **read, "steps": steps.to_json()}
 
@@ -110,11 +101,6 @@ class _Task:
             report = segment.render(target, log)
             facts["bytes"] = target.stat().st_size
         return tracks, report
-
-    def _findings(self, plan: Plan, tracks: Tracks) -> Findings:
-        section = plan.section(self.number)
-        doubts = doubts_of(tracks, plan.duration_ms, section)
-        return Findings(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts))
 
     @property
     def _keys(self) -> SegmentKeys:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,12 @@ from blur_container.progress import ProgressLog
 from blur_container.redact import RenderReport, redact_video
 from blur_container.report import Steps, report_to_json
 from blur_container.settings import Settings
-from blur_container.transfer import Storage, s3_client
+from blur_container.transfer import MP4, Storage, s3_client
 from blur_container.verify import verify_output
 from blur_container.worker import Worker
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import Job, manifest_key, output_key
+from chalicelib.contract.job import Job
 from chalicelib.contract.log import EventLog
-from chalicelib.contract.manifest import success_manifest
-from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.segments import SegmentTask
 
 
@@ -60,19 +57,17 @@ class BlurFaces(Worker):
     def run(self, job: Job) -> Job:
         """Blur the faces of `job`; nothing is uploaded before its verification has passed."""
         steps = Steps()
-        with (
-            self.log.handling(source=job.source.uri) as facts,
-            self.folder() as folder,
-        ):
+        with self.log.handling(source=job.source.uri) as facts, self.folder() as folder:
             faces = self.faces(job)
             blurred = folder / "blurred.mp4"
             report = self._render(job, faces, blurred, steps)
-            output = self._deliver(job, blurred, steps)
+            with steps.timed("upload") as uploaded:
+                metadata = self.output_metadata(job)
+                uploaded["bytes"] = self.storage.upload(blurred, self.output(job), MP4, metadata)
             described = report_to_json(report, steps, self.settings)
-            manifest = ObjectReference(self.settings.output_bucket, manifest_key(job.source))
-            self.storage.write_json(success_manifest(job, output, described), manifest)
+            delivered = self.delivered(job, described)
             facts.update({name: described[name] for name in ("detections", "tracks", "frames", "steps")})
-        return replace(job, output=output, manifest=manifest)
+        return delivered
 
     def _render(self, job: Job, faces: FacesDocument, blurred: Path, steps: Steps) -> RenderReport:
         source = blurred.with_name("source")
@@ -87,9 +82,3 @@ class BlurFaces(Worker):
             verify_output(blurred, report)
             facts["bytes"] = blurred.stat().st_size
         return report
-
-    def _deliver(self, job: Job, blurred: Path, steps: Steps) -> ObjectReference:
-        output = ObjectReference(self.settings.output_bucket, output_key(job.source))
-        with steps.timed("upload") as facts:
-            facts["bytes"] = self.storage.upload(blurred, output, "video/mp4", self.output_metadata(job))
-        return output

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from blur_container.audio import StreamDigest
-from blur_container.doubts import Doubt
+from blur_container.doubts import Doubt, doubts_of, edges_of
+from blur_container.plan import Plan
+from blur_container.report import Steps
+from blur_container.segment import SegmentReport
+from blur_container.tracks import Tracks
 from blur_container.verify import VideoPackets
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.fields import (
@@ -34,6 +38,13 @@ class Findings:
     tracks: int
     edges: Edges
     doubts: tuple[Doubt, ...]
+
+    @classmethod
+    def of(cls, tracks: Tracks, plan: Plan, number: int) -> Findings:
+        """Return what a segment of `plan` owns of the tracks that cover it."""
+        section = plan.section(number)
+        doubts = doubts_of(tracks, plan.duration_ms, section)
+        return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts))
 
     def to_json(self) -> dict[str, Any]:
         """Return the findings as a JSON object."""
@@ -63,6 +74,27 @@ class SegmentRecord:
     frames_copied: int
     fallback_reason: str | None
     steps: dict[str, dict[str, float]]
+
+    @classmethod
+    def of(
+        cls,
+        report: SegmentReport,
+        packets: VideoPackets,
+        findings: Findings,
+        video: ObjectReference,
+        steps: Steps,
+    ) -> SegmentRecord:
+        """Return the record of a segment that was rendered, verified, and lies at `video`."""
+        return cls(
+            video=video,
+            packets=packets,
+            end_pts=report.end_pts,
+            frames_with_faces=report.frames_with_faces,
+            findings=findings,
+            frames_copied=report.frames_copied,
+            fallback_reason=report.fallback_reason,
+            steps=steps.to_json(),
+        )
 
     def to_json(self) -> str:
         """Return the record as JSON text."""

@@ -73,7 +73,9 @@ class RenderReport:
     beside: Written
     dropped_streams: tuple[DroppedStream, ...]
     dropped_tags: tuple[str, ...]
-    # Packets that a smart render copied; None where every frame was encoded.
+    # Of a smart render.
+    frames_copied: int = 0
+    # Packets of the file that were copied into it; None where every frame was encoded.
     copied: CopiedPackets | None = field(default=None, repr=False)
     # Why a smart render was asked for and not possible.
     fallback_reason: str | None = None
@@ -214,6 +216,7 @@ class _Redaction:
             beside=beside,
             dropped_streams=self._kept.dropped,
             dropped_tags=self._kept.dropped_tags(),
+            frames_copied=self._copied.digest.packets if self._copied else 0,
             copied=self._copied,
             fallback_reason=self._fallback_reason,
         )

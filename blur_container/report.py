@@ -48,9 +48,9 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
             "frame_rate": str(report.frame_rate),
             "duration_ms": round(duration_ms),
         },
-        "render_mode": "full" if report.copied is None else "smart",
+        "render_mode": "smart" if report.frames_copied else "full",
         "fallback_reason": report.fallback_reason,
-        "frames_copied": 0 if report.copied is None else report.copied.digest.packets,
+        "frames_copied": report.frames_copied,
         "output_video": {
             "codec": _CODECS[report.form.encoder],
             "width": report.form.size.width,

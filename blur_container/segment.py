@@ -42,6 +42,11 @@ class SegmentReport:
     copied: CopiedPackets | None = field(default=None, repr=False)
     fallback_reason: str | None = None
 
+    @property
+    def frames_copied(self) -> int:
+        """Return how many frames a smart render copied."""
+        return self.copied.digest.packets if self.copied else 0
+
 
 @dataclass(frozen=True)
 class Segment:

@@ -20,6 +20,7 @@ from blur_container.remote import RemoteObject
 from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 
+MP4 = "video/mp4"
 _BLOCK_BYTES = 1024**2
 _ATTEMPTS = 5
 _READS = 3

@@ -5,15 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from blur_container.settings import Settings
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import Job
+from chalicelib.contract.job import Job, manifest_key, output_key
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.manifest import success_manifest
+from chalicelib.contract.objects import ObjectReference
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,19 @@ class Worker:
                 f"the faces document belongs to {faces.source_id}, not to {job.source.identity}"
             )
         return faces
+
+    def output(self, job: Job) -> ObjectReference:
+        """Return where the blurred video of `job` goes."""
+        return ObjectReference(self.settings.output_bucket, output_key(job.source))
+
+    def delivered(self, job: Job, described: dict[str, Any]) -> Job:
+        """Write the manifest of the output, which is there; return `job` with both."""
+        output, manifest = (
+            self.output(job),
+            ObjectReference(self.settings.output_bucket, manifest_key(job.source)),
+        )
+        self.storage.write_json(success_manifest(job, output, described), manifest)
+        return replace(job, output=output, manifest=manifest)
 
     def output_metadata(self, job: Job) -> dict[str, str]:
         """Return what S3 notes beside the output: which version it was made of, and by which execution."""

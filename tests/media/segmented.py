@@ -9,7 +9,6 @@ from pathlib import Path
 from blur_container.assembly import Assembly, Part
 from blur_container.canvas import Subject
 from blur_container.cutting import CuttingSettings
-from blur_container.doubts import doubts_of, edges_of
 from blur_container.layout import layout_of, track_settings
 from blur_container.locating import locate_in
 from blur_container.output import open_container
@@ -17,6 +16,7 @@ from blur_container.plan import Plan
 from blur_container.planning import Planner
 from blur_container.record import Findings, SegmentRecord
 from blur_container.redact import RenderReport
+from blur_container.report import Steps
 from blur_container.segment import Segment
 from blur_container.settings import RenderSettings
 from blur_container.tracks import Tracks
@@ -62,17 +62,8 @@ class InSegments:
         subject = Subject(plan.source_id, plan.analysed)
         segment = Segment(self.source, plan.spans[number], subject, tracks, self.settings)
         report = segment.render(target, lambda _progress: None)
-        doubts = tuple(doubts_of(tracks, plan.duration_ms, section))
-        record = SegmentRecord(
-            video=ObjectReference("work", target.name),
-            packets=verify_output(target, report),
-            end_pts=report.end_pts,
-            frames_with_faces=report.frames_with_faces,
-            findings=Findings(tracks.begun_in(section), edges_of(tracks, section), doubts),
-            frames_copied=report.copied.digest.packets if report.copied else 0,
-            fallback_reason=report.fallback_reason,
-            steps={},
-        )
+        video, findings = ObjectReference("work", target.name), Findings.of(tracks, plan, number)
+        record = SegmentRecord.of(report, verify_output(target, report), findings, video, Steps())
         return Part(target, SegmentRecord.from_json(record.to_json()))
 
     def parts(self) -> list[Part]:
