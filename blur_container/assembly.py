@@ -19,7 +19,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from blur_container.audio import PacketDigest, is_held_by_mp4
-from blur_container.canvas import first_frame, looks_of
+from blur_container.canvas import looks_of
 from blur_container.companions import Companions, Written
 from blur_container.doubts import in_order
 from blur_container.geometry import Size
@@ -29,13 +29,14 @@ from blur_container.moov import moov_bytes_max
 from blur_container.output import Looks
 from blur_container.privacy import Kept, choose_streams
 from blur_container.record import Findings, SegmentRecord
-from blur_container.redact import Progress, RenderReport
+from blur_container.redact import RenderReport
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.smart import SplicedOutput
 from blur_container.source import Source
 from blur_container.splice import CopiedPackets, Splice
 from blur_container.times import time_base
-from blur_container.video import open_source, read_only, video_stream
+from blur_container.video import first_frame, open_source, read_only, video_stream
 from chalicelib.contract.errors import OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 
@@ -79,7 +80,7 @@ class Assembly:
 
         The report says that all packets are copies, so that its verification compares every one.
         """
-        with first_frame(self.source, self.settings) as (first, stream):
+        with first_frame(self.source, self.settings.limits) as (first, stream):
             looks, codec = looks_of(first, stream, self.settings), stream.codec_context.name
         with open_source(self.source, self.settings.limits) as beside:
             kept = self._kept(beside)

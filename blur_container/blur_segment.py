@@ -13,8 +13,8 @@ from blur_container.locating import locate_in
 from blur_container.plan import Plan
 from blur_container.progress import ProgressLog
 from blur_container.record import Findings, SegmentRecord
-from blur_container.redact import Progress
 from blur_container.remote import RemoteObject
+from blur_container.rendering import Progress
 from blur_container.report import Steps
 from blur_container.segment import Segment, SegmentReport
 from blur_container.tracks import Tracks

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,10 +15,9 @@ from blur_container.frames import PlanarFrames
 from blur_container.lens import Lens
 from blur_container.output import Looks
 from blur_container.settings import RenderSettings
-from blur_container.source import Source
 from blur_container.times import time_base
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, display_matrix, open_source, video_stream
+from blur_container.video import display_matrix
 from chalicelib.contract.faces import VideoDescription
 
 _DEFAULT_RATE = Fraction(25)
@@ -72,12 +69,3 @@ def looks_of(first: VideoFrame, stream: VideoStream, settings: RenderSettings) -
 
 def _look(form: Form, settings: RenderSettings) -> Look:
     return Look(settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, form.depth)
-
-
-@contextmanager
-def first_frame(source: Source, settings: RenderSettings) -> Iterator[tuple[VideoFrame, VideoStream]]:
-    """Yield the first frame of the video at `source` and its stream, which must not be read any further."""
-    with open_source(source, settings.limits) as container:
-        stream = video_stream(container)
-        with closing(decoded_frames(container, stream, 1, settings.limits)) as frames:
-            yield next(frames), stream

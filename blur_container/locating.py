@@ -21,7 +21,7 @@ from blur_container.sightings import Cut, Sightings
 from blur_container.source import Source
 from blur_container.times import time_base
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, video_stream
+from blur_container.video import first_frame, open_source, video_stream
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
 
 # A gap longer than this between two looks is jumped over.
@@ -124,9 +124,7 @@ class _Look:
     @contextmanager
     def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ReducedFrames, Lens]]:
         limits, threads = self._settings.limits, self._settings.decoder_threads
-        with open_source(self._source, limits) as container:
-            stream = video_stream(container)
-            first = next(decoded_frames(container, stream, 1, limits))
+        with first_frame(self._source, limits) as (first, stream):
             lens = Lens.of(first, time_base(stream), self._video)
         with open_source(self._source, limits) as container:
             stream = video_stream(container)

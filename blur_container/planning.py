@@ -11,7 +11,6 @@ from itertools import islice, pairwise
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from blur_container.canvas import first_frame
 from blur_container.container_index import Border, ContainerIndex, Group, border_at
 from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
 from blur_container.plan import Plan
@@ -20,7 +19,7 @@ from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.timeline import Clock
 from blur_container.times import presentation_time, time_base
-from blur_container.video import open_source, read_only, video_stream
+from blur_container.video import first_frame, open_source, read_only, video_stream
 from chalicelib.contract.faces import FacesDocument
 
 # Of the time a frame takes to render: what looking at it beforehand takes, and copying it unchanged.
@@ -51,7 +50,7 @@ class Planner:
 
         Raise what cannot be rendered in any number of pieces, as far as the first frame and the index tell.
         """
-        with first_frame(self.source, self.render) as (frame, stream):
+        with first_frame(self.source, self.render.limits) as (frame, stream):
             clock = Clock(presentation_time(frame), time_base(stream))
             pixels = frame.width * frame.height
         with open_source(self.source, self.render.limits) as container:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from blur_container.redact import Progress
+from blur_container.rendering import Progress
 from chalicelib.contract.log import EventLog
 
 # People watch the first seconds; an hour of them would only be paid for.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import IO
 
-from blur_container.redact import Progress
+from blur_container.rendering import Progress
 
 _CELLS = 30
 _PAUSE_S = 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 from av.codec.context import Flags
@@ -35,6 +35,8 @@ class Splice:
     # Of the encoder alone: its parameter sets, and their id.
     encoder_header: bytes | None
     set_id: int
+    # Why no packet can be copied, where all frames are encoded for another reason than their faces.
+    fallback_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ def plan_splice(
 
 def plan_segment(
     source: Source, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool], span: Span
-) -> tuple[Splice, str | None]:
-    """Return how a stretch of `source` is rendered, and why its packets cannot be copied, if they cannot.
+) -> Splice:
+    """Return how a stretch of `source` is rendered with the least encoding.
 
     All stretches of a source have the same parameter sets. Raise UnfitStream where none can have them.
     """
@@ -80,8 +82,8 @@ def plan_segment(
     try:
         found = survey(source, settings, span)
     except UnfitStream as reason:
-        return track.encoded(shown_times(source, settings, span)), str(reason)
-    return track.splice(found, found.groups.runs(shows_face)), None
+        return replace(track.encoded(shown_times(source, settings, span)), fallback_reason=str(reason))
+    return track.splice(found, found.groups.runs(shows_face))
 
 
 def _require_pyav() -> None:

@@ -157,18 +157,13 @@ class _Reading:
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         try:
-            for packet in self._read():
+            for packet in needed_packets(self._container, self._stream, self._span):
                 if packet.size:
                     _require_plain(packet)
                     self._settings.limits.require_packet(packet.size)
                     yield packet
         except av.FFmpegError as error:
             raise DamagedVideo(f"the video cannot be read to its end: {error.strerror}") from error
-
-    def _read(self) -> Iterator[Packet[VideoStream]]:
-        if self._span is None:
-            return self._container.demux(self._stream)
-        return needed_packets(self._container, self._stream, self._span)
 
     def _begins_group(self, packet: Packet[VideoStream]) -> bool:
         """Return whether `packet` holds an IDR picture: none after it refers to any before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -131,6 +131,15 @@ def decoded_frames(
     census.close()
 
 
+@contextmanager
+def first_frame(source: Source, limits: Limits = _LIMITS) -> Iterator[tuple[VideoFrame, VideoStream]]:
+    """Yield the first frame of the video in `source` and its stream, which must not be read any further."""
+    with open_source(source, limits) as container:
+        stream = video_stream(container)
+        with closing(decoded_frames(container, stream, 1, limits)) as frames:
+            yield next(frames), stream
+
+
 def _decoded(
     packets: Iterator[Packet[VideoStream]], census: Census, span: Span | None = None
 ) -> Iterator[VideoFrame]:
@@ -159,9 +168,12 @@ def _spanned(
 
 
 def needed_packets(
-    container: InputContainer, stream: VideoStream, span: Span
+    container: InputContainer, stream: VideoStream, span: Span | None
 ) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets that the frames of `span` are decoded from."""
+    """Yield the packets that the frames of `span`, or all frames, are decoded from."""
+    if span is None:
+        yield from container.demux(stream)
+        return
     for packet in packets_from(container, stream, span.key_pts, span.key_dts):
         if packet.dts is not None and span.stop_dts is not None and packet.dts >= span.stop_dts:
             break

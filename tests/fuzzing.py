@@ -19,7 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from blur_container.handler import BlurFaces
-from blur_container.redact import Progress, redact_video
+from blur_container.redact import redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings, Settings
 from blur_container.transfer import Storage
 from blur_container.verify import verify_output

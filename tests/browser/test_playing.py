@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_container.redact import Progress, redact_video
+from blur_container.redact import redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import BlurStyle, RenderSettings
 from blur_container.verify import verify_output
 from tests.browser.chromium import chromium, play

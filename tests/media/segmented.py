@@ -54,11 +54,7 @@ class InSegments:
 
     def part(self, plan: Plan, number: int) -> Part:
         """Return one rendered segment, by way of its record."""
-        target, tracks, section = (
-            self.folder / f"{number}.mp4",
-            self.tracks(plan, number),
-            plan.section(number),
-        )
+        target, tracks = self.folder / f"{number}.mp4", self.tracks(plan, number)
         subject = Subject(plan.source_id, plan.analysed)
         segment = Segment(self.source, plan.spans[number], subject, tracks, self.settings)
         report = segment.render(target, lambda _progress: None)

@@ -19,7 +19,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from blur_container.matroska import is_cut_short
-from blur_container.redact import Progress, redact_video
+from blur_container.redact import redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import (
     PERMANENT_ERRORS,

@@ -15,7 +15,8 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from blur_container.color import BT709
-from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.redact import RenderReport, redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import OutputCodec, RenderSettings
 from blur_container.verify import verify_output
 from tests.clips import Clip, Face, faces_document, make_clip

@@ -13,7 +13,7 @@ import pytest
 
 from blur_container.__main__ import main
 from blur_container.progress_bar import ProgressBar, bar_text
-from blur_container.redact import Progress
+from blur_container.rendering import Progress
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import detail, shown_frames
 

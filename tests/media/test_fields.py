@@ -15,7 +15,8 @@ from av.codec.context import Flags
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.redact import RenderReport, redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
 from tests.clips import Clip, document_of, make_clip

@@ -14,7 +14,7 @@ import pytest
 
 from blur_container.handler import BlurFaces
 from blur_container.progress import ProgressLog
-from blur_container.redact import Progress
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings, Settings
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import DamagedVideo, InvalidDocument, SourceChanged

@@ -14,7 +14,8 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.redact import Progress, redact_video
+from blur_container.redact import redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
 from tests.clips import Clip, Face, faces_document, make_clip

@@ -8,7 +8,8 @@ import av
 from av.stream import Discard
 
 from blur_container.privacy import DroppedStream
-from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.redact import RenderReport, redact_video
+from blur_container.rendering import Progress
 from blur_container.report import Steps, report_to_json
 from blur_container.settings import RenderSettings, Settings
 from blur_container.verify import verify_output

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from blur_container.privacy import DroppedStream
-from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.redact import RenderReport, redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
 from chalicelib.contract.faces import Box, Detection, FacesDocument

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blur_container.locating import locate
-from blur_container.redact import Progress, redact_video
+from blur_container.redact import redact_video
 from blur_container.remote import BLOCK_BYTES, RemoteHandle, RemoteObject
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.survey import survey

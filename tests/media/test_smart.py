@@ -16,7 +16,8 @@ from av.codec.context import Flags
 from av.packet import Packet
 
 from blur_container.avc import ParameterRecord
-from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.redact import RenderReport, redact_video
+from blur_container.rendering import Progress
 from blur_container.report import Steps, report_to_json
 from blur_container.settings import RenderSettings, Settings, TrackSettings
 from blur_container.verify import verify_output

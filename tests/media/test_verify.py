@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from blur_container.audio import StreamDigest
-from blur_container.redact import Progress, RenderReport, redact_video
+from blur_container.redact import RenderReport, redact_video
+from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
 from chalicelib.contract.errors import OutputMismatch
