@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from botocore.exceptions import ClientError
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
 from botocore.response import StreamingBody
+
+from chalicelib.contract.errors import ConfigurationError, StorageUnavailable
 
 PART_MIN_BYTES = 5 * 1024**2
 
@@ -18,6 +21,15 @@ def refusal(code: str, status: int) -> ClientError:
     """Return the error by which boto3 reports a refused request."""
     answer = {"Error": {"Code": code, "Message": "refused"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(cast("Any", answer), "AnyOperation")
+
+
+# How S3 refuses, and what that is called.
+REFUSALS = [
+    pytest.param(refusal("InternalError", 500), StorageUnavailable, id="500"),
+    pytest.param(refusal("SlowDown", 503), StorageUnavailable, id="503"),
+    pytest.param(ConnectionClosedError(endpoint_url="s3"), StorageUnavailable, id="closed"),
+    pytest.param(refusal("AccessDenied", 403), ConfigurationError, id="403"),
+]
 
 
 def etag_of(content: bytes) -> str:

@@ -1,33 +1,26 @@
-"""Ranges, streamed uploads and housekeeping in S3: what arrives is right, what fails has its name."""
+"""Ranges of an object in S3: what arrives is right, what fails has its name."""
 
 from __future__ import annotations
 
 import io
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import (
-    ClientError,
-    ConnectionClosedError,
     IncompleteReadError,
     ReadTimeoutError,
     ResponseStreamingError,
 )
 
-from blur_container.multipart import MultipartWriter
 from blur_container.remote import BLOCK_BYTES
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import (
-    ConfigurationError,
-    FaceBlurError,
-    OutputMismatch,
     SourceChanged,
     StorageUnavailable,
 )
 from chalicelib.contract.objects import ObjectReference, SourceObject
-from tests.media.fake_s3 import FakeS3, etag_of, refusal
+from tests.media.fake_s3 import REFUSALS, FakeS3, etag_of, refusal
 
 MEBIBYTE = 1024**2
 CONTENT = bytes(range(256)) * (3 * BLOCK_BYTES // 256) + b"end"
@@ -136,14 +129,6 @@ def test_missing_bytes_are_named(tmp_path: Path) -> None:
         read(client, SOURCE, tmp_path)
 
 
-REFUSALS = [
-    pytest.param(refusal("InternalError", 500), StorageUnavailable, id="500"),
-    pytest.param(refusal("SlowDown", 503), StorageUnavailable, id="503"),
-    pytest.param(ConnectionClosedError(endpoint_url="s3"), StorageUnavailable, id="closed"),
-    pytest.param(refusal("AccessDenied", 403), ConfigurationError, id="403"),
-]
-
-
 @pytest.mark.parametrize(("error", "named"), [*REFUSALS, (refusal("NoSuchVersion", 404), SourceChanged)])
 @pytest.mark.parametrize("source", [SOURCE, PLACE], ids=["source", "reference"])
 def test_refused_ranges_are_named(
@@ -152,178 +137,3 @@ def test_refused_ranges_are_named(
     """As all refusals are."""
     with pytest.raises(named):
         read(FakeS3(error=error), source, tmp_path)
-
-
-def streamed(client: FakeS3, head_bytes: int = 0) -> MultipartWriter:
-    """Return a writer of TARGET."""
-    return Storage(client).writer(TARGET, "video/mp4", {"execution": "e1"}, head_bytes)
-
-
-def write(client: FakeS3, mebibytes: int) -> int:
-    """Write so many MiB, each full of its number; return the bytes."""
-    with streamed(client) as writer:
-        [writer.write(bytes([number]) * MEBIBYTE) for number in range(mebibytes)]
-        return writer.complete()
-
-
-def mebibytes(content: bytes) -> list[int]:
-    """Return the number that each MiB of `content` is full of."""
-    return [number for number, _ in itertools.groupby(content)]
-
-
-@pytest.mark.parametrize("count", [0, 1, 4, 12])
-def test_little_is_written_in_one_step(count: int) -> None:
-    """Parts cost three requests more."""
-    client = FakeS3()
-
-    assert write(client, count) == count * MEBIBYTE
-    assert mebibytes(client.objects["output", "out.mp4"]) == list(range(count))
-    assert client.operations == ["put_object"]
-    assert (client.requests[0]["ContentType"], client.requests[0]["Metadata"]) == (
-        "video/mp4",
-        {"execution": "e1"},
-    )
-
-
-@pytest.mark.parametrize("count", [13, 14, 30])
-def test_much_is_written_in_parts(count: int) -> None:
-    """Whatever the last part holds, the bytes are those that were written, the head comes last."""
-    client = FakeS3()
-
-    assert write(client, count) == count * MEBIBYTE
-    assert mebibytes(client.objects["output", "out.mp4"]) == list(range(count))
-    assert (client.requests[0]["ContentType"], client.requests[0]["Metadata"]) == (
-        "video/mp4",
-        {"execution": "e1"},
-    )
-    assert client.requests[-2]["PartNumber"] == 1
-
-
-def test_head_can_be_written_over() -> None:
-    """An MP4's index is known when its media are written."""
-    client = FakeS3()
-
-    with streamed(client, head_bytes=6 * MEBIBYTE) as writer:
-        writer.write(bytes(30 * MEBIBYTE))
-        writer.seek(6 * MEBIBYTE - 3)
-        writer.write(b"abc")
-        writer.seek(0, 2)
-        writer.write(b"end")
-        writer.complete()
-
-    content = client.objects["output", "out.mp4"]
-    assert content == bytes(6 * MEBIBYTE - 3) + b"abc" + bytes(24 * MEBIBYTE) + b"end"
-
-
-def test_skipped_head_is_zero() -> None:
-    """FFmpeg leaves room for the index without writing it."""
-    client = FakeS3()
-
-    with streamed(client) as writer:
-        writer.seek(3)
-        writer.write(b"media")
-        writer.complete()
-
-    assert client.objects["output", "out.mp4"] == b"\0\0\0media"
-
-
-@pytest.mark.parametrize("place", [6 * MEBIBYTE - 1, 6 * MEBIBYTE, 14 * MEBIBYTE - 1, 31 * MEBIBYTE])
-def test_sent_bytes_cannot_be_written_over(place: int) -> None:
-    """They are out of reach, and so is what lies behind the end."""
-    client = FakeS3()
-
-    with streamed(client, head_bytes=6 * MEBIBYTE) as writer:
-        writer.write(bytes(30 * MEBIBYTE))
-        writer.seek(place)
-        with pytest.raises(OutputMismatch):
-            writer.write(b"ab")
-        with pytest.raises(OutputMismatch):
-            writer.complete()
-
-    assert client.objects == {}
-    assert client.operations[-1] == "abort_multipart_upload"
-
-
-@pytest.mark.parametrize(
-    ("operation", "count"),
-    [
-        ("put_object", 4),
-        ("create_multipart_upload", 14),
-        ("upload_part", 14),
-        ("complete_multipart_upload", 14),
-    ],
-)
-@pytest.mark.parametrize(("error", "named"), REFUSALS)
-def test_refused_parts_are_named(
-    operation: str, count: int, error: Exception, named: type[Exception]
-) -> None:
-    """And leave no object, also where forgetting the parts is refused."""
-    client = FakeS3(errors={operation: error, "abort_multipart_upload": refusal("AccessDenied", 403)})
-
-    with pytest.raises(named) as raised:
-        write(client, count)
-
-    assert raised.value.__cause__ is error
-    assert client.objects == {}
-
-
-def test_left_before_it_is_complete_is_nothing() -> None:
-    """An error in between, or a forgotten step."""
-    client = FakeS3()
-
-    with streamed(client) as writer:
-        writer.write(bytes(14 * MEBIBYTE))
-
-    assert (client.objects, client.parts) == ({}, {})
-
-
-def test_copy_is_pinned_and_described_anew() -> None:
-    """What was verified is what is delivered."""
-    client = far()
-
-    Storage(client).copy(PLACE, TARGET, "video/mp4", {"execution": "e1"})
-
-    assert client.objects["output", "out.mp4"] == CONTENT
-    assert client.requests[-1]["ExtraArgs"] == {
-        "ContentType": "video/mp4",
-        "Metadata": {"execution": "e1"},
-        "MetadataDirective": "REPLACE",
-        "CopySourceIfMatch": f'"{SOURCE.etag}"',
-    }
-
-
-@pytest.mark.parametrize(("error", "named"), [*REFUSALS, (refusal("PreconditionFailed", 412), SourceChanged)])
-@pytest.mark.parametrize("operation", ["head_object", "copy"])
-def test_refused_copies_are_named(operation: str, error: ClientError, named: type[FaceBlurError]) -> None:
-    """Overwritten between the two calls as well."""
-    client = far()
-    client.errors = {operation: error}
-
-    with pytest.raises(named):
-        Storage(client).copy(PLACE, TARGET, "video/mp4", {})
-
-    assert ("output", "out.mp4") not in client.objects
-
-
-def test_keys_are_listed_over_pages() -> None:
-    """All of them, and none beside the prefix."""
-    client = FakeS3(
-        {("work", f"run/{number}"): b"" for number in range(5)} | {("work", "other"): b""}, page=2
-    )
-
-    assert Storage(client).list_keys("work", "run/") == [f"run/{number}" for number in range(5)]
-    assert Storage(client).list_keys("work", "none/") == []
-
-
-def test_existence_is_told() -> None:
-    """Missing is an answer, not an error."""
-    storage = Storage(far())
-
-    assert (storage.exists(PLACE), storage.exists(TARGET)) == (True, False)
-
-
-@pytest.mark.parametrize(("error", "named"), REFUSALS)
-def test_unknown_existence_is_an_error(error: Exception, named: type[Exception]) -> None:
-    """Not being allowed to know is not missing."""
-    with pytest.raises(named):
-        Storage(FakeS3(error=error)).exists(PLACE)
