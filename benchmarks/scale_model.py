@@ -46,13 +46,13 @@ class Parameters:
     range_bytes: int = 1024**2
     # A: a copy inside of S3, part by part.
     copy_mb_s: float = 200.0
-    # M: CPU that a segment costs more than its share of the render (benchmarks.scale: 1.3 to 3.5).
-    segment_cpu_s: float = 2.2
+    # M: CPU that a segment costs more than its share of the render (benchmarks.scale: 0.5 to 1.0).
+    segment_cpu_s: float = 0.8
     # M: CPU of plan-segments, and of assemble-video for a thousand packets and for a GB (benchmarks.scale:
-    # 6.7 s for 39,649 packets in 0.12 GB, 5.0 s for 10,800 in 0.27 GB, 0.4 s of each the start).
+    # 3.5 s for 39,649 packets in 0.12 GB, 4.7 s for 10,800 in 0.27 GB, 0.4 s of each the start).
     plan_cpu_s: float = 0.7
-    assemble_cpu_s_per_1000_packets: float = 0.12
-    assemble_cpu_s_per_gb: float = 12.5
+    assemble_cpu_s_per_1000_packets: float = 0.032
+    assemble_cpu_s_per_gb: float = 15.0
     # C: packets a second beside the frames: AAC at 44.1 kHz.
     sound_packets_per_s: float = 43.0
     # M: what plan-segments reads of a file: some blocks, the index for each second, and more at a border.
