@@ -66,10 +66,7 @@ replay: $(READY) ## Give lost events to their functions again: what the dead-let
 image: $(READY) ## Build the container image with docker or podman; BASE_IMAGE=..., ENGINE=...
 	@$(BIN)/python -m deploy image --stage $(STAGE) $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-test-replay: $(READY) ## Give lost events to their functions again: what the dead-letter alarm is about
-	@$(BIN)/python -m deploy replay --stage $(STAGE)
-
-image: $(READY) ## Build the image and run it as Lambda would, on a real clip
+test-image: $(READY) ## Build the image and run it as Lambda would, on a real clip
 	@IMAGE_TEST=1 $(if $(BASE_IMAGE),BASE_IMAGE="$(BASE_IMAGE)") $(BIN)/python -m pytest -q -rs -s tests/image
 
 soak: $(READY) ## Every call of a run under every fault, and RUNS=100 random pairs of them, SEED=1; about an hour
