@@ -18,6 +18,7 @@ from blur_container.report import Steps, report_to_json
 from blur_container.transfer import MP4
 from blur_container.verify import verify_output
 from blur_container.worker import Worker
+from chalicelib.contract.delivery import output_metadata
 from chalicelib.contract.errors import InvalidDocument, OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import Job
@@ -53,7 +54,8 @@ class AssembleVideo(Worker):
                 verify_output(written, report)
                 verified["bytes"] = written.size_bytes
             with steps.timed("deliver"):
-                self.storage.copy(joined, self.output(job), MP4, self.output_metadata(job))
+                self.refuse_after_failure(job)
+                self.storage.copy(joined, self.output(job), MP4, output_metadata(job))
             described = report_to_json(report, steps, self.settings)
             segments = [record.steps for record in records]
             delivered = self.delivered(job, {**described, "segments": segments})

@@ -16,6 +16,7 @@ from blur_container.settings import Settings
 from blur_container.transfer import MP4, Storage, s3_client
 from blur_container.verify import verify_output
 from blur_container.worker import Worker
+from chalicelib.contract.delivery import output_metadata
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import Job
 from chalicelib.contract.log import EventLog
@@ -62,8 +63,9 @@ class BlurFaces(Worker):
             blurred = folder / "blurred.mp4"
             report = self._render(job, faces, blurred, steps)
             with steps.timed("upload") as uploaded:
-                metadata = self.output_metadata(job)
-                uploaded["bytes"] = self.storage.upload(blurred, self.output(job), MP4, metadata)
+                self.refuse_after_failure(job)
+                target, metadata = self.output(job), output_metadata(job)
+                uploaded["bytes"] = self.storage.upload(blurred, target, MP4, metadata)
             described = report_to_json(report, steps, self.settings)
             delivered = self.delivered(job, described)
             facts.update({name: described[name] for name in ("detections", "tracks", "frames", "steps")})

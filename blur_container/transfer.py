@@ -25,6 +25,7 @@ _BLOCK_BYTES = 1024**2
 _ATTEMPTS = 5
 _READS = 3
 _GONE = ("404", "NoSuchKey", "NoSuchVersion", "412", "PreconditionFailed", "416", "InvalidRange")
+_UNSEEN = ("404", "NoSuchKey", "403", "AccessDenied")
 _BUSY = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException")
 _SERVER_ERROR = 500
 # One connection: the function's memory stays flat, and the local cloud answers ranges slowly.
@@ -83,6 +84,22 @@ class Storage:
             with closing(answer["Body"]) as body:
                 content: bytes = body.read()
             return content.decode()
+
+    def read_if_there(self, source: ObjectReference) -> bytes | None:
+        """Return what lies in `source`, None where nothing does.
+
+        Without the right to list the bucket S3 says of a missing object that it may not be seen.
+        """
+        with _translated(_uri(source)):
+            try:
+                answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
+            except ClientError as error:
+                if _code(error) in _UNSEEN:
+                    return None
+                raise
+            with closing(answer["Body"]) as body:
+                content: bytes = body.read()
+        return content
 
     def write_json(self, text: str, target: ObjectReference) -> None:
         """Write the JSON `text` to `target`."""
@@ -260,8 +277,12 @@ def _translated(uri: str) -> Iterator[None]:
         raise StorageUnavailable(f"{uri}: {error}") from error
 
 
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def _refused(uri: str, error: ClientError) -> Exception:
-    code = str(error.response.get("Error", {}).get("Code", ""))
+    code = _code(error)
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _GONE:
         return SourceChanged(f"{uri}: {error}")

@@ -19,7 +19,8 @@ FaceBlurError
     ├── DamagedVideo             truncated, or not decodable to its end
     ├── VideoTooLarge            over a limit of pixels, duration, streams or packets
     ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
-    └── OutputMismatch           the rendered file is not what was asked for
+    ├── OutputMismatch           the rendered file is not what was asked for
+    └── FailureRecorded          the execution was given up while this function went on
 """
 
 
@@ -103,6 +104,10 @@ class OutputMismatch(PermanentError):
     """The rendered file failed its verification."""
 
 
+class FailureRecorded(PermanentError):
+    """The execution has recorded its failure; what is rendered after that is not delivered."""
+
+
 TRANSIENT_ERRORS = (RekognitionLimited, RekognitionUnavailable, StorageUnavailable)
 PERMANENT_ERRORS = (
     ConfigurationError,
@@ -119,4 +124,5 @@ PERMANENT_ERRORS = (
     VideoTooLarge,
     UnsupportedVideo,
     OutputMismatch,
+    FailureRecorded,
 )

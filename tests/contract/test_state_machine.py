@@ -26,6 +26,11 @@ SIX_HOURS = Costs(6 * 3600 * 60 * 3840 * 2160 * 1.3 / CuttingSettings().pixels_p
 MOST_SEGMENTS = segment_count(SIX_HOURS, CuttingSettings())
 MACHINE_WIDTH = CuttingSettings().at_once
 HISTORY_MAX = 25_000
+BUSY = "Lambda.TooManyRequestsException"
+# Two functions put something where people look.
+DELIVERING = ("Blur faces", "Assemble video")
+FUNCTION_TIMEOUT_S = 900
+EVENTS_A_TRY = 3
 AWS_PREFIXES = ("Lambda.", "States.", "Sandbox.", "Runtime.")
 
 
@@ -82,8 +87,37 @@ def test_every_task_and_map_is_caught(name: str) -> None:
 def test_every_failure_is_recorded(name: str) -> None:
     """Each task goes on to the recording, with the error under $.failure."""
     catch = CAUGHT[name]["Catch"][-1]
+    recording = "Does it still run?" if name in DELIVERING else "Record failure"
 
-    assert (catch["Next"], catch["ResultPath"]) == ("Record failure", "$.failure")
+    assert (catch["Next"], catch["ResultPath"]) == (recording, "$.failure")
+
+
+def test_no_function_runs_on_when_a_lost_answer_is_recorded_as_a_failure() -> None:
+    """One that delivers afterwards would be both; Lambda ends each at its timeout."""
+    doubts, wait = STATES["Does it still run?"]["Choices"], STATES["Wait for its end"]
+
+    assert {doubt["StringMatches"] for doubt in doubts} == {"Lambda.*", "States.*"}
+    assert {doubt["Next"] for doubt in doubts} == {"Wait for its end"}
+    assert wait["Next"] == "Record failure"
+    assert wait["Seconds"] > FUNCTION_TIMEOUT_S
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_full_account_is_waited_for_by_the_hour(name: str) -> None:
+    """A storm of uploads takes all of the account's invocations: that is no failure of any of them."""
+    (busy,) = [retry for retry in TASKS[name]["Retry"] if BUSY in retry["ErrorEquals"]]
+
+    assert busy["ErrorEquals"] == [BUSY]
+    assert sum(waits_s(busy)) / 2 > 7 * 3600
+
+
+def test_recording_a_failure_outlasts_an_outage_of_hours() -> None:
+    """What cannot be recorded is told by the notification alone."""
+    (outage,) = [
+        retry for retry in TASKS["Record failure"]["Retry"] if "StorageUnavailable" in retry["ErrorEquals"]
+    ]
+
+    assert sum(waits_s(outage)) / 2 > 3 * 3600
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -97,9 +131,13 @@ def test_error_names_are_those_of_the_code(name: str) -> None:
 
 
 def longest_s(task: dict[str, Any]) -> float:
-    """Return how long a task takes at most: every try to its timeout, every wait before the next one."""
+    """Return how long a task takes at most: every try to its timeout, every wait before the next one.
+
+    A full account refuses at once: what it refuses takes no time of its own.
+    """
     waits = [wait for retry in task["Retry"] for wait in waits_s(retry)]
-    return float(task["TimeoutSeconds"] * (1 + len(waits)) + sum(waits))
+    tries = 1 + sum(retry["MaxAttempts"] for retry in task["Retry"] if BUSY not in retry["ErrorEquals"])
+    return float(task["TimeoutSeconds"] * tries + sum(waits))
 
 
 def waits_s(retry: dict[str, Any]) -> list[float]:
@@ -119,8 +157,11 @@ def test_the_machine_is_never_ended_before_it_recorded_why() -> None:
 
 
 def test_the_history_holds_the_longest_execution() -> None:
-    """25,000 events: eight hours of asking, and nine for every segment."""
-    assert 5_500 + 9 * MOST_SEGMENTS < HISTORY_MAX
+    """25,000 events: eight hours of asking, nine for every segment, and five hours of a full account."""
+    (busy,) = [retry for retry in TASKS["Blur segment"]["Retry"] if BUSY in retry["ErrorEquals"]]
+    refused = MACHINE_WIDTH * 5 * 3600 / (busy["MaxDelaySeconds"] / 2)
+
+    assert 5_500 + 9 * MOST_SEGMENTS + EVENTS_A_TRY * refused < HISTORY_MAX
 
 
 def test_every_transient_error_is_retried_somewhere() -> None:

@@ -17,9 +17,18 @@ from blur_container.progress import ProgressLog
 from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings, Settings
 from blur_container.transfer import Storage
-from chalicelib.contract.errors import DamagedVideo, InvalidDocument, SourceChanged
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Job, faces_key
+from chalicelib.contract.errors import DamagedVideo, FailureRecorded, InvalidDocument, SourceChanged
+from chalicelib.contract.job import (
+    DetectionProgress,
+    DetectionStatus,
+    Execution,
+    Failure,
+    Job,
+    faces_key,
+    manifest_key,
+)
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.manifest import failure_manifest
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.fake_s3 import FakeS3
@@ -124,6 +133,28 @@ def test_log_has_one_line_in_one_out_and_progress_between(scene: Scene) -> None:
     messages = [line["message"] for line in scene.log]
     assert (messages[0], messages[1], messages[-1]) == ("started", "locating", "finished")
     assert (scene.log[1]["frames"], scene.log[1]["frames_total"]) == (0, 15)
+
+
+def test_nothing_is_delivered_after_the_failure_was_recorded(scene: Scene) -> None:
+    """An invocation whose answer was lost outlives its execution: both would be visible."""
+    recorded = failure_manifest(JOB, Failure("SourceChanged", "gone")).encode()
+    scene.client.objects["output", manifest_key(SOURCE)] = recorded
+
+    with pytest.raises(FailureRecorded):
+        scene.run()
+
+    assert scene.outputs == {manifest_key(SOURCE): recorded}
+
+
+def test_a_failure_of_an_earlier_execution_stops_nobody(scene: Scene) -> None:
+    """`make redrive` starts another one, which writes over it."""
+    earlier = replace(JOB, execution=Execution("arn:earlier", "2026-11-23T12:00:00Z"))
+    recorded = failure_manifest(earlier, Failure("StorageUnavailable", "S3 was down")).encode()
+    scene.client.objects["output", manifest_key(SOURCE)] = recorded
+
+    scene.run()
+
+    assert json.loads(scene.outputs[manifest_key(SOURCE)])["status"] == "SUCCEEDED"
 
 
 def test_damaged_upload_leaves_the_output_bucket_empty(scene: Scene) -> None:

@@ -18,12 +18,23 @@ from blur_container.settings import RenderSettings, Settings
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import (
     FaceBlurError,
+    FailureRecorded,
     InvalidDocument,
     OutputMismatch,
     SourceChanged,
 )
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Job, faces_key, output_key
+from chalicelib.contract.job import (
+    DetectionProgress,
+    DetectionStatus,
+    Execution,
+    Failure,
+    Job,
+    faces_key,
+    manifest_key,
+    output_key,
+)
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.manifest import failure_manifest
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.fake_s3 import FakeS3, etag_of, refusal
@@ -239,6 +250,19 @@ def test_a_missing_segment_is_no_output(tmp_path: Path) -> None:
 
     with pytest.raises(SourceChanged):
         functions.assembly()
+
+    assert functions.output is None
+
+
+def test_nothing_is_joined_into_an_execution_that_has_failed(tmp_path: Path) -> None:
+    """An invocation whose answer was lost outlives its execution."""
+    functions = Functions.on(tmp_path)
+    assembly = functions.until("assembly")
+    recorded = failure_manifest(functions.job, Failure("SourceChanged", "gone")).encode()
+    functions.client.objects["output", manifest_key(functions.source)] = recorded
+
+    with pytest.raises(FailureRecorded):
+        assembly()
 
     assert functions.output is None
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.contract.delivery import output_metadata
 from chalicelib.contract.errors import ConfigurationError, StorageUnavailable
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Failure, Job, manifest_key
 from chalicelib.contract.manifest import success_manifest
@@ -32,18 +33,28 @@ class Bucket:
 
     objects: dict[str, bytes] = field(default_factory=dict)
     refusal: tuple[str, int] = ("NoSuchKey", 404)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         """Return an object."""
         if request["Key"] in self.objects:
             return {"Body": io.BytesIO(self.objects[request["Key"]])}
-        code, status = self.refusal
-        answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-        raise ClientError(cast("Any", answer), "GetObject")
+        raise self._refused("GetObject")
+
+    def head_object(self, **request: Any) -> dict[str, Any]:
+        """Return what is noted beside an object."""
+        if request["Key"] in self.metadata:
+            return {"Metadata": self.metadata[request["Key"]]}
+        raise self._refused("HeadObject")
 
     def put_object(self, **request: Any) -> None:
         """Keep an object."""
         self.objects[request["Key"]] = request["Body"]
+
+    def _refused(self, operation: str) -> ClientError:
+        code, status = self.refusal
+        answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        return ClientError(cast("Any", answer), operation)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -72,6 +83,35 @@ def test_what_was_delivered_stays_delivered() -> None:
 
     assert bucket.manifest["status"] == "SUCCEEDED"
     assert (job.output, job.failure) == (OUTPUT, None)
+
+
+def test_an_output_without_its_manifest_gets_one() -> None:
+    """S3 took the video and refused the manifest on every try: the video is there, whole and verified."""
+    bucket = Bucket(metadata={OUTPUT.key: output_metadata(JOB)})
+
+    job = record_failure(JOB, bucket, "output")
+
+    assert (bucket.manifest["status"], bucket.manifest["output"]) == ("SUCCEEDED", OUTPUT.to_json())
+    assert bucket.manifest["report"].startswith("lost")
+    assert (job.output, job.failure) == (OUTPUT, None)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        output_metadata(replace(JOB, execution=Execution("arn:other", "2026-11-24T11:00:00Z"))),
+        output_metadata(replace(JOB, source=replace(SOURCE, version_id="v0"))),
+        {},
+    ],
+    ids=["of another execution", "of another version", "of somebody else"],
+)
+def test_an_output_of_somebody_else_is_no_delivery(metadata: dict[str, str]) -> None:
+    """An earlier upload's output stays where it is; this one has failed."""
+    bucket = Bucket(metadata={OUTPUT.key: metadata})
+
+    job = record_failure(JOB, bucket, "output")
+
+    assert (bucket.manifest["status"], job.output) == ("FAILED", None)
 
 
 @pytest.mark.parametrize(
