@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.contract.errors import InvalidDocument, VideoTooLarge
+from chalicelib.contract.errors import InvalidDocument, RekognitionUnavailable, VideoTooLarge
 from chalicelib.contract.faces import MAX_DETECTIONS, Box, Detection, FacesDocument, VideoDescription
 from chalicelib.contract.fields import count_field, finite, list_field, require_object, shown, text_field
 from chalicelib.contract.job import Job, faces_key
@@ -29,9 +29,8 @@ def collect_faces(job: Job, jobs: FaceDetectionJobs) -> FacesDocument:
     detections: list[Detection] = []
     for page in jobs.pages(job_id):
         if page["JobStatus"] != "SUCCEEDED":
-            raise InvalidDocument(
-                f"Rekognition job {job_id} is {shown(page['JobStatus'])}, its faces are not final."
-            )
+            # It had succeeded when it was asked: this answer is older.
+            raise RekognitionUnavailable(f"Rekognition job {job_id} is {shown(page['JobStatus'])} again.")
         description = description or _describe(page)
         detections += (_detection(face) for face in list_field(page, "Faces"))
         if len(detections) > MAX_DETECTIONS:

@@ -30,7 +30,8 @@ _CALM_WAIT_S = 15
 LONGEST_EXECUTION_S = 3 * 24 * 3600
 LONGEST_DETECTION_S = 8 * 3600  # Rekognition takes videos of up to 6 h, and about their length to analyse.
 _LIMITED = {"LimitExceededException", "ThrottlingException", "ProvisionedThroughputExceededException"}
-_UNAVAILABLE = {"InternalServerError", "ServiceUnavailableException"}
+# A page's token that has expired is no loss: another try begins at the first page.
+_UNAVAILABLE = {"InternalServerError", "ServiceUnavailableException", "InvalidPaginationTokenException"}
 _FORBIDDEN = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
 
 

@@ -216,16 +216,22 @@ def test_faces_of_all_pages_are_collected_in_order() -> None:
     assert {request["MaxResults"] for request in client.requests} == {1000}
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        {"JobStatus": "IN_PROGRESS"},
-        {"JobStatus": "SUCCEEDED", "Faces": []},
-    ],
-)
-def test_incomplete_answer_is_no_document(page: dict[str, Any]) -> None:
-    """Faces that are not final, or of an unknown video, must not reach the renderer."""
-    jobs = FaceDetectionJobs(ScriptedRekognition(page))
+def test_answer_without_a_video_is_no_document() -> None:
+    """Faces of an unknown video must not reach the renderer."""
+    jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "SUCCEEDED", "Faces": []}))
 
     with pytest.raises(InvalidDocument):
         collect_faces(make_job(), jobs)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"JobStatus": "IN_PROGRESS"}, make_error("InvalidPaginationTokenException")],
+    ids=["not final, on an older server", "a page whose token has expired"],
+)
+def test_pages_that_were_there_are_asked_for_again(answer: dict[str, Any] | Exception) -> None:
+    """The job has succeeded; the next try begins at the first page."""
+    first = {"JobStatus": "SUCCEEDED", "VideoMetadata": METADATA, "Faces": [], "NextToken": "t1"}
+
+    with pytest.raises(RekognitionUnavailable):
+        collect_faces(make_job(), FaceDetectionJobs(ScriptedRekognition(first, answer)))
