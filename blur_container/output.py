@@ -23,6 +23,7 @@ from blur_container.companions import NOTHING_BESIDE, Companions, Written
 from blur_container.form import Form
 from blur_container.multipart import MultipartWriter
 from blur_container.privacy import Kept
+from blur_container.scratch import raise_if_full
 from blur_container.settings import RenderSettings
 from blur_container.source import failure_first
 from chalicelib.contract.errors import OutputMismatch
@@ -135,6 +136,7 @@ def _opened(
                 copy_chapters(kept.source, container)
             yield container
     except av.FFmpegError as error:
+        raise_if_full(error.errno, error)
         raise OutputMismatch(f"the output cannot be written: {error.strerror}") from error
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from blur_container.scratch import scratch_folder
 from blur_container.settings import Settings
 from blur_container.transfer import Storage
 from chalicelib.contract.delivery import own_manifest
@@ -32,11 +31,9 @@ class Worker:
     log: EventLog
     scratch: Path | None = None
 
-    @contextmanager
-    def folder(self) -> Iterator[Path]:
-        """Yield a folder for files that goes with the context."""
-        with tempfile.TemporaryDirectory(prefix="blur-faces-", dir=self.scratch) as folder:
-            yield Path(folder)
+    def folder(self) -> AbstractContextManager[Path]:
+        """Return a context with a folder for files, which goes with it; raise ScratchFull without room."""
+        return scratch_folder(self.scratch)
 
     def faces(self, job: Job) -> FacesDocument:
         """Return the faces document of `job`; raise InvalidDocument unless it belongs to its source."""

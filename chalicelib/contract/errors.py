@@ -4,7 +4,8 @@ FaceBlurError
 ├── TransientError             the state machine tries again
 │   ├── RekognitionLimited       20 open jobs, or throttled
 │   ├── RekognitionUnavailable   5xx, or no answer
-│   └── StorageUnavailable       S3 said 5xx or SlowDown, or no answer
+│   ├── StorageUnavailable       S3 said 5xx or SlowDown, or no answer
+│   └── ScratchFull              no room left in /tmp
 └── PermanentError             trying again cannot help
     ├── ConfigurationError       a setting is missing or contradicts another
     ├── InvalidDocument          a payload or document cannot be read
@@ -42,6 +43,10 @@ class RekognitionUnavailable(TransientError):
 
 class StorageUnavailable(TransientError):
     """S3 answered 5xx or SlowDown, or not at all."""
+
+
+class ScratchFull(TransientError):
+    """A function's own files find no room; another place may have more."""
 
 
 class PermanentError(FaceBlurError):
@@ -108,7 +113,7 @@ class FailureRecorded(PermanentError):
     """The execution has recorded its failure; what is rendered after that is not delivered."""
 
 
-TRANSIENT_ERRORS = (RekognitionLimited, RekognitionUnavailable, StorageUnavailable)
+TRANSIENT_ERRORS = (RekognitionLimited, RekognitionUnavailable, StorageUnavailable, ScratchFull)
 PERMANENT_ERRORS = (
     ConfigurationError,
     InvalidDocument,

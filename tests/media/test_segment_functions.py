@@ -13,6 +13,7 @@ from botocore.exceptions import EndpointConnectionError, ResponseStreamingError
 from blur_container.assemble_video import AssembleVideo
 from blur_container.blur_segment import BlurSegment
 from blur_container.cutting import CuttingSettings
+from blur_container.handler import BlurFaces
 from blur_container.plan_segments import PlanSegments
 from blur_container.settings import RenderSettings, Settings
 from blur_container.transfer import Storage
@@ -94,10 +95,16 @@ class Functions:
         worker = AssembleVideo(Storage(self.client), self.settings, quiet("assemble-video"), self.scratch)
         self.job = worker.run(self.job)
 
+    def whole(self) -> None:
+        """Run blur-faces for a video in one piece."""
+        worker = BlurFaces(Storage(self.client), self.settings, quiet("blur-faces"), self.scratch)
+        self.job = worker.run(self.job)
+
     def until(self, step: str) -> Callable[[], None]:
         """Run what comes before a step, in which nothing goes wrong; return the step."""
         ready: dict[str, list[Callable[[], None]]] = {
             "plan": [],
+            "whole": [],
             "segment": [self.plan],
             "assembly": [self.plan, self.segments],
         }
@@ -105,6 +112,7 @@ class Functions:
         self.client.operations.clear()
         steps: dict[str, Callable[[], None]] = {
             "plan": self.plan,
+            "whole": self.whole,
             "segment": self.segment,
             "assembly": self.assembly,
         }
