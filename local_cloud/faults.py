@@ -56,7 +56,7 @@ _OF_A_FUNCTION = (
     FaultKind.OUT_OF_MEMORY,
     FaultKind.STORAGE_FULL,
 )
-_OF_A_JOB = (
+OF_A_JOB = (
     FaultKind.STILL_IN_PROGRESS,
     FaultKind.JOB_FAILED,
     FaultKind.RESULTS_EXPIRED,
@@ -74,7 +74,7 @@ class Step:
 
     def can_meet(self, kind: FaultKind) -> bool:
         """Return whether a fault of this kind makes sense here."""
-        if kind in _OF_A_JOB:
+        if kind in OF_A_JOB:
             return self.action == "rekognition:GetFaceDetection"
         if kind is FaultKind.OVER_QUOTA:
             return self.action == "rekognition:StartFaceDetection"

@@ -139,6 +139,17 @@ def plans(
     return [[Fault(f"{prefix}{n:04}", *one, after_s=n % 10 / 10)] for n, one in enumerate(sensible)]
 
 
+def in_turn(steps: Sequence[Step], kinds: Sequence[FaultKind], prefix: str) -> list[list[Fault]]:
+    """Return one plan for each call: one fault, the kinds that it can meet taking turns."""
+    turns: Counter[tuple[FaultKind, ...]] = Counter()
+    found = []
+    for n, step in enumerate(steps):
+        sensible = tuple(kind for kind in kinds if step.can_meet(kind))
+        found.append([Fault(f"{prefix}{n:04}", step, sensible[turns[sensible] % len(sensible)])])
+        turns[sensible] += 1
+    return found
+
+
 def random_plans(steps: Sequence[Step], runs: int, seed: int, prefix: str = "pair") -> list[list[Fault]]:
     """Return plans of two faults each, the same for the same seed."""
     dice = random.Random(seed)  # noqa: S311 chosen by lot, and again by the same seed
