@@ -82,10 +82,11 @@ class Laboratory:
         violation = _violation(ended["status"], outcome.manifest, seen, self.good)
         return Run(tuple(faults), cloud.faults.strikes(name), ended["status"], violation)
 
-    def all_runs(self, plans: Iterable[Sequence[Fault]]) -> list[Run]:
+    def all_runs(self, plans: Sequence[Sequence[Fault]]) -> list[Run]:
         """Run every plan, some of them side by side; look at failures again when nothing runs any more."""
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            runs = list(pool.map(lambda plan: self.run(plan[0].marker, plan), plans))
+            ended = pool.map(lambda plan: self.run(plan[0].marker, plan), plans)
+            runs = list(_counted(ended, len(plans)))
         self.pipeline.cloud.settle()
         return [self._seen_again(run) for run in runs]
 
@@ -99,6 +100,16 @@ class Laboratory:
         cloud = self.pipeline.cloud
         found = cloud.client("s3").list_objects_v2(Bucket=cloud.buckets.output, Prefix=f"{marker}.mp4")
         return sum(entry["Key"] == f"{marker}.mp4" for entry in found.get("Contents", []))
+
+
+def _counted(runs: Iterable[Run], total: int) -> Iterator[Run]:
+    """Yield runs; say now and then how many there were, and how many of them broke a promise."""
+    broken = 0
+    for count, run in enumerate(runs, 1):
+        broken += bool(run.violation)
+        if count % 50 == 0:
+            print(f"{count} of {total} runs, {broken} violations", file=sys.stderr, flush=True)
+        yield run
 
 
 @contextmanager
