@@ -1,9 +1,8 @@
 """One upload under faults, and whether the promise was kept: exactly one of two visible ways.
 
-`python -m tests.faults.runs [RUNS] [SEED]` is the soak: every call under every fault that it can meet, once and
-for ever, and for one whole invocation where clients try again; then RUNS random pairs of faults, with every
-event delivered twice.
-It ends with 1 where a promise was broken.
+`python -m tests.faults.runs [RUNS] [SEED]` is the soak: every call under every fault that it can meet, once
+and for ever, and for one whole invocation where clients try again; then RUNS random pairs of faults, with
+every event delivered twice. It ends with 1 where a promise was broken.
 """
 
 from __future__ import annotations
