@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from blur_container.multipart import MultipartWriter
 from blur_container.remote import RemoteObject
-from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 
 MP4 = "video/mp4"
@@ -76,13 +76,16 @@ class Storage:
         return path.stat().st_size
 
     def read_text(self, source: ObjectReference) -> str:
-        """Return the text in `source`."""
+        """Return the text in `source`; raise InvalidDocument where it is none."""
         with _translated(_uri(source)):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
             # Not `with body:` - that hands out the raw stream, which does not count its bytes.
             with closing(answer["Body"]) as body:
                 content: bytes = body.read()
+        try:
             return content.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidDocument(f"{_uri(source)} is not UTF-8: {error.reason}") from error
 
     def write_json(self, text: str, target: ObjectReference) -> None:
         """Write the JSON `text` to `target`."""

@@ -12,7 +12,7 @@ Change = Callable[[Any, random.Random], Any]
 _HOSTILE: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2**31, 2**53, 2**63, -(2**63), 10**400, -(10**400)),
     *(0.5, 1e308, float("nan"), float("inf")),
-    *("", "x", "\ud800", "\x00", "0", "0/1", "-1/90000", "1/0", "1e400", "../" * 300, "<script>", "a" * 5000),
+    *("", "x", "\ud800", "\x00", "0", "0/1", "-1/90000", "1/0", "1e400", "1e-9999999999", "../" * 300, "<script>", "a" * 5000),
     *("work", "output", "input", "clip.mp4"),
     *([], {}, [[]], [0], [None] * 6, {"": {}}),
 )
@@ -31,9 +31,9 @@ def mutated(text: bytes, chance: random.Random) -> bytes:
 
 def changed(value: Any, chance: random.Random, depth: int = 0) -> Any:
     """Return `value` with one part of it changed."""
-    if isinstance(value, dict) and value and depth < _DEPTH and chance.randrange(8):
+    if isinstance(value, dict) and value and depth < _DEPTH and chance.randrange(24):
         return _changed_object(value, chance, depth)
-    if isinstance(value, list) and value and depth < _DEPTH and chance.randrange(8):
+    if isinstance(value, list) and value and depth < _DEPTH and chance.randrange(24):
         return _changed_list(value, chance, depth)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and chance.randrange(2):
         return chance.choice((value + 1, value - 1, -value, value * 1000, value // 2 if value else 7))

@@ -18,7 +18,7 @@ from tests.fuzz.truth import Truth
 
 OUTPUT = "verified output"
 FIND = "FIND"
-GROUPS = {"preset": "ultrafast", "x264-params": "keyint=4:min-keyint=4:scenecut=0"}
+GROUPS = {"preset": "veryfast", "x264-params": "keyint=4:min-keyint=4:scenecut=0"}
 CLIP = Clip(faces=[Face(speed_x=0.2)], size=(160, 96), seconds=0.4, audio=["aac"], options=GROUPS)
 _CLIPS = {
     "plain.mp4": CLIP,
