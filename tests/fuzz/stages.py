@@ -36,6 +36,7 @@ class Stages:
     payload: Any
     scratch: Path
     printed: io.StringIO = field(default_factory=io.StringIO)
+    is_whole: bool = False
 
     @classmethod
     def of(cls, content: bytes, faces: FacesDocument, scratch: Path) -> Stages:
@@ -55,6 +56,7 @@ class Stages:
     def whole(self) -> None:
         """Run blur-faces for all of the video."""
         self.payload = BlurFaces(*self._tools("blur-faces")).run(Job.from_json(self.payload)).to_json()
+        self.is_whole = True
 
     def plan(self) -> None:
         """Run plan-segments."""
@@ -62,18 +64,18 @@ class Stages:
 
     def render(self) -> None:
         """Run blur-faces for each segment, as the machine's Map does; for all of a video without any."""
-        segments = self.payload.get("segments") if isinstance(self.payload, dict) else None
-        if not segments:
+        segments = Job.from_json(self.payload).segments
+        if segments is None:
             self.whole()
             return
-        for number in segments["numbers"][:_SEGMENTS_MAX]:
+        for number in segments.numbers[:_SEGMENTS_MAX]:
             task = SegmentTask.from_json({"job": self.payload, "segment": number})
             assert task is not None
             BlurSegment(*self._tools("blur-faces")).run(Job.from_json(task.job), task.segment)
 
     def assemble(self) -> None:
         """Run assemble-video, unless the video was rendered as a whole."""
-        if "output" in self.payload:
+        if self.is_whole:
             return
         worker = AssembleVideo(*self._tools("assemble-video"))
         self.payload = worker.run(Job.from_json(self.payload)).to_json()
