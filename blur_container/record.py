@@ -17,6 +17,7 @@ from blur_container.verify import VideoPackets
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.fields import (
     count_field,
+    finite,
     optional_text_field,
     parse_object,
     require_object,
@@ -127,12 +128,22 @@ class SegmentRecord:
             findings=Findings.from_json(document.get("findings")),
             frames_copied=count_field(document, "frames_copied"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
-            steps=require_object(document.get("steps"), "steps"),
+            steps=_steps(require_object(document.get("steps"), "steps")),
         )
 
 
 def _counts(fields: dict[str, Any]) -> dict[str, int]:
     return {name: count_field(fields, name) for name in fields}
+
+
+def _steps(fields: dict[str, Any]) -> dict[str, dict[str, float]]:
+    return {name: _numbers(require_object(facts, "a step")) for name, facts in fields.items()}
+
+
+def _numbers(fields: dict[str, Any]) -> dict[str, float]:
+    for value in fields.values():
+        finite(value, "a step")
+    return fields
 
 
 def _times(value: Any) -> array[int]:

@@ -10,6 +10,7 @@ from chalicelib.contract.errors import InvalidDocument
 
 # What every reader of JSON keeps exactly: a larger one may come out of the state machine as another number.
 _LARGEST_COUNT = 2**53 - 1
+_LARGEST_WHOLE = 2**63 - 1
 _SHOWN_CHARACTERS = 200
 
 
@@ -71,10 +72,10 @@ def list_field(document: dict[str, Any], name: str) -> list[Any]:
 
 
 def whole_field(document: dict[str, Any], name: str) -> int:
-    """Return the whole number `name`."""
+    """Return the whole number `name`, of 64 bits at most."""
     value = document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidDocument(f"{name} must be a whole number, not {shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _LARGEST_WHOLE:
+        raise InvalidDocument(f"{name} must be a whole number of 64 bits, not {shown(value)}")
     return value
 
 

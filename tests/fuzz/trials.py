@@ -19,7 +19,14 @@ from tests.fuzz.truth import Truth
 OUTPUT = "verified output"
 FIND = "FIND"
 GROUPS = {"preset": "veryfast", "x264-params": "keyint=4:min-keyint=4:scenecut=0"}
-CLIP = Clip(faces=[Face(speed_x=0.2)], size=(160, 96), seconds=0.4, audio=["aac"], options=GROUPS)
+CLIP = Clip(
+    faces=[Face(speed_x=0.2)],
+    size=(160, 96),
+    seconds=0.4,
+    audio=["aac"],
+    options=GROUPS,
+    metadata={"title": "Harbour", "comment": "at home", "location": "+53.5403+009.9678/"},
+)
 _CLIPS = {
     "plain.mp4": CLIP,
     "turned.mp4": Clip(**{**vars(CLIP), "rotation": 90}),

@@ -124,7 +124,9 @@ def test_the_failure_manifest_is_small(key: str, most: int, one: str) -> None:
     assert json.loads(manifest)["cause"].startswith(one)
 
 
-@pytest.mark.parametrize("cause", ["a\\", "\\u12", '\\"', "x" * 3999 + "\\", "x" * 3998 + "\x01", "x" * 3997 + "\x01"])
+@pytest.mark.parametrize(
+    "cause", ["a\\", "\\u12", '\\"', "x" * 3999 + "\\", "x" * 3998 + "\x01", "x" * 3997 + "\x01"]
+)
 def test_a_cause_is_cut_between_characters(cause: str) -> None:
     """What JSON writes as two or six bytes stays or goes as one."""
     assert (cause + "y" * 9).startswith(readable_cause(cause + "y" * 9))

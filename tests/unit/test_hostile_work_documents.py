@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from blur_container.plan import Plan
+from blur_container.record import SegmentRecord
 from blur_container.span import Span
 from blur_container.timeline import Clock
 from chalicelib.contract.errors import InvalidDocument
@@ -23,6 +24,20 @@ PLAN = Plan(
     spans=(Span(0, 0, 0, 2048, 2048), Span(2048, 2048, 2048)),
 )
 
+RECORD: dict[str, Any] = {
+    "version": 1,
+    "video": {"bucket": "work", "key": "executions/clip/plan/0-try.mp4"},
+    "pts": [0, 512],
+    "packets": 2,
+    "digest": "63f697795fe0531f75ab8cc38f97dd3b",
+    "end_pts": 1024,
+    "frames_with_faces": 2,
+    "findings": {"tracks": 1, "edges": {"begin": {"border": 0, "cut": 0, "open": 1}}, "doubts": []},
+    "frames_copied": 0,
+    "fallback_reason": None,
+    "steps": {"render": {"seconds": 0.25, "bytes": 2874}},
+}
+
 
 def plan_with(**changed: Any) -> str:
     """Return the plan with other values in it."""
@@ -34,3 +49,39 @@ def test_time_base_that_no_video_has_is_refused(time_base: str) -> None:
     """At once: ten to the power of a billion would take the function's 15 minutes to be written down."""
     with pytest.raises(InvalidDocument, match="time_base"):
         Plan.from_json(plan_with(time_base=time_base))
+
+
+@pytest.mark.parametrize(
+    "pts", [10**400, -(10**400), 2**63, -(2**63) - 1], ids=["huge", "deep", "a bit more", "a bit less"]
+)
+@pytest.mark.parametrize("name", ["first_pts", "end_pts", "start_pts", "stop_dts"])
+def test_time_that_no_file_holds_is_refused(name: str, pts: int) -> None:
+    """MP4 counts in 64 bits; a float of a larger number is an error without a name."""
+    first, last = (json.loads(PLAN.to_json())["segments"][number] for number in (0, 1))
+    text = plan_with(**{"segments": [{**first, name: pts}, last], name: pts})
+
+    with pytest.raises(InvalidDocument, match="64 bits|cannot go"):
+        Plan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"render": {"seconds": float("inf")}},
+        {"render": {"seconds": "long"}},
+        {"render": 1},
+        {"render": {"seconds": {"of": "faces"}}},
+        [],
+    ],
+    ids=str,
+)
+def test_record_whose_seconds_are_no_numbers_is_refused(steps: object) -> None:
+    """They go into the manifest, which is written when the output is there."""
+    with pytest.raises(InvalidDocument):
+        SegmentRecord.from_json(json.dumps({**RECORD, "steps": steps}))
+
+
+def test_plan_and_record_of_the_examples_are_read() -> None:
+    """What is refused above is refused for the one change."""
+    assert Plan.from_json(plan_with()) == PLAN
+    assert json.loads(SegmentRecord.from_json(json.dumps(RECORD)).to_json()) == RECORD
