@@ -74,6 +74,21 @@ def test_own_bucket_keeps_what_it_had(
     }
 
 
+def test_what_stays_in_an_own_work_bucket_is_said_before_anything_is_made(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Faces documents of failed executions expire by a rule of the bucket, which is its owner's to write."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    cloud.client("s3").create_bucket(Bucket="my-work")
+    commands.configure(work_bucket="my-work")
+
+    planned = commands.run("up", "--dry-run")
+
+    assert planned.code == 0, planned.printed
+    assert "s3://my-work has no rule by which executions/ expires" in planned.printed
+    assert inventory(cloud) == {"s3.list_buckets": ["my-work"]}
+
+
 def told_suffixes(cloud: LocalCloud, name: str) -> list[str]:
     """Return the suffixes that the bucket tells somebody of."""
     answer = cloud.client("s3").get_bucket_notification_configuration(Bucket=name)
