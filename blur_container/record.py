@@ -22,6 +22,7 @@ from chalicelib.contract.fields import (
     parse_object,
     require_object,
     require_version,
+    shown,
     text_field,
     whole_field,
 )
@@ -59,7 +60,7 @@ class Findings:
         edges, doubts = require_object(fields.get("edges"), "edges"), fields.get("doubts")
         if not isinstance(doubts, list):
             raise InvalidDocument("doubts must be a list")
-        counted = {name: _counts(require_object(counts, name)) for name, counts in edges.items()}
+        counted = {name: _counts(require_object(counts, name)) for name, counts in _named(edges).items()}
         return cls(count_field(fields, "tracks"), counted, tuple(Doubt.from_json(doubt) for doubt in doubts))
 
 
@@ -133,16 +134,24 @@ class SegmentRecord:
 
 
 def _counts(fields: dict[str, Any]) -> dict[str, int]:
-    return {name: count_field(fields, name) for name in fields}
+    return {name: count_field(fields, name) for name in _named(fields)}
 
 
 def _steps(fields: dict[str, Any]) -> dict[str, dict[str, float]]:
-    return {name: _numbers(require_object(facts, "a step")) for name, facts in fields.items()}
+    return {name: _numbers(require_object(facts, "a step")) for name, facts in _named(fields).items()}
 
 
 def _numbers(fields: dict[str, Any]) -> dict[str, float]:
-    for value in fields.values():
+    for value in _named(fields).values():
         finite(value, "a step")
+    return fields
+
+
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return `fields`, which go into the manifest under their names."""
+    for name in fields:
+        if not name.isidentifier():
+            raise InvalidDocument(f"a record must not hold a field {shown(name)}")
     return fields
 
 

@@ -70,15 +70,25 @@ def test_time_that_no_file_holds_is_refused(name: str, pts: int) -> None:
         {"render": {"seconds": float("inf")}},
         {"render": {"seconds": "long"}},
         {"render": 1},
+        {"\ud800": {}},
+        {"render": {"\ud800": 1}},
         {"render": {"seconds": {"of": "faces"}}},
         [],
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_record_whose_seconds_are_no_numbers_is_refused(steps: object) -> None:
     """They go into the manifest, which is written when the output is there."""
     with pytest.raises(InvalidDocument):
         SegmentRecord.from_json(json.dumps({**RECORD, "steps": steps}))
+
+
+def test_record_whose_counts_have_no_names_is_refused() -> None:
+    """Half a character cannot be written to the manifest."""
+    findings = {**RECORD["findings"], "edges": {"begin": {"\ud800": 1}}}
+
+    with pytest.raises(InvalidDocument):
+        SegmentRecord.from_json(json.dumps({**RECORD, "findings": findings}))
 
 
 def test_plan_and_record_of_the_examples_are_read() -> None:
