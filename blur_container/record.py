@@ -24,6 +24,7 @@ from chalicelib.contract.fields import (
     require_version,
     shown,
     text_field,
+    whole,
     whole_field,
 )
 from chalicelib.contract.objects import ObjectReference
@@ -156,7 +157,6 @@ def _named(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _times(value: Any) -> array[int]:
-    try:
-        return array("q", value)
-    except (TypeError, OverflowError) as error:
-        raise InvalidDocument(f"pts must be a list of whole numbers: {error}") from error
+    if not isinstance(value, list):
+        raise InvalidDocument(f"pts must be a list, not {shown(value)}")
+    return array("q", (whole(one, "a pts") for one in value))

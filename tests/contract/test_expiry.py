@@ -32,7 +32,9 @@ def rules(bucket: str) -> list[dict[str, Any]]:
 def expiring(bucket: str) -> dict[str, int]:
     """Return after how many days objects of a bucket expire, by prefix."""
     return {
-        rule.get("Prefix", ""): rule["ExpirationInDays"] for rule in rules(bucket) if "ExpirationInDays" in rule
+        rule.get("Prefix", ""): rule["ExpirationInDays"]
+        for rule in rules(bucket)
+        if "ExpirationInDays" in rule
     }
 
 
@@ -69,7 +71,9 @@ def test_parts_of_uploads_that_broke_off_go_after_a_day(bucket: str) -> None:
 def test_every_log_of_functions_and_machine_has_an_end() -> None:
     """Keys of uploads stand in them."""
     kept = log_groups(FOUNDATION, PIPELINE)
-    functions = {f"/aws/lambda/face-blur-${{Stage}}-{name}" for name in [*APP_FUNCTIONS, *CONTAINER_FUNCTIONS]}
+    functions = {
+        f"/aws/lambda/face-blur-${{Stage}}-{name}" for name in [*APP_FUNCTIONS, *CONTAINER_FUNCTIONS]
+    }
 
     assert set(kept) == {*functions, "/aws/vendedlogs/states/face-blur-${Stage}"}
     assert all(days is not None and 0 < days <= LONGEST_KEPT_DAYS for days in kept.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from chalicelib.contract.errors import StorageUnavailable
+from chalicelib.contract.errors import NotAVideo, StorageUnavailable
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Failure, Job
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.manifest import failure_manifest, readable_cause
@@ -73,6 +73,17 @@ def test_a_manifest_tells_the_address_without_what_signs_it() -> None:
     told = readable_cause(json.dumps({"errorMessage": f'Could not connect to "{SIGNED}"'}))
 
     assert told == f'Could not connect to "{PLACE}?..."'
+
+
+def test_an_error_with_a_strangers_key_fits_one_line() -> None:
+    """Lambda logs the words of an error as they are, and Step Functions keeps them: no EventLog is between."""
+    key = 'x\n{"level":"ERROR","message":"paid"}\r\x1b[2J\u202e\u2028.mp4'
+
+    words = str(NotAVideo(f"s3://input/{key} cannot be opened, nor {SIGNED}"))
+
+    assert words.isprintable()
+    assert words.startswith('s3://input/x\\n{"level"')
+    assert [secret for secret in SECRETS if secret in words] == []
 
 
 @pytest.mark.parametrize("words", ["s3://input/what?.mp4 is damaged", f"{PLACE} is gone", "why? how?", ""])
