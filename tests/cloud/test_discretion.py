@@ -117,8 +117,11 @@ def output_of(talk: Talk, key: str) -> Path:
 def test_uploads_ended_in_all_the_ways_that_are_logged(talk: Talk) -> None:
     """Blurred in segments and in one piece; refused by Rekognition, by the renderer and by S3."""
     assert {key: one.error for key, one in talk.outcomes.items()} == {
-        **{"walk.mp4": "", "short.mp4": "", HOSTILE: ""},
-        **{"cut.mp4": "DamagedVideo", "letter.mp4": "DetectionFailed"},
+        "walk.mp4": "",
+        "short.mp4": "",
+        HOSTILE: "",
+        "cut.mp4": "DamagedVideo",
+        "letter.mp4": "DetectionFailed",
     }
     assert "segments" in talk.outcomes["walk.mp4"].manifest
     assert "segments" not in talk.outcomes["short.mp4"].manifest
@@ -132,7 +135,7 @@ def test_uploads_ended_in_all_the_ways_that_are_logged(talk: Talk) -> None:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_log_holds_a_secret_or_a_signature(talk: Talk, secret: str) -> None:
-    """Neither those of a function's environment nor what signs a request; errors and their traces included."""
+    """Neither those of a function's environment nor what signs a request; traces of errors included."""
     assert [line for line in talk.all_lines if secret.lower() in line.lower()] == []
 
 

@@ -15,7 +15,8 @@ _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mve
 # Where the number of entries stands, behind the head of the box.
 _COUNTS = {
     **dict.fromkeys((b"stts", b"stsc", b"stco", b"co64", b"elst", b"ctts", b"stss", b"stsd", b"dref"), 4),
-    **{b"stsz": 8, b"trun": 4},
+    b"stsz": 8,
+    b"trun": 4,
 }
 _SCALED = {b"mvhd": 12, b"mdhd": 12}
 _HUGE = (0xFFFFFFFF, 0x80000000, 0x7FFFFFFF, 0x0FFFFFFF, 0x00FFFFFF)

@@ -1,4 +1,4 @@
-"""Mutations of JSON documents: one part, at any depth, left out, doubled, a little off, or nothing like it."""
+"""Mutations of JSON documents: one part, at any depth, left out, doubled, a little off, or unlike it."""
 
 from __future__ import annotations
 

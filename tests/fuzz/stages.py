@@ -1,4 +1,4 @@
-"""One upload in buckets of its own, and the container's functions that work on it, as the machine calls them."""
+"""One upload in buckets of its own, and the container's functions, called as the machine calls them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Trial:
-    """A mutant, and the steps that are left to be run on it; `truth` is what its output must show, if known."""
+    """A mutant, the steps that are left to be run on it, and what its output must show, if known."""
 
     how: str
     stages: Stages

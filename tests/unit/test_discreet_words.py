@@ -76,7 +76,7 @@ def test_a_manifest_tells_the_address_without_what_signs_it() -> None:
 
 
 def test_an_error_with_a_strangers_key_fits_one_line() -> None:
-    """Lambda logs the words of an error as they are, and Step Functions keeps them: no EventLog is between."""
+    """Lambda logs the words of an error as they are, and Step Functions keeps them, without an EventLog."""
     key = 'x\n{"level":"ERROR","message":"paid"}\r\x1b[2J\u202e\u2028.mp4'
 
     words = str(NotAVideo(f"s3://input/{key} cannot be opened, nor {SIGNED}"))
