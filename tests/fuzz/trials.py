@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 import traceback
 from collections.abc import Callable
@@ -63,7 +64,9 @@ class Laboratory:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.scratch = folder / "scratch"
-        self.scratch.mkdir(exist_ok=True)
+        # A worker that died has left its files.
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir()
         self._sources = [(clip, make_clip(folder / name, clip).read_bytes()) for name, clip in _CLIPS.items()]
         clip, content = self._sources[0]
         start = Stages.of(content, faces_document(clip), self.scratch)
