@@ -7,13 +7,17 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from blur_container.plan import Plan
 from blur_container.record import SegmentRecord
+from blur_container.settings import TrackSettings
 from blur_container.span import Span
 from blur_container.timeline import Clock
+from blur_container.tracks_document import TracksDocument
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import VideoDescription
+from tests.unit.test_hostile_documents import changed, fuzzed, read_or_refused
 
 PLAN = Plan(
     source_id="id",
@@ -36,6 +40,16 @@ RECORD: dict[str, Any] = {
     "frames_copied": 0,
     "fallback_reason": None,
     "steps": {"render": {"seconds": 0.25, "bytes": 2874}},
+}
+
+TRACKS: dict[str, Any] = {
+    "version": 1,
+    "source_id": "id",
+    "section_ms": [0.0, 133.25],
+    "interval_ms": 500,
+    "chains": [[[0, 0.4, 0.3, 0.15, 0.3, 99.0]], [[200, 0.5, 0.3, 0.15, 0.3, 99.0]]],
+    "names": [None, [100, 0.5, 0.3, 0.15, 0.3, 99.0]],
+    "bridges": [[0, 1]],
 }
 
 
@@ -104,3 +118,34 @@ def test_plan_and_record_of_the_examples_are_read() -> None:
     """What is refused above is refused for the one change."""
     assert Plan.from_json(plan_with()) == PLAN
     assert json.loads(SegmentRecord.from_json(json.dumps(RECORD)).to_json()) == RECORD
+
+
+@fuzzed
+@given(changed(json.loads(PLAN.to_json())))
+def test_any_plan_is_read_or_refused_by_name(document: Any) -> None:
+    """What is accepted is written as it came, and all its segments have a time."""
+    plans = read_or_refused(lambda: Plan.from_json(json.dumps(document)))
+
+    assert [Plan.from_json(plan.to_json()) for plan in plans] == plans
+    assert all(plan.section(number) for plan in plans for number in range(len(plan.spans)))
+
+
+@fuzzed
+@given(changed(RECORD))
+def test_any_record_is_read_or_refused_by_name(document: Any) -> None:
+    """What is accepted can be written into a manifest, which is text without infinities."""
+    records = read_or_refused(lambda: SegmentRecord.from_json(json.dumps(document)))
+
+    assert [SegmentRecord.from_json(record.to_json()) for record in records] == records
+    assert all(json.dumps(record.steps, ensure_ascii=False, allow_nan=False).encode() for record in records)
+
+
+@fuzzed
+@given(changed(TRACKS))
+def test_any_tracks_document_is_read_or_refused_by_name(document: Any) -> None:
+    """What is accepted is written as it came."""
+    read = read_or_refused(lambda: TracksDocument.from_json(json.dumps(document), TrackSettings()))
+
+    assert [TracksDocument.from_json(tracks.to_json(), TrackSettings()).source_id for tracks in read] == [
+        tracks.source_id for tracks in read
+    ]
