@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.contract.job import WORK_PREFIX, faces_key, segment_keys, work_folder
@@ -79,6 +79,7 @@ def test_every_log_of_functions_and_machine_has_an_end() -> None:
     assert all(days is not None and 0 < days <= LONGEST_KEPT_DAYS for days in kept.values())
 
 
+@settings(deadline=None)
 @given(
     key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
     | st.sampled_from(["../../escape.mp4", "/root.mp4", "executions/../x.mp4", "." * 1024]),

@@ -63,7 +63,8 @@ class Soak:
                 seed, ended = line["seed"], "end" in line
                 if ended:
                     self._note(line)
-                if time.monotonic() > deadline_s:
+                # Between two mutants only: one that runs is no hang yet.
+                if ended and time.monotonic() > deadline_s:
                     break
             hung = worker.poll() is None and not ended
             worker.kill()
