@@ -69,9 +69,11 @@ class Stages:
             self.whole()
             return
         for number in segments.numbers[:_SEGMENTS_MAX]:
-            task = SegmentTask.from_json({"job": self.payload, "segment": number})
-            assert task is not None
-            BlurSegment(*self._tools("blur-faces")).run(Job.from_json(task.job), task.segment)
+            self._blur_faces({"job": self.payload, "segment": number})
+
+    def task(self) -> None:
+        """Run blur-faces with what the machine's Map would send."""
+        self._blur_faces(self.payload)
 
     def assemble(self) -> None:
         """Run assemble-video, unless the video was rendered as a whole."""
@@ -86,6 +88,7 @@ class Stages:
             "whole": self.whole,
             "plan": self.plan,
             "render": self.render,
+            "task": self.task,
             "assemble": self.assemble,
         }
         for step in steps:
@@ -99,6 +102,13 @@ class Stages:
     def outputs(self) -> dict[str, bytes]:
         """Return what lies in the output bucket."""
         return {key: content for (bucket, key), content in self.objects.items() if bucket == "output"}
+
+    def _blur_faces(self, event: Any) -> None:
+        task = SegmentTask.from_json(event)
+        if task is None:
+            self.whole()
+            return
+        BlurSegment(*self._tools("blur-faces")).run(Job.from_json(task.job), task.segment)
 
     def _tools(self, function: str) -> tuple[Storage, Settings, EventLog, Path]:
         client = FakeS3(self.objects)
