@@ -120,6 +120,17 @@ def test_plan_and_record_of_the_examples_are_read() -> None:
     assert json.loads(SegmentRecord.from_json(json.dumps(RECORD)).to_json()) == RECORD
 
 
+@pytest.mark.parametrize("time_ms", [10**400, 2**63, 86_400_001, -1, True, 0.5])
+@pytest.mark.parametrize("part", ["chains", "names"])
+def test_tracks_at_a_time_that_no_video_has_are_refused(part: str, time_ms: object) -> None:
+    """Whoever follows a face to there is on the way until the function's time is up."""
+    face = [time_ms, 0.5, 0.3, 0.15, 0.3, 99.0]
+    fresh = {"chains": [*TRACKS["chains"][:1], [face]], "names": [None, face]}
+
+    with pytest.raises(InvalidDocument, match="a detection"):
+        TracksDocument.from_json(json.dumps({**TRACKS, part: fresh[part]}), TrackSettings())
+
+
 @fuzzed
 @given(changed(json.loads(PLAN.to_json())))
 def test_any_plan_is_read_or_refused_by_name(document: Any) -> None:
