@@ -68,7 +68,8 @@ class _Task:
         text = storage.read_text(self._place(self._keys.tracks(self.number)))
         document = TracksDocument.from_json(text, track_settings(self.worker.settings.render))
         target = folder / "segment.mp4"
-        if {plan.source_id, document.source_id} != {self.job.source.identity}:
+        is_own = {plan.source_id, document.source_id} == {self.job.source.identity}
+        if not is_own or len(plan.spans) != len(self.segments.numbers):
             raise InvalidDocument("the plan belongs to another upload")
         with BlockCache(folder, _KEPT_BYTES) as cache:
             source = storage.opened(self.job.source, cache)

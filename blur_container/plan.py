@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -18,6 +19,7 @@ from chalicelib.contract.fields import (
     parse_object,
     require_object,
     require_version,
+    shown,
     text_field,
     whole_field,
 )
@@ -25,6 +27,7 @@ from chalicelib.contract.fields import (
 PLAN_VERSION = 1
 # After the end of any video.
 _NEVER_MS = 1e12
+_TIME_BASE = re.compile(r"[1-9][0-9]{0,9}(/[1-9][0-9]{0,9})?")
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,10 @@ class Plan:
 
 
 def _time_base(text: str) -> Fraction:
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise InvalidDocument(f"time_base must be a fraction, not {text!r}") from error
+    # Not all that Fraction reads: of 1e999999999 it would write down every digit.
+    if not _TIME_BASE.fullmatch(text):
+        raise InvalidDocument(f"time_base must be a fraction over zero, not {shown(text)}")
+    return Fraction(text)
 
 
 def _span(entry: Any) -> Span:

@@ -17,11 +17,14 @@ from blur_container.verify import VideoPackets
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.fields import (
     count_field,
+    finite,
     optional_text_field,
     parse_object,
     require_object,
     require_version,
+    shown,
     text_field,
+    whole,
     whole_field,
 )
 from chalicelib.contract.objects import ObjectReference
@@ -58,7 +61,7 @@ class Findings:
         edges, doubts = require_object(fields.get("edges"), "edges"), fields.get("doubts")
         if not isinstance(doubts, list):
             raise InvalidDocument("doubts must be a list")
-        counted = {name: _counts(require_object(counts, name)) for name, counts in edges.items()}
+        counted = {name: _counts(require_object(counts, name)) for name, counts in _named(edges).items()}
         return cls(count_field(fields, "tracks"), counted, tuple(Doubt.from_json(doubt) for doubt in doubts))
 
 
@@ -127,16 +130,33 @@ class SegmentRecord:
             findings=Findings.from_json(document.get("findings")),
             frames_copied=count_field(document, "frames_copied"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
-            steps=require_object(document.get("steps"), "steps"),
+            steps=_steps(require_object(document.get("steps"), "steps")),
         )
 
 
 def _counts(fields: dict[str, Any]) -> dict[str, int]:
-    return {name: count_field(fields, name) for name in fields}
+    return {name: count_field(fields, name) for name in _named(fields)}
+
+
+def _steps(fields: dict[str, Any]) -> dict[str, dict[str, float]]:
+    return {name: _numbers(require_object(facts, "a step")) for name, facts in _named(fields).items()}
+
+
+def _numbers(fields: dict[str, Any]) -> dict[str, float]:
+    for value in _named(fields).values():
+        finite(value, "a step")
+    return fields
+
+
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return `fields`, which go into the manifest under their names."""
+    for name in fields:
+        if not name.isidentifier():
+            raise InvalidDocument(f"a record must not hold a field {shown(name)}")
+    return fields
 
 
 def _times(value: Any) -> array[int]:
-    try:
-        return array("q", value)
-    except (TypeError, OverflowError) as error:
-        raise InvalidDocument(f"pts must be a list of whole numbers: {error}") from error
+    if not isinstance(value, list):
+        raise InvalidDocument(f"pts must be a list, not {shown(value)}")
+    return array("q", (whole(one, "a pts") for one in value))

@@ -13,8 +13,8 @@ from blur_container.layout import Layout
 from blur_container.settings import TrackSettings
 from blur_container.timeline import Section
 from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.faces import Box, Detection
-from chalicelib.contract.fields import count_field, finite, parse_object, require_version, text_field
+from chalicelib.contract.faces import LATEST_MS, Box, Detection
+from chalicelib.contract.fields import count_field, finite, parse_object, require_version, shown, text_field
 
 TRACKS_VERSION = 1
 _WHAT = "the tracks document"
@@ -99,8 +99,8 @@ def _chain(entry: Any) -> Chain:
 
 def _detection(entry: Any) -> Detection:
     time_ms, *box, confidence = _list(entry, "a detection", _NUMBERS)
-    if isinstance(time_ms, bool) or not isinstance(time_ms, int) or time_ms < 0:
-        raise InvalidDocument(f"a detection's time must be a whole number of ms, not {time_ms!r}")
+    if isinstance(time_ms, bool) or not isinstance(time_ms, int) or not 0 <= time_ms <= LATEST_MS:
+        raise InvalidDocument(f"a detection's time must be whole ms up to {LATEST_MS}, not {shown(time_ms)}")
     return Detection(time_ms, Box.from_json(box), finite(confidence, "confidence"))
 
 
@@ -118,7 +118,7 @@ def _bridges(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Bridge, .
 
 def _bridge(numbers: list[Any], every: Sequence[Detection]) -> Bridge:
     if any(isinstance(number, bool) or number not in range(len(every)) for number in numbers):
-        raise InvalidDocument(f"a bridge must lead between two detections, not {numbers!r}")
+        raise InvalidDocument(f"a bridge must lead between two detections, not {shown(numbers)}")
     end, start = (every[int(number)] for number in numbers)
     if start.time_ms <= end.time_ms:
         raise InvalidDocument("a bridge must lead to a later detection")

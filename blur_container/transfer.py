@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from blur_container.block_cache import BlockCache
 from blur_container.multipart import MultipartWriter
 from blur_container.remote import AHEAD_BYTES, RemoteObject
-from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 
 MP4 = "video/mp4"
@@ -78,13 +78,16 @@ class Storage:
         return path.stat().st_size
 
     def read_text(self, source: ObjectReference) -> str:
-        """Return the text in `source`."""
+        """Return the text in `source`; raise InvalidDocument where it is none."""
         with _translated(_uri(source)):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
             # Not `with body:` - that hands out the raw stream, which does not count its bytes.
             with closing(answer["Body"]) as body:
                 content: bytes = body.read()
+        try:
             return content.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidDocument(f"{_uri(source)} is not UTF-8: {error.reason}") from error
 
     def read_if_there(self, source: ObjectReference) -> bytes | None:
         """Return what lies in `source`, None where nothing does.

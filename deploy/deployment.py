@@ -13,6 +13,7 @@ from deploy.buckets import parts_to_make, require_tls
 from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_record
 from deploy.engine import Engine
 from deploy.image import ImagePlace, content_tag, push_image, pushed_digest
+from deploy.lifecycles import lifecycle_notes
 from deploy.names import PARTS, Names
 from deploy.report import Report
 from deploy.stacks import Stacks, StackWish
@@ -101,6 +102,9 @@ class Deployment:
         for part in PARTS:
             verb = "of the stage" if part in to_make else "used as it is"
             self._report.line(f"{part + ' bucket':<14} s3://{names.buckets[part]}, {verb}")
+        for part in [part for part in PARTS if part not in to_make]:
+            for note in lifecycle_notes(clients("s3"), part, names.buckets[part]):
+                self._report.line(note)
         return to_make
 
     def _digest(self) -> str:

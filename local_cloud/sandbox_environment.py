@@ -14,6 +14,9 @@ ACCOUNT_ID = "123456789012"
 PERSON = "testing"
 LOG_WRITER = "log-writer"
 INTERPRETER = "ak"
+# Words that stand nowhere else: a log that holds one has leaked.
+FUNCTION_SECRET = "secret-key-of-a-function"  # noqa: S105 made up, as all here
+FUNCTION_TOKEN = "session-token-of-a-function"  # noqa: S105 as above
 # What the interpreter itself needs to start, wherever it is installed.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -44,6 +47,8 @@ def sandbox_environment(
         **function.variables,
         **cloud_environment(endpoint_url),
         "AWS_ACCESS_KEY_ID": function.name,
+        "AWS_SECRET_ACCESS_KEY": FUNCTION_SECRET,
+        "AWS_SESSION_TOKEN": FUNCTION_TOKEN,
         **_process_variables(function, folder),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

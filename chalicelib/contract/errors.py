@@ -24,9 +24,19 @@ FaceBlurError
     └── FailureRecorded          the execution was given up while this function went on
 """
 
+from chalicelib.contract.log import printable, without_secrets
+
 
 class FaceBlurError(Exception):
-    """Root of all errors raised on purpose."""
+    """Root of all errors raised on purpose.
+
+    Its words go into logs, causes and manifests as they are: they fit one line, whatever a key or an address
+    in them holds.
+    """
+
+    def __str__(self) -> str:
+        """Return the error in words."""
+        return printable(without_secrets(super().__str__()))
 
 
 class TransientError(FaceBlurError):

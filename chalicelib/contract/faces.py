@@ -21,7 +21,7 @@ from chalicelib.contract.fields import (
 FACES_VERSION = 1
 # Six hours, the longest video that Rekognition takes, at five samples a second with nine faces in each.
 MAX_DETECTIONS = 1_000_000
-_LATEST_MS = 24 * 3_600_000
+LATEST_MS = 24 * 3_600_000
 # In frames: boxes reach outside the picture, but none that was seen reaches so far.
 _FARTHEST = 1000
 _BOX_NUMBERS = 4
@@ -163,8 +163,8 @@ def _detection_to_json(detection: Detection) -> dict[str, Any]:
 def _detection_from_json(entry: Any) -> Detection:
     fields = require_object(entry, "a detection")
     time_ms = count_field(fields, "time_ms")
-    if time_ms > _LATEST_MS:
-        raise InvalidDocument(f"a detection at {time_ms} ms is over {_LATEST_MS}")
+    if time_ms > LATEST_MS:
+        raise InvalidDocument(f"a detection at {time_ms} ms is over {LATEST_MS}")
     return Detection(
         time_ms=time_ms,
         box=Box.from_json(fields.get("box")),

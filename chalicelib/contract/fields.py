@@ -71,16 +71,20 @@ def list_field(document: dict[str, Any], name: str) -> list[Any]:
 
 
 def whole_field(document: dict[str, Any], name: str) -> int:
-    """Return the whole number `name`."""
-    value = document.get(name)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidDocument(f"{name} must be a whole number, not {shown(value)}")
-    return value
+    """Return the whole number `name`, 2^53 - 1 at most to either side of zero."""
+    return whole(document.get(name), name)
 
 
 def optional_whole_field(document: dict[str, Any], name: str) -> int | None:
     """Return the whole number `name`, or None where it is absent or null."""
     return None if document.get(name) is None else whole_field(document, name)
+
+
+def whole(value: Any, what: str) -> int:
+    """Return `value` as a whole number, 2^53 - 1 at most to either side of zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _LARGEST_COUNT:
+        raise InvalidDocument(f"{what} must be a whole number under 2^53, not {shown(value)}")
+    return value
 
 
 def finite(value: Any, what: str) -> float:

@@ -32,6 +32,7 @@ from chalicelib.contract.segments import SegmentKeys, Segments
 
 JOB_VERSION = 1
 MAX_SOURCE_BYTES = 10 * 1000**3  # Rekognition Video quota: 10 GB a file.
+WORK_PREFIX = "executions/"  # The work bucket's lifecycle rule and the functions' policies name it.
 _KEY_LIMIT_BYTES = 1024  # S3 quota.
 _MANIFEST_SUFFIX = ".manifest.json"
 
@@ -182,7 +183,7 @@ def client_request_token(source: SourceObject) -> str:
 
 def work_folder(source: SourceObject) -> str:
     """Return what the keys of all work objects of `source` begin with."""
-    return f"executions/{execution_name(source)}/"
+    return f"{WORK_PREFIX}{execution_name(source)}/"
 
 
 def faces_key(source: SourceObject) -> str:

@@ -6,12 +6,17 @@ CloudWatch Logs Insights, the local cloud and people read it; `rendering` lines 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import IO, Any
+
+_LONGEST_CAUSE = 2000
+# Who calls, before the host, and all behind a question mark: there addresses carry keys and signatures.
+_SECRETS = re.compile(r"(https?://)(?:[^\s/?#\"'<>@]*@)?([^\s?\"'<>]*)(\?[^\s\"'<>]*)?")
 
 
 class EventLog:
@@ -42,7 +47,8 @@ class EventLog:
         try:
             yield facts
         except Exception as error:
-            self.warning("failed", error=type(error).__name__, cause=str(error), **_since(begin_s), **fields)
+            cause = without_secrets(str(error))[:_LONGEST_CAUSE]
+            self.warning("failed", error=type(error).__name__, cause=cause, **_since(begin_s), **fields)
             raise
         self.info("finished", **_since(begin_s), **fields, **facts)
 
@@ -51,6 +57,11 @@ class EventLog:
         line = {"time": moment, "level": level, "message": message, **self._fields, **fields}
         text = printable(json.dumps(line, ensure_ascii=False))
         print(text, file=self._stream or sys.stdout, flush=True)
+
+
+def without_secrets(text: str) -> str:
+    """Return `text` with its web addresses shortened to host and path, as boto3 puts them into errors."""
+    return _SECRETS.sub(lambda found: found[1] + found[2] + ("?..." if found[3] else ""), text)
 
 
 def printable(text: str) -> str:

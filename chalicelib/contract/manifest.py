@@ -7,13 +7,16 @@ import re
 from typing import Any
 
 from chalicelib.contract.job import Failure, Job
+from chalicelib.contract.log import without_secrets
 from chalicelib.contract.objects import ObjectReference
 
 MANIFEST_VERSION = 1
-_LONGEST_CAUSE = 4000
+# As JSON writes it.
+_LONGEST_CAUSE_BYTES = 4000
 _UNREADABLE = "The function's answer holds no message; its log says more."
 # Whole escapes only, so that a message that was cut can still be read.
 _MESSAGE = re.compile(r'"errorMessage"\s*:\s*"((?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)')
+_WHOLE_ESCAPES = re.compile(r'(?:[^\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 # Not the end of an address such as s3://bucket/key: a path that begins a word.
 _LOCAL_PATH = re.compile(r"(?<![^\s'\"(])/(?:tmp|var|opt|home|usr|root|private|Users)/[^\s'\"]*[^\s'\",.:;)]")
 
@@ -34,10 +37,17 @@ def readable_cause(cause: str) -> str:
     """Return the message in a Catch's cause: Lambda wraps it in JSON with a stack trace.
 
     Step Functions cuts long causes: what then is no JSON any more is searched for its message. Paths of the
-    machine that failed say nothing to a reader: their last names stay.
+    machine that failed say nothing to a reader: their last names stay; of web addresses no query stays.
     """
-    message = _message(cause)[:_LONGEST_CAUSE]
+    message = _cut(without_secrets(_message(cause)))
     return _LOCAL_PATH.sub(lambda match: match.group().rpartition("/")[2], message)
+
+
+def _cut(text: str) -> str:
+    """Return what of `text` has room in a manifest, no character of it cut in two."""
+    written = json.dumps(text, ensure_ascii=False)[1:-1].encode()
+    kept = _WHOLE_ESCAPES.match(written[:_LONGEST_CAUSE_BYTES].decode(errors="ignore"))
+    return str(json.loads(f'"{kept.group()}"')) if kept else ""
 
 
 def _message(cause: str) -> str:

@@ -51,10 +51,14 @@ def sids(cloud: LocalCloud, name: str) -> list[str]:
 def test_own_bucket_keeps_what_it_had(
     cloud: LocalCloud, own_bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its policy gains one statement and loses it again; it is never deleted."""
+    """Its policy gains one statement and loses it again; it is never deleted.
+
+    What would stay for ever in a work bucket is said: its lifecycle is its owner's to write.
+    """
     commands = Commands(tmp_path, lambda: capsys.readouterr().out)
-    commands.configure(input_bucket=own_bucket)
+    commands.configure(input_bucket=own_bucket, work_bucket="my-work")
     s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="my-work")
 
     deployed = commands.run("up")
     during = sids(cloud, own_bucket)
@@ -62,6 +66,7 @@ def test_own_bucket_keeps_what_it_had(
     removed = commands.run("remove", "--buckets", "delete")
 
     assert (deployed.code, removed.code) == (0, 0), deployed.printed + removed.printed
+    assert "s3://my-work has no rule by which executions/ expires" in deployed.printed
     assert during == ["Mine", "FaceBlurTlsOnly"]
     assert len(events) == 3
     assert told_suffixes(cloud, own_bucket) == [".txt"]
@@ -70,7 +75,7 @@ def test_own_bucket_keeps_what_it_had(
     assert inventory(cloud) == {
         "iam.list_roles": ["any"],
         "lambda.list_functions": [own_bucket],
-        "s3.list_buckets": [own_bucket],
+        "s3.list_buckets": [own_bucket, "my-work"],
     }
 
 

@@ -11,6 +11,16 @@ import pytest
 from chalicelib.contract.job import work_folder
 from local_cloud.cloud import LocalCloud
 from local_cloud.settings import CloudSettings
+from tests.discretion import (
+    foreign_tags,
+    logged,
+    notes_on,
+    of_libraries,
+    places_in,
+    wanted_notes,
+    with_pixels,
+    with_secrets,
+)
 from tests.end_to_end.conftest import ROOT, Outcome, Pipeline, Upload
 from tests.media.reading import audio_packets, audio_starts, video_times
 from tests.portraits import PortraitClip, make_portrait_clip
@@ -101,3 +111,28 @@ def test_payloads_are_small(pipeline: Pipeline, done: tuple[Upload, Outcome]) ->
 
     assert max(map(len, inputs)) < 4096
     assert len(events) < 200
+
+
+def test_logs_of_segments_hold_no_secret_and_no_pixels(
+    pipeline: Pipeline, done: tuple[Upload, Outcome]
+) -> None:
+    """Four functions at once print as little as one."""
+    output_of(done[1])
+
+    found = logged(pipeline.cloud)
+
+    container = [line for name in ("plan-segments", "blur-faces", "assemble-video") for line in found[name]]
+    everything = [line for lines in found.values() for line in lines]
+    assert of_libraries(container) == []
+    assert (with_secrets(everything), with_pixels(everything)) == ([], [])
+
+
+def test_a_joined_output_is_noted_and_named_like_any_other(
+    pipeline: Pipeline, done: tuple[Upload, Outcome]
+) -> None:
+    """It is copied inside of S3: nothing that stood beside the joined video comes along."""
+    output = output_of(done[1])
+
+    assert notes_on(pipeline.cloud, "walk.mp4") == wanted_notes(done[1].manifest)
+    assert places_in(output, pipeline.cloud, "walk.mp4") == []
+    assert foreign_tags(output) == set()

@@ -223,7 +223,7 @@ def failing_at(count: int) -> Callable[[Progress], None]:
 
 def test_flipped_bytes_end_in_an_output_or_a_named_error(tmp_path: Path) -> None:
     """100 seeds over six containers and codecs, in a process of its own: no crash, no hang."""
-    command = [sys.executable, "-m", "tests.fuzzing", "renderer", str(tmp_path), "0", "100"]
+    command = [sys.executable, "-m", "tests.fuzzing", str(tmp_path), "0", "100"]
 
     ended = subprocess.run(command, cwd=ROOT, timeout=120, check=True, capture_output=True, text=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -288,6 +289,20 @@ def test_a_plan_of_another_upload_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidDocument, match="another upload"):
         functions.segment()
+
+
+def test_a_plan_of_fewer_segments_is_refused(tmp_path: Path) -> None:
+    """The job tells how many there are."""
+    functions = Functions.on(tmp_path)
+    functions.plan()
+    assert functions.job.segments is not None
+    place = functions.job.segments.plan
+    plan = json.loads(functions.client.objects[place.bucket, place.key])
+    plan["segments"] = [{**plan["segments"][0], "end_pts": None}]
+    functions.client.objects[place.bucket, place.key] = json.dumps(plan).encode()
+
+    with pytest.raises(InvalidDocument, match="another upload"):
+        functions.segment(1)
 
 
 def test_a_job_without_segments_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from blur_container.transfer import Storage
-from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.media.fake_s3 import FakeS3, etag_of, refusal
 
@@ -79,6 +79,14 @@ def test_upload_carries_type_and_metadata(tmp_path: Path) -> None:
     assert count == 5
     assert client.objects == {("output", "a b/ü+.mp4"): b"video"}
     assert client.requests[0]["ExtraArgs"] == {"ContentType": "video/mp4", "Metadata": {"execution": "e1"}}
+
+
+def test_text_that_is_no_text_is_refused_by_name() -> None:
+    """A document that was overwritten by anything else."""
+    client = FakeS3({("work", "faces.json"): b'{"version": "\xff"}'})
+
+    with pytest.raises(InvalidDocument, match=r"s3://work/faces\.json is not UTF-8"):
+        Storage(client).read_text(ObjectReference("work", "faces.json"))
 
 
 def test_text_comes_back_as_it_was_written() -> None:

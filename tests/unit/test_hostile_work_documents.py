@@ -1,0 +1,162 @@
+"""Plans and records that nobody honest would write, as the fuzz of the functions found them."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from blur_container.plan import Plan
+from blur_container.record import SegmentRecord
+from blur_container.settings import TrackSettings
+from blur_container.span import Span
+from blur_container.timeline import Clock
+from blur_container.tracks_document import TracksDocument
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import VideoDescription
+from tests.unit.test_hostile_documents import changed, fuzzed, read_or_refused
+
+PLAN = Plan(
+    source_id="id",
+    analysed=VideoDescription("h264", 1000, 30.0, 160, 96),
+    frames=12,
+    clock=Clock(0, Fraction(1, 15360)),
+    duration_ms=400,
+    spans=(Span(0, 0, 0, 2048, 2048), Span(2048, 2048, 2048)),
+)
+
+RECORD: dict[str, Any] = {
+    "version": 1,
+    "video": {"bucket": "work", "key": "executions/clip/plan/0-try.mp4"},
+    "pts": [0, 512],
+    "packets": 2,
+    "digest": "63f697795fe0531f75ab8cc38f97dd3b",
+    "end_pts": 1024,
+    "frames_with_faces": 2,
+    "findings": {"tracks": 1, "edges": {"begin": {"border": 0, "cut": 0, "open": 1}}, "doubts": []},
+    "frames_copied": 0,
+    "fallback_reason": None,
+    "steps": {"render": {"seconds": 0.25, "bytes": 2874}},
+}
+
+TRACKS: dict[str, Any] = {
+    "version": 1,
+    "source_id": "id",
+    "section_ms": [0.0, 133.25],
+    "interval_ms": 500,
+    "chains": [[[0, 0.4, 0.3, 0.15, 0.3, 99.0]], [[200, 0.5, 0.3, 0.15, 0.3, 99.0]]],
+    "names": [None, [100, 0.5, 0.3, 0.15, 0.3, 99.0]],
+    "bridges": [[0, 1]],
+}
+
+
+def plan_with(**changed: Any) -> str:
+    """Return the plan with other values in it."""
+    return json.dumps({**json.loads(PLAN.to_json()), **changed})
+
+
+@pytest.mark.parametrize("time_base", ["1e999999999", "1e-999999999", "0", "0/1", "-1/15360", "1/0", "x", ""])
+def test_time_base_that_no_video_has_is_refused(time_base: str) -> None:
+    """At once: ten to the power of a billion would take the function's 15 minutes to be written down."""
+    with pytest.raises(InvalidDocument, match="time_base"):
+        Plan.from_json(plan_with(time_base=time_base))
+
+
+@pytest.mark.parametrize(
+    "pts", [10**400, -(10**400), 2**53, -(2**53)], ids=["huge", "deep", "a bit more", "a bit less"]
+)
+@pytest.mark.parametrize("name", ["first_pts", "end_pts", "start_pts", "stop_dts"])
+def test_time_that_no_file_holds_is_refused(name: str, pts: int) -> None:
+    """A float of a larger number is an error without a name; -2^63 is FFmpeg's word for no time at all."""
+    first, last = (json.loads(PLAN.to_json())["segments"][number] for number in (0, 1))
+    text = plan_with(**{"segments": [{**first, name: pts}, last], name: pts})
+
+    with pytest.raises(InvalidDocument, match=r"under 2\^53|cannot go"):
+        Plan.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "pts", [[0, -(2**63)], [0, 2**63], [0, 10**400], [0, True], [0, 0.5], ["0"], "0", None]
+)
+def test_record_of_packets_that_have_no_time_is_refused(pts: object) -> None:
+    """FFmpeg takes -2^63 for none, and the packet then has nothing to be compared with."""
+    with pytest.raises(InvalidDocument, match="pts"):
+        SegmentRecord.from_json(json.dumps({**RECORD, "pts": pts}))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"render": {"seconds": float("inf")}},
+        {"render": {"seconds": "long"}},
+        {"render": 1},
+        {"\ud800": {}},
+        {"render": {"\ud800": 1}},
+        {"render": {"seconds": {"of": "faces"}}},
+        [],
+    ],
+    ids=ascii,
+)
+def test_record_whose_seconds_are_no_numbers_is_refused(steps: object) -> None:
+    """They go into the manifest, which is written when the output is there."""
+    with pytest.raises(InvalidDocument):
+        SegmentRecord.from_json(json.dumps({**RECORD, "steps": steps}))
+
+
+def test_record_whose_counts_have_no_names_is_refused() -> None:
+    """Half a character cannot be written to the manifest."""
+    findings = {**RECORD["findings"], "edges": {"begin": {"\ud800": 1}}}
+
+    with pytest.raises(InvalidDocument):
+        SegmentRecord.from_json(json.dumps({**RECORD, "findings": findings}))
+
+
+def test_plan_and_record_of_the_examples_are_read() -> None:
+    """What is refused above is refused for the one change."""
+    assert Plan.from_json(plan_with()) == PLAN
+    assert json.loads(SegmentRecord.from_json(json.dumps(RECORD)).to_json()) == RECORD
+
+
+@pytest.mark.parametrize("time_ms", [10**400, 2**63, 86_400_001, -1, True, 0.5])
+@pytest.mark.parametrize("part", ["chains", "names"])
+def test_tracks_at_a_time_that_no_video_has_are_refused(part: str, time_ms: object) -> None:
+    """Whoever follows a face to there is on the way until the function's time is up."""
+    face = [time_ms, 0.5, 0.3, 0.15, 0.3, 99.0]
+    fresh = {"chains": [*TRACKS["chains"][:1], [face]], "names": [None, face]}
+
+    with pytest.raises(InvalidDocument, match="a detection"):
+        TracksDocument.from_json(json.dumps({**TRACKS, part: fresh[part]}), TrackSettings())
+
+
+@fuzzed
+@given(changed(json.loads(PLAN.to_json())))
+def test_any_plan_is_read_or_refused_by_name(document: Any) -> None:
+    """What is accepted is written as it came, and all its segments have a time."""
+    plans = read_or_refused(lambda: Plan.from_json(json.dumps(document)))
+
+    assert [Plan.from_json(plan.to_json()) for plan in plans] == plans
+    assert all(plan.section(number) for plan in plans for number in range(len(plan.spans)))
+
+
+@fuzzed
+@given(changed(RECORD))
+def test_any_record_is_read_or_refused_by_name(document: Any) -> None:
+    """What is accepted can be written into a manifest, which is text without infinities."""
+    records = read_or_refused(lambda: SegmentRecord.from_json(json.dumps(document)))
+
+    assert [SegmentRecord.from_json(record.to_json()) for record in records] == records
+    assert all(json.dumps(record.steps, ensure_ascii=False, allow_nan=False).encode() for record in records)
+
+
+@fuzzed
+@given(changed(TRACKS))
+def test_any_tracks_document_is_read_or_refused_by_name(document: Any) -> None:
+    """What is accepted is written as it came."""
+    read = read_or_refused(lambda: TracksDocument.from_json(json.dumps(document), TrackSettings()))
+
+    assert [TracksDocument.from_json(tracks.to_json(), TrackSettings()).source_id for tracks in read] == [
+        tracks.source_id for tracks in read
+    ]
