@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,8 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from deploy.names import Names
+from local_cloud.account_limit import AccountLimit
 from local_cloud.bucket_events import BucketEvents
-from local_cloud.calls import ServiceCall, ServiceCalls
+from local_cloud.calls import AnsweredCall, ServiceCall, ServiceCalls
 from local_cloud.clients import CloudClients
 from local_cloud.cloudformation import Stacks
 from local_cloud.cloudformation_api import CloudFormationApi
@@ -110,6 +112,10 @@ class LocalCloud:
         """Return which action each function, and the state machine, has called so far."""
         return self._calls.made()
 
+    def answers(self) -> Counter[AnsweredCall]:
+        """Return how often each of those actions was answered, and how."""
+        return self._calls.answered()
+
     @property
     def app_folder(self) -> Path:
         """Return where the app is staged for chalice, with its names filled in."""
@@ -140,7 +146,11 @@ class LocalCloud:
         self._calls = ServiceCalls()
         self.faults = Faults()
         self._invocations = Invocations(
-            self._start_sandbox, self._concurrency_of, self.settings.retry_delays_s, self._bury
+            self._start_sandbox,
+            self._concurrency_of,
+            self.settings.retry_delays_s,
+            self._bury,
+            AccountLimit(self.settings.account_concurrency),
         )
         rekognition = self._make_rekognition()
         self._server = CloudServer(self._front(rekognition), self.settings.port)
@@ -156,7 +166,9 @@ class LocalCloud:
             opening.callback(ending)
 
     def _front(self, rekognition: RekognitionVideo) -> Front:
-        lambda_api = LambdaApi(self._moto, self._registry, self._invocations)
+        lambda_api = LambdaApi(
+            self._moto, self._registry, self._invocations, self.settings.account_concurrency
+        )
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
         s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
