@@ -76,6 +76,10 @@ def read_endings(cloud: LocalCloud, uploads: Sequence[SourceObject]) -> list[End
     ]
 
 
+def _stray(name: str, statuses: Sequence[str]) -> Ending:
+    return Ending(f"execution {name}", (*statuses, "of no upload"), has_output=False, told="")
+
+
 def _keys(cloud: LocalCloud) -> Iterator[str]:
     pages = cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=cloud.buckets.output)
     return (listed["Key"] for page in pages for listed in page.get("Contents", []))

@@ -19,6 +19,7 @@ _FUNCTION_ERROR = "Unhandled"
 _DURATION = re.compile(
     r"^REPORT .*?\tDuration: (?P<run>[\d.]+) ms(?:.*\tInit Duration: (?P<init>[\d.]+) ms)?"
 )
+_REDIRECTIONS = 300
 _GROUPS = "/aws/lambda/"
 _MS_PER_S = 1000
 
@@ -37,7 +38,7 @@ class Calls:
         self.asked += count
         if answered.error in _REFUSALS:
             self.refused += count
-        elif answered.error == _FUNCTION_ERROR or answered.status >= 300:  # noqa: PLR2004 HTTP's own
+        elif answered.error == _FUNCTION_ERROR or answered.status >= _REDIRECTIONS:
             self.other[answered.error or str(answered.status)] += count
         else:
             self.done += count
