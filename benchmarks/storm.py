@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,11 +42,12 @@ def main() -> int:
     return 1 if result.violations else 0
 
 
-def storm(plan: Plan) -> Result:
-    """Return what became of `plan.uploads` uploads at once."""
+def storm(plan: Plan, prepare: Callable[[LocalCloud], None] = lambda _cloud: None) -> Result:
+    """Return what became of `plan.uploads` uploads at once; `prepare` gets the deployed cloud before them."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud(_settings(plan)) as cloud:
         clip = make_storm_clip(Path(folder, "clip.mp4"))
         cloud.deploy(PROJECT)
+        prepare(cloud)
         alone_s = min(detection_s(clip) for _ in range(3))
         machine = Machine()
         machine.look()
