@@ -69,8 +69,8 @@ image: $(READY) ## Build the container image with docker or podman; BASE_IMAGE=.
 test-image: $(READY) ## Build the image and run it as Lambda would, on a real clip
 	@IMAGE_TEST=1 $(if $(BASE_IMAGE),BASE_IMAGE="$(BASE_IMAGE)") $(BIN)/python -m pytest -q -rs -s tests/image
 
-soak: $(READY) ## Every call of a run under every fault, and RUNS=100 random pairs of them, SEED=1; about an hour
-	@$(BIN)/python -m tests.faults.runs $(or $(RUNS),100) $(or $(SEED),1)
+soak: $(READY) ## Every call of a run under every fault, and RUNS=500 random pairs of them, SEED=1; about an hour
+	@$(BIN)/python -m tests.faults.runs $(or $(RUNS),500) $(or $(SEED),1)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

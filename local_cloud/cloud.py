@@ -24,6 +24,7 @@ from local_cloud.clients import CloudClients
 from local_cloud.cloudformation import Stacks
 from local_cloud.cloudformation_api import CloudFormationApi
 from local_cloud.dead_letters import DeadLetters
+from local_cloud.fault_front import FaultFront
 from local_cloud.faults import Faults
 from local_cloud.front import Front
 from local_cloud.functions import Function, FunctionRegistry
@@ -116,6 +117,10 @@ class LocalCloud:
         """Return how often each of those actions was answered, and how."""
         return self._calls.answered()
 
+    def settle(self) -> None:
+        """Wait for what faults let go on without its caller."""
+        self._fault_front.settle()
+
     @property
     def app_folder(self) -> Path:
         """Return where the app is staged for chalice, with its names filled in."""
@@ -162,7 +167,13 @@ class LocalCloud:
         opening.callback(logs.close)
         self._place = Place(self._folder / "sandboxes", self.endpoint_url, logs, self.settings.runtime_client)
         self._reset()
-        for ending in (self._reset, rekognition.close, self._invocations.close, self._stop_executions):
+        for ending in (
+            self._reset,
+            self._fault_front.close,
+            rekognition.close,
+            self._invocations.close,
+            self._stop_executions,
+        ):
             opening.callback(ending)
 
     def _front(self, rekognition: RekognitionVideo) -> Front:
@@ -179,7 +190,8 @@ class LocalCloud:
             "cloudformation": CloudFormationApi(Stacks(self.client)),
             "images": self._images,
         }
-        return Front(self._moto, own, self._calls, self.faults)
+        self._fault_front = FaultFront(self.faults, self._invocations.busy_with)
+        return Front(self._moto, own, self._calls, self._fault_front)
 
     def _make_rekognition(self) -> RekognitionVideo:
         from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av

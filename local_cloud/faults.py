@@ -1,7 +1,6 @@
-"""Faults on demand: chosen calls of functions and of the state machine are refused, or lose their answer.
+"""Faults on demand: chosen calls of functions and of the state machine meet one.
 
-A fault belongs to one upload: it strikes the calls that name it, in their path or body. Without faults a
-request passes as it is.
+A fault belongs to one upload: it strikes the calls that name it, in their path or body.
 """
 
 from __future__ import annotations
@@ -9,27 +8,16 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from local_cloud.calls import calls_in
-from local_cloud.sandbox_environment import INTERPRETER
-from local_cloud.wsgi import (
-    Answer,
-    call,
-    json_answer,
-    path_of,
-    query_of,
-    read_body,
-    signed_by,
-    signed_service,
-)
+from local_cloud.calls import STATE_MACHINE, calls_in
+from local_cloud.wsgi import path_of, query_of, read_body
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 FOR_EVER = 1_000_000
 # The machine's payload tells which Rekognition job belongs to an upload; later questions name the job alone.
@@ -38,13 +26,42 @@ _ASKED = re.compile(r'"JobId": ?"(\w+)"')
 
 
 class FaultKind(Enum):
-    """What happens to a call."""
+    """What happens to a call. S3 answers what was written last: a stale read is Rekognition's alone."""
 
     THROTTLED = "throttled"
     SERVER_ERROR = "500"
     UNAVAILABLE = "503"
     RESET = "connection reset"
+    SILENT = "no answer until the caller gives up"
+    DELAYED = "carried out a second late"
     LOST_ANSWER = "carried out, answer lost"
+    STRAGGLER = "connection reset, carried out meanwhile"
+    TWICE = "carried out twice at once"
+    KILLED_BEFORE = "caller killed before the call"
+    KILLED_AFTER = "caller killed after the call"
+    KILLED_LATER = "invoked function killed after a while"
+    OUT_OF_MEMORY = "caller out of memory"
+    STORAGE_FULL = "caller's /tmp full"
+    OVER_QUOTA = "over Rekognition's quota"
+    STILL_IN_PROGRESS = "job IN_PROGRESS, or so once more"
+    JOB_FAILED = "job FAILED"
+    RESULTS_EXPIRED = "job's results expired"
+    PAGE_EXPIRED = "page token expired"
+
+
+_OF_A_FUNCTION = (
+    FaultKind.SILENT,
+    FaultKind.KILLED_BEFORE,
+    FaultKind.KILLED_AFTER,
+    FaultKind.OUT_OF_MEMORY,
+    FaultKind.STORAGE_FULL,
+)
+OF_A_JOB = (
+    FaultKind.STILL_IN_PROGRESS,
+    FaultKind.JOB_FAILED,
+    FaultKind.RESULTS_EXPIRED,
+    FaultKind.PAGE_EXPIRED,
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +72,37 @@ class Step:
     action: str
     number: int = 0
 
+    def can_meet(self, kind: FaultKind) -> bool:
+        """Return whether a fault of this kind makes sense here."""
+        if kind in OF_A_JOB:
+            return self.action == "rekognition:GetFaceDetection"
+        if kind is FaultKind.OVER_QUOTA:
+            return self.action == "rekognition:StartFaceDetection"
+        if kind is FaultKind.KILLED_LATER:
+            return self.action == "lambda:InvokeFunction"
+        return kind not in _OF_A_FUNCTION or self.principal != STATE_MACHINE
+
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of the calls from `step` on, `attempts` of them in a row, of the upload named `marker`."""
+    """A fault of the calls from `step` on, `attempts` of them in a row, of the upload named `marker`.
+
+    `after_s` is the while of KILLED_LATER.
+    """
 
     marker: str
     step: Step
     kind: FaultKind
     attempts: int = 1
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Met:
+    """A fault, and the function that it is about: the caller, or what the state machine calls."""
+
+    fault: Fault
+    function: str
 
 
 @dataclass
@@ -99,22 +138,10 @@ class Faults:
         with self._lock:
             return self._watches[marker].strikes
 
-    def answer(
-        self, application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """Answer a request, or let its fault do so."""
-        kind = self._kind(environ) if self._watches else None
-        if kind is None:
-            return application(environ, start_response)
-        if kind is FaultKind.LOST_ANSWER:
-            call(application, environ)
-        if kind in (FaultKind.LOST_ANSWER, FaultKind.RESET) and signed_by(environ) != INTERPRETER:
-            return _cut_off(environ, start_response)
-        # Step Functions gives its calls to Lambda a name in any case; moto's interpreter, cut off, gives up.
-        named = FaultKind.SERVER_ERROR if kind in (FaultKind.LOST_ANSWER, FaultKind.RESET) else kind
-        return _refusal(named, signed_service(environ)).send(start_response)
-
-    def _kind(self, environ: WSGIEnvironment) -> FaultKind | None:
+    def meet(self, environ: WSGIEnvironment) -> Met | None:
+        """Note a request; return the fault that strikes it."""
+        if not self._watches:
+            return None
         text = unquote_plus(path_of(environ)) + str(query_of(environ)) + read_body(environ).decode("latin-1")
         with self._lock:
             marker = self._marker(text)
@@ -130,7 +157,7 @@ class Faults:
         return marker
 
 
-def _struck(watch: _Watch, environ: WSGIEnvironment) -> FaultKind | None:
+def _struck(watch: _Watch, environ: WSGIEnvironment) -> Met | None:
     """Note the calls in a request of a watched upload; return the fault that strikes one of them."""
     found = None
     for asked in calls_in(environ):
@@ -141,7 +168,8 @@ def _struck(watch: _Watch, environ: WSGIEnvironment) -> FaultKind | None:
         watch.steps.append(step)
         for fault in watch.faults:
             if _strikes(fault, step):
-                found = fault.kind
+                is_machine = asked.principal == STATE_MACHINE
+                found = Met(fault, asked.resource.rpartition(":")[2] if is_machine else asked.principal)
                 watch.strikes += 1
     return found
 
@@ -149,30 +177,3 @@ def _struck(watch: _Watch, environ: WSGIEnvironment) -> FaultKind | None:
 def _strikes(fault: Fault, step: Step) -> bool:
     is_same = (fault.step.principal, fault.step.action) == (step.principal, step.action)
     return is_same and fault.step.number <= step.number < fault.step.number + fault.attempts
-
-
-def _refusal(kind: FaultKind, service: str) -> Answer:
-    status, code = {
-        FaultKind.THROTTLED: ("503 Slow Down", "SlowDown"),
-        FaultKind.SERVER_ERROR: ("500 Internal Server Error", "InternalError"),
-        FaultKind.UNAVAILABLE: ("503 Service Unavailable", "ServiceUnavailable"),
-    }[kind]
-    if service == "s3":
-        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a fault</Message></Error>"
-        return Answer(status, {"Content-Type": "application/xml"}, body.encode())
-    if service == "lambda":
-        is_throttled = kind is FaultKind.THROTTLED
-        status = "429 Too Many Requests" if is_throttled else "500 Internal Server Error"
-        code = "TooManyRequestsException" if is_throttled else "ServiceException"
-    elif kind is FaultKind.THROTTLED:
-        status, code = "400 Bad Request", "ThrottlingException"
-    document: dict[str, Any] = {"__type": code, "message": "a fault", "Type": "Service"}
-    return json_answer(status, document, {"x-amzn-ErrorType": code, "x-amzn-RequestId": "a-fault"})
-
-
-def _cut_off(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Close the connection instead of answering."""
-    connection: Any = environ.get("werkzeug.socket")
-    if connection is not None:
-        connection.close()
-    return Answer("500 Internal Server Error").send(start_response)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from local_cloud.calls import ServiceCalls
-from local_cloud.faults import Faults
+from local_cloud.fault_front import FaultFront
 from local_cloud.pushed_images import PUSH_PATH
 from local_cloud.wsgi import path_of, signed_service
 
@@ -28,7 +28,7 @@ class Front:
         moto: WSGIApplication,
         own: Mapping[str, WSGIApplication],
         calls: ServiceCalls,
-        faults: Faults,
+        faults: FaultFront,
     ) -> None:
         self._faults = faults
         self._moto = moto

@@ -33,6 +33,11 @@ class SandboxLog:
         """Return the last 4 KB of this invocation's log."""
         return self._tail[-TAIL_BYTES:]
 
+    @property
+    def size_bytes(self) -> int:
+        """Return how much the process has printed so far."""
+        return self._file.stat().st_size
+
     def ship(self, *closing: str, whole: bool = True) -> None:
         """Write what was printed since the last call, then `closing`; `whole` takes unfinished lines too."""
         lines = [*self._printed(whole=whole), *closing]

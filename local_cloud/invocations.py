@@ -38,18 +38,23 @@ class SandboxPool:
         self._lock = threading.Lock()
         self._is_quiet = threading.Condition(self._lock)
         self._idle: list[Sandbox] = []
-        self._busy: list[Sandbox] = []
+        self._busy: dict[Sandbox, Invocation] = {}
         self._is_retired = False
         self._is_closed = False
 
     def invoke(self, invocation: Invocation) -> Outcome:
         """Return what the function makes of the event, in an idle sandbox or a cold one; wait for a place."""
         with self._places:
-            sandbox = self._take()
+            sandbox = self._take(invocation)
             try:
                 return sandbox.invoke(invocation)
             finally:
                 self._give_back(sandbox)
+
+    def busy_with(self, text: bytes) -> list[Sandbox]:
+        """Return the sandboxes that work on an event with `text` in it."""
+        with self._lock:
+            return [sandbox for sandbox, invocation in self._busy.items() if text in invocation.payload]
 
     def retire(self) -> None:
         """Stop the idle sandboxes; busy ones stop when they are done."""
@@ -70,19 +75,19 @@ class SandboxPool:
         with self._is_quiet:
             self._is_quiet.wait_for(lambda: not self._busy)
 
-    def _take(self) -> Sandbox:
+    def _take(self, invocation: Invocation) -> Sandbox:
         with self._lock:
             if self._is_closed:
                 raise CloudClosed(self.function.name)
             while self._idle:
                 sandbox = self._idle.pop()
                 if sandbox.is_alive:
-                    self._busy.append(sandbox)
+                    self._busy[sandbox] = invocation
                     return sandbox
                 sandbox.close()
             # Started under the lock, so that close() sees every process.
             sandbox = self._start(self.function)
-            self._busy.append(sandbox)
+            self._busy[sandbox] = invocation
             return sandbox
 
     def _give_back(self, sandbox: Sandbox) -> None:
@@ -93,7 +98,7 @@ class SandboxPool:
         if not is_reusable:
             sandbox.close()
         with self._is_quiet:
-            self._busy.remove(sandbox)
+            del self._busy[sandbox]
             self._is_quiet.notify_all()
 
 
@@ -136,6 +141,12 @@ class Invocations:
                 queue = ThreadPoolExecutor(workers, thread_name_prefix=f"events-{name}")
                 self._queues[name] = queue
             queue.submit(self._deliver, find, name, invocation)
+
+    def busy_with(self, name: str, text: str) -> list[Sandbox]:
+        """Return the sandboxes of the function `name` that work on an event with `text` in it."""
+        with self._lock:
+            pool = self._pools.get(name)
+        return pool.busy_with(text.encode()) if pool else []
 
     def retire(self, name: str) -> None:
         """Stop the sandboxes of a function that was updated or deleted."""

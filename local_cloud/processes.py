@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +49,12 @@ class FunctionProcess:
             self._children = self._find_children()
             self._children_seen_s = time.monotonic()
         return sum(_resident_bytes(process) for process in [self._observed, *self._children])
+
+    def limit_files(self, largest_bytes: int) -> None:
+        """Let the process write no file beyond `largest_bytes`; on Linux, elsewhere nothing happens."""
+        if sys.platform == "linux":
+            with suppress(psutil.NoSuchProcess):
+                self._observed.rlimit(psutil.RLIMIT_FSIZE, (largest_bytes, largest_bytes))
 
     def kill(self) -> None:
         """End the process and its children, and wait for it."""

@@ -24,6 +24,7 @@ from local_cloud.settings import RuntimeClient
 _LOOK_EVERY_S = 0.1
 _INIT_EXTRA_S = 10.0  # Lambda's own limit for the first import, which then counts against the timeout.
 _BYTES_PER_MB = 1024 * 1024
+_LOG_ROOM_BYTES = 8 * 1024
 _STAND_IN = Path(__file__).with_name("runtime_client.py")
 
 
@@ -94,6 +95,8 @@ class Sandbox:
         self._waiting: RuntimeRequest | None = None
         self._init_ms: float | None = None
         self._peak_bytes = 0
+        self._memory_bytes = function.memory_mb * _BYTES_PER_MB
+        self._is_spent = False
         self._started_s = time.monotonic()
         self._process = FunctionProcess(
             _command(function, place.runtime_client),
@@ -111,8 +114,8 @@ class Sandbox:
 
     @property
     def is_alive(self) -> bool:
-        """Return whether the process still runs."""
-        return self._process.exit_code() is None
+        """Return whether the process still runs, and nothing of its place is used up."""
+        return self._process.exit_code() is None and not self._is_spent
 
     def invoke(self, invocation: Invocation) -> Outcome:
         """Return what the function makes of the event; a sandbox that failed is dead afterwards."""
@@ -136,6 +139,15 @@ class Sandbox:
     def kill(self) -> None:
         """End the process; an invocation in it fails."""
         self._process.kill()
+
+    def run_out_of_memory(self) -> None:
+        """Let the process be over its memory at the next look."""
+        self._is_spent, self._memory_bytes = True, 0
+
+    def fill_storage(self) -> None:
+        """Leave the process no room for files, but for its log."""
+        self._is_spent = True
+        self._process.limit_files(self._log.size_bytes + _LOG_ROOM_BYTES)
 
     def close(self) -> None:
         """Kill the process and remove its folder."""
@@ -203,7 +215,7 @@ class Sandbox:
         return resident_bytes
 
     def _check_memory(self) -> None:
-        if self._note_memory() > self.function.memory_mb * _BYTES_PER_MB:
+        if self._note_memory() > self._memory_bytes:
             raise SandboxFailure("Runtime.ExitError", _exit_message(-signal.SIGKILL))
 
     def _report(self, invocation: Invocation, duration_ms: float) -> str:

@@ -1,7 +1,8 @@
-"""One upload under one fault, and whether the promise was kept: exactly one of two visible ways.
+"""One upload under faults, and whether the promise was kept: exactly one of two visible ways.
 
-`python -m tests.faults.runs [RUNS] [SEED]` is the soak: every call under every fault, once, for one whole
-invocation and for ever, and then RUNS random pairs of faults. It ends with 1 where a promise was broken.
+`python -m tests.faults.runs [RUNS] [SEED]` is the soak: every call under every fault that it can meet, once,
+for one whole invocation and for ever, and then RUNS random pairs of faults, with every event delivered twice.
+It ends with 1 where a promise was broken.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ from tests.portraits import PortraitClip, make_portrait_clip
 
 # What botocore and the functions try by themselves within one invocation.
 ONE_INVOCATION = 5
+# A job that is in progress for ever is waited for by the hour: a test of its own has a clock for that.
+ENDLESS = FaultKind.STILL_IN_PROGRESS
+# How the machine is hurried: its tries, the waits between them, and the wait for what may still run.
+TRIES, WAIT_S, END_S = 8, 1, 10
 SIDE_BY_SIDE = 8
 GROUPS = (("preset", "ultrafast"), ("x264-params", "keyint=4:min-keyint=4:scenecut=0"))
 CLIP = PortraitClip([(240 + step, 135) for step in range(12)], options=GROUPS)
@@ -77,17 +82,42 @@ class Laboratory:
         violation = _violation(ended["status"], outcome.manifest, seen, self.good)
         return Run(tuple(faults), cloud.faults.strikes(name), ended["status"], violation)
 
-    def all_runs(self, plans: Iterable[Sequence[Fault]]) -> list[Run]:
-        """Run every plan, some of them side by side."""
+    def all_runs(self, plans: Sequence[Sequence[Fault]]) -> list[Run]:
+        """Run every plan, some of them side by side; look at failures again when nothing runs any more."""
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            return list(pool.map(lambda plan: self.run(plan[0].marker, plan), plans))
+            ended = pool.map(lambda plan: self.run(plan[0].marker, plan), plans)
+            runs = list(_counted(ended, len(plans)))
+        self.pipeline.cloud.settle()
+        return [self._seen_again(run) for run in runs]
+
+    def _seen_again(self, run: Run) -> Run:
+        """Return the run, with a violation if its failure has got an output since."""
+        if run.violation or run.ending == "SUCCEEDED" or not self._outputs(run.faults[0].marker):
+            return run
+        return replace(run, violation=f"an output came after {run.ending}")
+
+    def _outputs(self, marker: str) -> int:
+        cloud = self.pipeline.cloud
+        found = cloud.client("s3").list_objects_v2(Bucket=cloud.buckets.output, Prefix=f"{marker}.mp4")
+        return sum(entry["Key"] == f"{marker}.mp4" for entry in found.get("Contents", []))
+
+
+def _counted(runs: Iterable[Run], total: int) -> Iterator[Run]:
+    """Yield runs; say now and then how many there were, and how many of them broke a promise."""
+    broken = 0
+    for count, run in enumerate(runs, 1):
+        broken += bool(run.violation)
+        if count % 50 == 0:
+            print(f"{count} of {total} runs, {broken} violations", file=sys.stderr, flush=True)
+        yield run
 
 
 @contextmanager
-def laboratory(renderer: dict[str, str]) -> Iterator[Laboratory]:
+def laboratory(renderer: dict[str, str], deliveries: int = 1) -> Iterator[Laboratory]:
     """Open a system, and record the calls of a run in which nothing goes wrong."""
-    settings = {**SETTINGS.renderer, **renderer}
-    with tempfile.TemporaryDirectory() as name, LocalCloud(_with_renderer(settings)) as cloud:
+    renderer = {**SETTINGS.renderer, **renderer}
+    settings = replace(SETTINGS, renderer=renderer, event_deliveries=deliveries)
+    with tempfile.TemporaryDirectory() as name, LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
         hurry(cloud)
         folder = Path(name)
@@ -101,11 +131,13 @@ def laboratory(renderer: dict[str, str]) -> Iterator[Laboratory]:
 
 
 def hurry(cloud: LocalCloud) -> None:
-    """Let the state machine wait for a second at most before it tries again; all else stays as deployed."""
+    """Let the state machine try again a few times, a second later; all else stays as deployed."""
     stepfunctions, arn = cloud.client("stepfunctions"), cloud.state_machine_arn
     definition = json.loads(stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"])
     for retry in _retries(definition):
-        retry.update(IntervalSeconds=1, BackoffRate=1, MaxDelaySeconds=1)
+        tries = min(retry["MaxAttempts"], TRIES)
+        retry.update(IntervalSeconds=WAIT_S, BackoffRate=1, MaxDelaySeconds=WAIT_S, MaxAttempts=tries)
+    definition["States"]["Wait for its end"]["Seconds"] = END_S
     stepfunctions.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
 
 
@@ -114,20 +146,32 @@ def plans(
 ) -> list[list[Fault]]:
     """Return one plan for each call, kind and number of attempts; each has a marker of its own."""
     every = [(step, kind, count) for kind in kinds for count in attempts for step in steps]
-    return [[Fault(f"{prefix}{n:04}", *one)] for n, one in enumerate(every)]
+    sensible = [one for one in every if one[0].can_meet(one[1]) and one[1:] != (ENDLESS, FOR_EVER)]
+    return [[Fault(f"{prefix}{n:04}", *one, after_s=n % 10 / 10)] for n, one in enumerate(sensible)]
 
 
-def random_plans(steps: Sequence[Step], runs: int, seed: int) -> list[list[Fault]]:
+def in_turn(steps: Sequence[Step], kinds: Sequence[FaultKind], prefix: str) -> list[list[Fault]]:
+    """Return one plan for each call: one fault, the kinds that it can meet taking turns."""
+    turns: Counter[tuple[FaultKind, ...]] = Counter()
+    found = []
+    for n, step in enumerate(steps):
+        sensible = tuple(kind for kind in kinds if step.can_meet(kind))
+        found.append([Fault(f"{prefix}{n:04}", step, sensible[turns[sensible] % len(sensible)])])
+        turns[sensible] += 1
+    return found
+
+
+def random_plans(steps: Sequence[Step], runs: int, seed: int, prefix: str = "pair") -> list[list[Fault]]:
     """Return plans of two faults each, the same for the same seed."""
     dice = random.Random(seed)  # noqa: S311 chosen by lot, and again by the same seed
-    attempts = (1, 2, ONE_INVOCATION, FOR_EVER)
-    return [
-        [
-            Fault(f"pair{n:04}", dice.choice(steps), dice.choice(list(FaultKind)), dice.choice(attempts))
-            for _ in range(2)
-        ]
-        for n in range(runs)
-    ]
+    return [[_thrown(dice, steps, f"{prefix}{n:04}") for _ in range(2)] for n in range(runs)]
+
+
+def _thrown(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
+    step = dice.choice(steps)
+    kind = dice.choice([kind for kind in FaultKind if step.can_meet(kind)])
+    attempts = dice.choice((1, 2, ONE_INVOCATION, FOR_EVER if kind is not ENDLESS else 2))
+    return Fault(marker, step, kind, attempts, dice.random())
 
 
 def picture(path: Path) -> str:
@@ -144,15 +188,13 @@ def table(runs: Sequence[Run]) -> str:
     lines = ["| fault | runs | struck | endings | violations |", "|---|---|---|---|---|"]
     for kind in FaultKind:
         own = [run for run in runs if run.faults[0].kind is kind]
+        if not own:
+            continue
         counts = sorted(Counter(run.ending for run in own).items())
         endings = ", ".join(f"{name} {count}" for name, count in counts)
         struck, broken = sum(run.strikes > 0 for run in own), sum(bool(run.violation) for run in own)
         lines.append(f"| {kind.value} | {len(own)} | {struck} | {endings} | {broken} |")
     return "\n".join(lines)
-
-
-def _with_renderer(renderer: dict[str, str]) -> CloudSettings:
-    return CloudSettings(**{**vars(SETTINGS), "renderer": renderer})
 
 
 def _retries(value: Any) -> Iterator[dict[str, Any]]:
@@ -183,18 +225,32 @@ def _violation(status: str, manifest: dict[str, Any], seen: str, good: str) -> s
 
 
 def main(runs: int, seed: int) -> int:
-    """Run the soak; print its table and what was broken."""
+    """Run the soak; print its tables and what was broken."""
     broken = 0
     for name, renderer in (("in one piece", {}), ("in segments", SEGMENTED)):
         with laboratory(renderer) as found:
-            every = plans(found.steps, FaultKind, (1, ONE_INVOCATION, FOR_EVER), "f")
-            done = found.all_runs([*every, *random_plans(found.steps, runs // 2, seed)])
-        print(f"\n{name}: {len(found.steps)} calls, {len(done)} runs, seed {seed}\n\n{table(done)}")
-        for run in (run for run in done if run.violation):
-            print(f"VIOLATION {run.violation}: {run.faults}")
-            broken += 1
+            once = plans(found.steps, FaultKind, (1,), "once")
+            longer = plans(found.steps, _lasting(), (ONE_INVOCATION, FOR_EVER), "long")
+            broken += _told(f"{name}: {len(found.steps)} calls", found.all_runs([*once, *longer]))
+        with laboratory(renderer, deliveries=2) as found:
+            pairs = random_plans(found.steps, runs // 2, seed)
+            broken += _told(f"{name}: pairs of faults, seed {seed}", found.all_runs(pairs))
     return 1 if broken else 0
 
 
+def _lasting() -> list[FaultKind]:
+    """Return the faults that may last: a caller that is killed at each try waits for no answer."""
+    return [kind for kind in FaultKind if kind is not FaultKind.SILENT]
+
+
+def _told(name: str, runs: Sequence[Run]) -> int:
+    """Print what became of runs; return how many broke a promise."""
+    broken = [run for run in runs if run.violation]
+    print(f"\n{name}, {len(runs)} runs, {len(broken)} violations\n\n{table(runs)}", flush=True)
+    for run in broken:
+        print(f"VIOLATION {run.violation}: {run.faults}", flush=True)
+    return len(broken)
+
+
 if __name__ == "__main__":
-    sys.exit(main(*(int(argument) for argument in (sys.argv[1:] or ["100", "1"]))))
+    sys.exit(main(*(int(argument) for argument in (sys.argv[1:] or ["500", "1"]))))
