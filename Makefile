@@ -11,7 +11,7 @@ LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 
-.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak lock clean
+.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak storm lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -71,6 +71,9 @@ test-image: $(READY) ## Build the image and run it as Lambda would, on a real cl
 
 soak: $(READY) ## Every call of a run under every fault, and RUNS=500 random pairs of them, SEED=1; about an hour
 	@$(BIN)/python -m tests.faults.runs $(or $(RUNS),500) $(or $(SEED),1)
+
+storm: $(READY) ## 500 uploads at once where 10 functions and 20 Rekognition jobs may run; UPLOADS=500
+	@$(BIN)/python -m benchmarks.storm --uploads $(or $(UPLOADS),500)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix
