@@ -42,8 +42,9 @@ class Parameters:
     s3_mb_s: float = 75.0
     # A: until the first byte of a range comes. Nothing else is read meanwhile.
     range_latency_s: float = 0.03
-    # C: what is asked for at once (remote.py: four blocks).
+    # C: what is asked for at once (remote.AHEAD_BYTES); assemble-video reads from front to back.
     range_bytes: int = 1024**2
+    assemble_range_bytes: int = 16 * 1024**2
     # A: a copy inside of S3, part by part.
     copy_mb_s: float = 200.0
     # M: CPU that a segment costs more than its share of the render (benchmarks.scale: 0.5 to 1.0).
@@ -148,13 +149,14 @@ class Model:
             own.cold_start_s
             + (own.segment_cpu_s / own.vcpu_speed)
             + self._render_s(video) / count
-            + self._ranges_s(read_bytes)
+            + self._ranges_s(read_bytes, own.range_bytes)
             + self._transfer_s(size / count)
         )
         assemble_s = self._assemble_s(video)
         rounds = math.ceil(count / own.cutting.at_once)
         borders_bytes = (count - 1) * own.border_bytes
-        gets = (self._planned_bytes(video) + borders_bytes + count * read_bytes + 3 * size) / own.range_bytes
+        gets = (self._planned_bytes(video) + borders_bytes + count * read_bytes) / own.range_bytes
+        gets += 3 * size / own.assemble_range_bytes
         puts = size / (16 * _MIB) + size / (512 * _MIB) + 3 * count
         seconds = [plan_s, *[segment_s] * count, assemble_s]
         usd = self._usd(seconds, gets, puts) + self._states_usd(video, count)
@@ -189,7 +191,8 @@ class Model:
         own, size = self.parameters, video.size_bytes
         packets = video.seconds * (FRAME_RATE + own.sound_packets_per_s)
         cpu_s = own.assemble_cpu_s_per_1000_packets * packets / 1000 + own.assemble_cpu_s_per_gb * size / 1e9
-        moved_s = 3 * self._ranges_s(size) + self._transfer_s(size) + size / _MEGA / own.copy_mb_s
+        read_s = 3 * self._ranges_s(size, own.assemble_range_bytes)
+        moved_s = read_s + self._transfer_s(size) + size / _MEGA / own.copy_mb_s
         return own.cold_start_s + cpu_s / own.vcpu_speed + moved_s
 
     def _render_s(self, video: Video) -> float:
@@ -205,9 +208,9 @@ class Model:
     def _transfer_s(self, size_bytes: float) -> float:
         return size_bytes / _MEGA / self.parameters.s3_mb_s
 
-    def _ranges_s(self, size_bytes: float) -> float:
-        own = self.parameters
-        return self._transfer_s(size_bytes) + size_bytes / own.range_bytes * own.range_latency_s
+    def _ranges_s(self, size_bytes: float, range_bytes: int) -> float:
+        latency_s = self.parameters.range_latency_s
+        return self._transfer_s(size_bytes) + size_bytes / range_bytes * latency_s
 
     def _usd(self, seconds: list[float], gets: float, puts: float, memory_mb: int | None = None) -> float:
         own, prices = self.parameters, self.prices

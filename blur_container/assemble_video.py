@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 
 from blur_container.assembly import Assembly, Part
+from blur_container.block_cache import BlockCache
 from blur_container.output import open_streamed
 from blur_container.plan import Plan
 from blur_container.progress import ProgressLog
 from blur_container.record import SegmentRecord
 from blur_container.redact import RenderReport
-from blur_container.remote import RemoteObject
 from blur_container.report import Steps, report_to_json
 from blur_container.transfer import MP4
 from blur_container.verify import verify_output
@@ -22,11 +20,12 @@ from chalicelib.contract.delivery import output_metadata
 from chalicelib.contract.errors import InvalidDocument, OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import Job
-from chalicelib.contract.objects import ObjectReference, SourceObject
+from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.segments import SegmentKeys, Segments
 
-# All files are read from front to back.
-_KEPT_BYTES = 8 * 1024**2
+# All files are read from front to back: few requests, and room for what lies side by side.
+_AHEAD_BYTES = 16 * 1024**2
+_KEPT_BYTES = 8 * _AHEAD_BYTES
 # What stands before and behind the index, and is written again at the end as it is: ftyp, and mdat's length.
 _MDAT_HEAD_BYTES = 4096
 
@@ -39,10 +38,15 @@ class AssembleVideo(Worker):
         if job.segments is None:
             raise InvalidDocument("the job has no segments")
         steps = Steps()
-        with self.log.handling(source=job.source.uri) as facts, self.folder() as folder, ExitStack() as stack:
+        with (
+            self.log.handling(source=job.source.uri) as facts,
+            self.folder() as folder,
+            BlockCache(folder, _KEPT_BYTES) as cache,
+        ):
+            opened = partial(self.storage.opened, cache=cache, ahead_bytes=_AHEAD_BYTES)
             faces, plan, records = self._documents(job, job.segments)
-            source = self._opened(job.source, folder, stack)
-            parts = [Part(self._opened(record.video, folder, stack), record) for record in records]
+            source = opened(job.source)
+            parts = [Part(opened(record.video), record) for record in records]
             assembly = Assembly(source, parts, faces, self.settings.render)
             keys = SegmentKeys.beside(job.segments.plan)
             joined = ObjectReference(self.settings.work_bucket, keys.joined(uuid.uuid4().hex))
@@ -50,7 +54,7 @@ class AssembleVideo(Worker):
             if len(report.pts) != plan.frames:
                 raise OutputMismatch(f"{len(report.pts)} frames of the {plan.frames} in the index")
             with steps.timed("verify") as verified:
-                written = self._opened(joined, folder, stack)
+                written = opened(joined)
                 verify_output(written, report)
                 verified["bytes"] = written.size_bytes
             with steps.timed("deliver"):
@@ -70,9 +74,6 @@ class AssembleVideo(Worker):
         keys = SegmentKeys.beside(segments.plan)
         places = (ObjectReference(segments.plan.bucket, keys.report(number)) for number in segments.numbers)
         return faces, plan, [SegmentRecord.from_json(self.storage.read_text(place)) for place in places]
-
-    def _opened(self, source: SourceObject | ObjectReference, folder: Path, stack: ExitStack) -> RemoteObject:
-        return stack.enter_context(closing(self.storage.opened(source, folder, _KEPT_BYTES)))
 
     def _join(self, assembly: Assembly, joined: ObjectReference, steps: Steps) -> RenderReport:
         with steps.timed("assemble") as facts:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from blur_container.block_cache import BlockCache
 from blur_container.canvas import Subject
 from blur_container.layout import track_settings
 from blur_container.locating import locate_in
@@ -70,7 +70,8 @@ class _Task:
         target = folder / "segment.mp4"
         if {plan.source_id, document.source_id} != {self.job.source.identity}:
             raise InvalidDocument("the plan belongs to another upload")
-        with closing(storage.opened(self.job.source, folder, _KEPT_BYTES)) as source:
+        with BlockCache(folder, _KEPT_BYTES) as cache:
+            source = storage.opened(self.job.source, cache)
             tracks, report = self._rendered(source, plan, document, target, steps)
             with steps.timed("verify"):
                 packets = verify_output(target, report)

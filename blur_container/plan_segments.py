@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
 from dataclasses import replace
 
+from blur_container.block_cache import BlockCache
 from blur_container.layout import Layout, layout_of
 from blur_container.plan import Plan
 from blur_container.planning import Planner
@@ -32,7 +32,8 @@ class PlanSegments(Worker):
         with self.log.handling(source=job.source.uri) as facts, self.folder() as folder:
             faces = self.faces(job)
             layout = layout_of(faces, self.settings.render)
-            with closing(self.storage.opened(job.source, folder, _KEPT_BYTES)) as source:
+            with BlockCache(folder, _KEPT_BYTES) as cache:
+                source = self.storage.opened(job.source, cache)
                 planner = Planner(
                     source=source,
                     size_bytes=job.source.size_bytes,

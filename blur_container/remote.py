@@ -1,32 +1,29 @@
-"""A remote object: read by ranges, as far as it is asked for; what was read lies in a file of fixed size."""
+"""A remote object: read by ranges, as far as it is asked for, by way of a cache."""
 
 from __future__ import annotations
 
 import io
 import os
-import tempfile
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blur_container.block_cache import BLOCK_BYTES, BlockCache
 from chalicelib.contract.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-BLOCK_BYTES = 256 * 1024
 # One request costs about 30 ms however little it asks for; more than this is often not needed after all.
-_AHEAD_MAX_BLOCKS = 4
+AHEAD_BYTES = 4 * BLOCK_BYTES
 
 
-class RemoteObject(AbstractContextManager["RemoteObject"]):
+class RemoteObject:
     """An object of `size_bytes` whose bytes [begin, end) `fetch` returns; safe to use in several threads.
 
-    The last `keep_bytes` of what was read are kept in a nameless file in `cache_folder`, at least 1 MiB.
-    `requests` and `fetched_bytes` count what was asked for. After an error every read raises that error.
+    What was read is kept in `cache`, which may serve several objects. Where reading goes straight on, up to
+    `ahead_bytes` are asked for at once. `requests` and `fetched_bytes` count what was asked for. After an
+    error every read raises that error.
     """
 
     def __init__(
@@ -34,25 +31,19 @@ class RemoteObject(AbstractContextManager["RemoteObject"]):
         name: str,
         fetch: Callable[[int, int], bytes],
         size_bytes: int,
-        cache_folder: Path,
-        keep_bytes: int,
+        cache: BlockCache,
+        ahead_bytes: int = AHEAD_BYTES,
     ) -> None:
         self.name = name
         self.size_bytes = size_bytes
         self.requests = 0
         self.fetched_bytes = 0
         self._fetch = fetch
-        self._cache = _Cache(cache_folder, max(keep_bytes // BLOCK_BYTES, _AHEAD_MAX_BLOCKS))
+        self._cache = cache
+        self._ahead_blocks = max(ahead_bytes // BLOCK_BYTES, 1)
         self._changed = threading.Condition()
         self._coming: set[int] = set()
         self._failure: Exception | None = None
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove what was kept; no handle can be read any more."""
-        self._cache.close()
 
     def open(self) -> RemoteHandle:
         """Return a handle with a position of its own, at 0."""
@@ -75,10 +66,10 @@ class RemoteObject(AbstractContextManager["RemoteObject"]):
         with self._changed:
             self._changed.wait_for(lambda: index not in self._coming)
             self.raise_failure()
-            kept = self._cache.read(index, offset, count)
+            kept = self._cache.read((self, index), offset, count)
             if kept is not None:
                 return kept
-            wanted = self._wanted(index, trail.blocks_for(index))
+            wanted = self._wanted(index, trail.blocks_for(index, self._ahead_blocks))
             trail.end = wanted.stop
             self._coming.update(wanted)
         return self._arrived(wanted)[offset : offset + count]
@@ -87,7 +78,9 @@ class RemoteObject(AbstractContextManager["RemoteObject"]):
         """Return the blocks to ask for: those from `index` on that are neither kept nor on their way."""
         blocks = -(-self.size_bytes // BLOCK_BYTES)
         stop = index + 1
-        while stop < min(index + count, blocks) and stop not in self._cache and stop not in self._coming:
+        while (
+            stop < min(index + count, blocks) and (self, stop) not in self._cache and stop not in self._coming
+        ):
             stop += 1
         return range(index, stop)
 
@@ -120,7 +113,7 @@ class RemoteObject(AbstractContextManager["RemoteObject"]):
         try:
             for place, index in enumerate(wanted):
                 if block := content[place * BLOCK_BYTES : (place + 1) * BLOCK_BYTES]:
-                    self._cache.write(index, block)
+                    self._cache.write((self, index), block)
         except (OSError, ValueError) as error:
             self._failure = self._failure or error
             raise
@@ -133,9 +126,9 @@ class Trail:
         self.end = -1
         self._blocks = 1
 
-    def blocks_for(self, index: int) -> int:
+    def blocks_for(self, index: int, most: int) -> int:
         """Return how many blocks to ask for from `index` on: twice as many while reading goes straight on."""
-        self._blocks = min(2 * self._blocks, _AHEAD_MAX_BLOCKS) if index == self.end else 1
+        self._blocks = min(2 * self._blocks, most) if index == self.end else 1
         return self._blocks
 
 
@@ -175,36 +168,3 @@ class RemoteHandle(io.RawIOBase):
         view[: len(content)] = content
         self._position += len(content)
         return len(content)
-
-
-class _Cache:
-    """Blocks in the slots of a nameless file; the one not read for longest makes room."""
-
-    def __init__(self, folder: Path, slots: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by close()
-        self._slots = slots
-        self._places: OrderedDict[int, int] = OrderedDict()
-
-    def __contains__(self, index: int) -> bool:
-        return index in self._places
-
-    def read(self, index: int, offset: int, count: int) -> bytes | None:
-        """Return `count` bytes of a block, None where it is not kept."""
-        if index not in self._places:
-            return None
-        self._places.move_to_end(index)
-        self._file.seek(self._places[index] * BLOCK_BYTES + offset)
-        return self._file.read(count)
-
-    def write(self, index: int, block: bytes) -> None:
-        """Keep a block."""
-        is_full = len(self._places) == self._slots
-        slot = self._places.popitem(last=False)[1] if is_full else len(self._places)
-        self._file.seek(slot * BLOCK_BYTES)
-        self._file.write(block)
-        self._file.flush()
-        self._places[index] = slot
-
-    def close(self) -> None:
-        """Give the room back."""
-        self._file.close()

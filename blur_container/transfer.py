@@ -15,8 +15,9 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from blur_container.block_cache import BlockCache
 from blur_container.multipart import MultipartWriter
-from blur_container.remote import RemoteObject
+from blur_container.remote import AHEAD_BYTES, RemoteObject
 from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 
@@ -112,7 +113,7 @@ class Storage:
             )
 
     def opened(
-        self, source: SourceObject | ObjectReference, cache_folder: Path, keep_bytes: int
+        self, source: SourceObject | ObjectReference, cache: BlockCache, ahead_bytes: int = AHEAD_BYTES
     ) -> RemoteObject:
         """Return `source` to be read by ranges, pinned to the version that is named, or else is found now.
 
@@ -123,7 +124,7 @@ class Storage:
             ranges = _Ranges(self._client, request, source.uri, source.size_bytes)
         else:
             ranges = _Ranges.found(self._client, source)
-        return RemoteObject(ranges.uri, ranges.fetch, ranges.size_bytes, cache_folder, keep_bytes)
+        return RemoteObject(ranges.uri, ranges.fetch, ranges.size_bytes, cache, ahead_bytes)
 
     def writer(
         self, target: ObjectReference, content_type: str, metadata: Mapping[str, str], head_bytes: int

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from local_cloud.faults import OF_A_JOB, FaultKind
-from tests.faults.runs import SEGMENTED, Laboratory, in_turn, laboratory, plans, random_plans
+from tests.faults.plans import in_turn, plans, random_plans
+from tests.faults.runs import SEGMENTED, Laboratory, laboratory
 
 # What Rekognition has decided: nobody can try again.
 FINAL = {FaultKind.JOB_FAILED, FaultKind.RESULTS_EXPIRED}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.remote import BLOCK_BYTES
+from blur_container.block_cache import BLOCK_BYTES, BlockCache
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import SourceChanged
 from chalicelib.contract.objects import ObjectReference, SourceObject
@@ -34,7 +34,8 @@ def bucket(tiny: TinyCloud, name: str, *, versioned: bool = False) -> str:
 
 def read(storage: Storage, source: SourceObject | ObjectReference, folder: Path) -> bytes:
     """Return all of `source`, read by ranges."""
-    with storage.opened(source, folder, MEBIBYTE) as remote:
+    with BlockCache(folder, MEBIBYTE) as cache:
+        remote = storage.opened(source, cache)
         return io.BufferedReader(remote.open()).read()
 
 
@@ -57,7 +58,8 @@ def test_overwritten_object_is_changed(tiny: TinyCloud, storage: Storage, tmp_pa
     first = tiny.upload(name, "clip.mp4", OLD)
     source = SourceObject(name, "clip.mp4", None, first["ETag"].strip('"'), "01", len(OLD))
 
-    with storage.opened(source, tmp_path, MEBIBYTE) as remote:
+    with BlockCache(tmp_path, MEBIBYTE) as cache:
+        remote = storage.opened(source, cache)
         start = remote.open().read(3)
         tiny.upload(name, "clip.mp4", NEW)
         handle = remote.open()

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from blur_container.remote import BLOCK_BYTES
+from blur_container.block_cache import BLOCK_BYTES, BlockCache
 from blur_container.transfer import Storage
 from chalicelib.contract.errors import (
     SourceChanged,
@@ -43,7 +43,8 @@ def far() -> FakeS3:
 
 def read(client: FakeS3, source: SourceObject | ObjectReference, folder: Path) -> bytes:
     """Return all of `source`, read by ranges."""
-    with Storage(client).opened(source, folder, MEBIBYTE) as remote:
+    with BlockCache(folder, MEBIBYTE) as cache:
+        remote = Storage(client).opened(source, cache)
         return io.BufferedReader(remote.open()).read()
 
 
@@ -83,7 +84,8 @@ def test_overwritten_in_between_is_changed(tmp_path: Path, source: SourceObject 
     """The bytes of two versions make no video."""
     client = far()
 
-    with Storage(client).opened(source, tmp_path, MEBIBYTE) as remote:
+    with BlockCache(tmp_path, MEBIBYTE) as cache:
+        remote = Storage(client).opened(source, cache)
         remote.open().read(1)
         client.objects["input", "clip.mp4"] = CONTENT[::-1]
         handle = remote.open()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from blur_container.block_cache import BLOCK_BYTES, BlockCache
 from blur_container.locating import locate
 from blur_container.redact import redact_video
-from blur_container.remote import BLOCK_BYTES, RemoteHandle, RemoteObject
+from blur_container.remote import AHEAD_BYTES, RemoteHandle, RemoteObject
 from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
@@ -52,9 +54,13 @@ class Far:
             raise self.error
         return self.content[begin:end]
 
-    def opened(self, folder: Path, keep_bytes: int = 64 * 1024**2) -> RemoteObject:
-        """Return the object."""
-        return RemoteObject("far.mp4", self.fetch, len(self.content), folder, keep_bytes)
+    @contextmanager
+    def opened(
+        self, folder: Path, keep_bytes: int = 64 * 1024**2, ahead_bytes: int = AHEAD_BYTES
+    ) -> Iterator[RemoteObject]:
+        """Yield the object, as long as its cache is open."""
+        with BlockCache(folder, keep_bytes) as cache:
+            yield RemoteObject("far.mp4", self.fetch, len(self.content), cache, ahead_bytes)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +139,22 @@ def test_requests_grow_while_reading_goes_on(tmp_path: Path) -> None:
     assert counts == (4, len(far.content))
 
 
+def test_what_is_read_once_and_whole_takes_few_requests(tmp_path: Path) -> None:
+    """Where many objects share the room, each of them is read right all the same."""
+    first, second = Far(CONTENT), Far(CONTENT[::-1])
+
+    with BlockCache(tmp_path, 4 * BLOCK_BYTES) as cache:
+        near = [
+            RemoteObject("far.mp4", one.fetch, len(CONTENT), cache, len(CONTENT)) for one in (first, second)
+        ]
+        handles = [remote.open() for remote in near]
+        found = [read_all(handle, 3 * BLOCK_BYTES) for _ in range(4) for handle in handles]
+
+    assert b"".join(found[::2]) == CONTENT
+    assert b"".join(found[1::2]) == CONTENT[::-1]
+    assert [end - begin for begin, end in first.asked][:3] == [BLOCK_BYTES, 2 * BLOCK_BYTES, 4 * BLOCK_BYTES]
+
+
 def test_jump_starts_small_again(tmp_path: Path) -> None:
     """What lies between two places is not read."""
     far = Far(CONTENT)
@@ -180,10 +202,10 @@ def test_threads_share_what_was_read(tmp_path: Path) -> None:
 def test_short_answer_is_no_content(tmp_path: Path) -> None:
     """Bytes that are missing must not shift those that follow."""
     with (
-        RemoteObject("far.mp4", lambda begin, _: CONTENT[begin : begin + 5], 100, tmp_path, 0) as remote,
+        BlockCache(tmp_path, 0) as cache,
         pytest.raises(StorageUnavailable, match=r"far.mp4: 5 of 100 bytes"),
     ):
-        remote.open().read(10)
+        RemoteObject("far.mp4", lambda begin, _: CONTENT[begin : begin + 5], 100, cache).open().read(10)
 
 
 def test_failure_stays(tmp_path: Path) -> None:
@@ -319,11 +341,8 @@ def test_end_that_is_a_failure_is_noticed(noise: bytes, tmp_path: Path, working:
     """FFmpeg goes on after errors of reading: it takes them for the end."""
     far = Far(noise, working)
 
-    with (
-        SilentObject("far.mp4", far.fetch, len(noise), tmp_path, 0) as remote,
-        pytest.raises(StorageUnavailable),
-    ):
-        read_packets(remote)
+    with BlockCache(tmp_path, 0) as cache, pytest.raises(StorageUnavailable):
+        read_packets(SilentObject("far.mp4", far.fetch, len(noise), cache))
 
 
 @pytest.mark.parametrize(

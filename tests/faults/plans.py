@@ -1,0 +1,75 @@
+"""Plans: which faults the calls of one upload meet. Each plan has a marker of its own, the upload's name."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from local_cloud.calls import STATE_MACHINE
+from local_cloud.faults import FOR_EVER, Fault, FaultKind, Step
+
+# What botocore and the functions try by themselves within one invocation.
+ONE_INVOCATION = 5
+# A job that is in progress for ever is waited for by the hour: a test of its own has a clock for that.
+_ENDLESS = FaultKind.STILL_IN_PROGRESS
+# Faults that may last: a caller that waits a minute at each try for no answer would take hours.
+LASTING = [kind for kind in FaultKind if kind is not FaultKind.SILENT]
+# What clients try again by themselves.
+TRIED_AGAIN = [
+    FaultKind.THROTTLED,
+    FaultKind.SERVER_ERROR,
+    FaultKind.UNAVAILABLE,
+    FaultKind.RESET,
+    FaultKind.LOST_ANSWER,
+]
+_NO_WORD = {
+    FaultKind.THROTTLED,
+    FaultKind.SERVER_ERROR,
+    FaultKind.UNAVAILABLE,
+    FaultKind.RESET,
+    FaultKind.LOST_ANSWER,
+    FaultKind.STRAGGLER,
+    FaultKind.KILLED_LATER,
+}
+
+
+def plans(
+    steps: Sequence[Step], kinds: Iterable[FaultKind], attempts: Iterable[int], prefix: str
+) -> list[list[Fault]]:
+    """Return one plan for each call, kind and number of attempts; each has a marker of its own."""
+    every = [(step, kind, count) for kind in kinds for count in attempts for step in steps]
+    sensible = [one for one in every if one[0].can_meet(one[1]) and one[1:] != (_ENDLESS, FOR_EVER)]
+    return [[Fault(f"{prefix}{n:04}", *one, after_s=n % 10 / 10)] for n, one in enumerate(sensible)]
+
+
+def in_turn(steps: Sequence[Step], kinds: Sequence[FaultKind], prefix: str) -> list[list[Fault]]:
+    """Return one plan for each call: one fault, the kinds that it can meet taking turns."""
+    turns: Counter[tuple[FaultKind, ...]] = Counter()
+    found = []
+    for n, step in enumerate(steps):
+        sensible = tuple(kind for kind in kinds if step.can_meet(kind))
+        found.append([Fault(f"{prefix}{n:04}", step, sensible[turns[sensible] % len(sensible)])])
+        turns[sensible] += 1
+    return found
+
+
+def random_plans(steps: Sequence[Step], runs: int, seed: int, prefix: str = "pair") -> list[list[Fault]]:
+    """Return plans of two faults each, the same for the same seed."""
+    dice = random.Random(seed)  # noqa: S311 chosen by lot, and again by the same seed
+    return [[_thrown(dice, steps, f"{prefix}{n:04}") for _ in range(2)] for n in range(runs)]
+
+
+def _thrown(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
+    step = dice.choice(steps)
+    kind = dice.choice([kind for kind in FaultKind if step.can_meet(kind)])
+    attempts = dice.choice((1, 2, ONE_INVOCATION, FOR_EVER if kind is not _ENDLESS else 2))
+    return Fault(marker, step, kind, attempts, dice.random())
+
+
+def is_cut_off(faults: Iterable[Fault]) -> bool:
+    """Return whether no word of any function reaches the state machine, from some call on and for ever."""
+    return any(
+        fault.step.principal == STATE_MACHINE and fault.attempts == FOR_EVER and fault.kind in _NO_WORD
+        for fault in faults
+    )
