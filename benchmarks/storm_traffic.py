@@ -84,12 +84,19 @@ def function_times(cloud: LocalCloud) -> dict[str, FunctionTime]:
     return {name: _time(_messages(logs, name)) for name in names}
 
 
+def seconds_of(line: str) -> float | None:
+    """Return how long a place was taken, its process started, by a REPORT line; None for other lines."""
+    report = _DURATION.match(line)
+    if report is None:
+        return None
+    return (float(report["run"]) + float(report["init"] or 0)) / _MS_PER_S
+
+
 def _messages(logs: Any, name: str) -> Iterable[str]:
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=_GROUPS + name)
     return (event["message"] for page in pages for event in page["events"])
 
 
 def _time(messages: Iterable[str]) -> FunctionTime:
-    found = [report for report in map(_DURATION.match, messages) if report]
-    spent_ms = sum(float(report["run"]) + float(report["init"] or 0) for report in found)
-    return FunctionTime(len(found), spent_ms / _MS_PER_S)
+    found = [seconds for seconds in map(seconds_of, messages) if seconds is not None]
+    return FunctionTime(len(found), sum(found))
