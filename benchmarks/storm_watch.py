@@ -15,6 +15,7 @@ from benchmarks.storm_traffic import START_EXECUTION, calls_by_action, total
 from local_cloud.cloud import LocalCloud
 
 _LOOK_EVERY_S = 1.0
+_LOOKING_SHARE = 20  # A look at hundreds of executions takes time of the very process that is looked at.
 _TELL_EVERY_S = 10.0
 _STALLED_S = 900.0  # Longer than any wait of the state machine.
 _MEGA = 1e6
@@ -47,20 +48,20 @@ def wait_until_over(cloud: LocalCloud, deliveries: int, uploads: int, machine: M
     """Return when every event was handled and every execution has ended, or nothing happens any more."""
     begin_s = changed_s = time.monotonic()
     told_s, before = 0.0, (0, 0)
-    while time.monotonic() - changed_s < _STALLED_S:
+    while (looked_s := time.monotonic()) - changed_s < _STALLED_S:
         machine.look()
         answers = cloud.answers()
         counts = Counter(execution.status for execution in read_executions(cloud))
         starts = total(calls_by_action(answers), START_EXECUTION.__eq__).asked
-        if time.monotonic() - told_s > _TELL_EVERY_S:
-            told_s = time.monotonic()
+        if looked_s - told_s > _TELL_EVERY_S:
+            told_s = looked_s
             _tell(told_s - begin_s, starts, counts, machine)
         handled = starts + len(cloud.lost_events) >= deliveries
         if handled and counts.total() >= uploads and not counts[RUNNING]:
             return
         if (seen := (answers.total(), counts[RUNNING])) != before:
             before, changed_s = seen, time.monotonic()
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(max(_LOOK_EVERY_S, _LOOKING_SHARE * (time.monotonic() - looked_s)))
 
 
 def _tell(passed_s: float, starts: int, counts: Counter[str], machine: Machine) -> None:
