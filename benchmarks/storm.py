@@ -58,17 +58,18 @@ def storm(plan: Plan, prepare: Callable[[LocalCloud], None] = lambda _cloud: Non
         return Result(
             plan=plan,
             endings=read_endings(cloud, uploads),
-            ended_after_s=sorted(
-                (execution.ended - begin).total_seconds()
-                for execution in read_executions(cloud)
-                if execution.ended
-            ),
+            ended_after_s=_ended_after_s(cloud, begin),
             lost_events=len(cloud.lost_events),
             calls=calls_by_action(cloud.answers()),
             functions=function_times(cloud),
             detection_s=alone_s,
             machine=machine,
         )
+
+
+def _ended_after_s(cloud: LocalCloud, begin: datetime) -> list[float]:
+    ended = [execution.ended for execution in read_executions(cloud) if execution.ended]
+    return sorted((moment - begin).total_seconds() for moment in ended)
 
 
 def _settings(plan: Plan) -> CloudSettings:
