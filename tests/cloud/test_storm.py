@@ -19,7 +19,7 @@ UPLOADS = 12
 @pytest.fixture(scope="module")
 def passed() -> Result:
     """Return what became of a storm; the state machine waits for a second at most before it tries again."""
-    return storm(Plan(UPLOADS, jobs=2, lambdas=2), _hurry)
+    return storm(Plan(UPLOADS, jobs=1, lambdas=2), _hurry)
 
 
 def test_every_upload_ends_once_and_well(passed: Result) -> None:
