@@ -63,7 +63,9 @@ def random_plans(steps: Sequence[Step], runs: int, seed: int, prefix: str = "pai
 def _thrown(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
     step = dice.choice(steps)
     kind = dice.choice([kind for kind in FaultKind if step.can_meet(kind)])
-    attempts = dice.choice((1, 2, ONE_INVOCATION, FOR_EVER if kind is not _ENDLESS else 2))
+    attempts = dice.choice((1, 2, ONE_INVOCATION, 2 if kind is _ENDLESS else FOR_EVER))
+    if kind not in LASTING:
+        attempts = 1
     return Fault(marker, step, kind, attempts, dice.random())
 
 
