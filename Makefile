@@ -11,7 +11,7 @@ LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 
-.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz lock clean
+.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -74,6 +74,9 @@ soak: $(READY) ## Every call of a run under every fault, and RUNS=500 random pai
 
 fuzz: $(READY) ## Mutated videos and documents through the container's functions, for SECONDS=600, from SEED=1 on
 	@$(BIN)/python -m tests.fuzz.soak $(or $(SECONDS),600) $(or $(SEED),1)
+
+storm: $(READY) ## 500 uploads at once where 10 functions and 20 Rekognition jobs may run; UPLOADS=500
+	@$(BIN)/python -m benchmarks.storm --uploads $(or $(UPLOADS),500)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

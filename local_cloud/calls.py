@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _INVOKE = re.compile(r"/functions/(?P<name>[^/]+)/invocations$")
 _FUNCTION_GROUP = "/aws/lambda/"
 STATE_MACHINE = "state-machine"
+_ERROR_HEADERS = ("x-amzn-errortype", "x-amz-function-error")
 _PREFIXES = {"AWSStepFunctions": "states", "AmazonSQS": "sqs", "RekognitionService": "rekognition"}
 
 
@@ -32,23 +34,47 @@ class ServiceCall:
     resource: str
 
 
+@dataclass(frozen=True)
+class AnsweredCall:
+    """An action with its answer: the HTTP status, and the name of the error where a header tells one."""
+
+    call: ServiceCall
+    status: int
+    error: str
+
+
 class ServiceCalls:
-    """The calls so far; requests of people and of the cloud itself are none."""
+    """The calls so far, and their answers; requests of people and of the cloud itself are none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: set[ServiceCall] = set()
+        self._answers: Counter[AnsweredCall] = Counter()
 
-    def note(self, environ: WSGIEnvironment) -> None:
-        """Note what the request asks for."""
-        found = set(calls_in(environ))
+    def note(self, environ: WSGIEnvironment) -> tuple[ServiceCall, ...]:
+        """Note what the request asks for, and return it."""
+        found = tuple(calls_in(environ))
         with self._lock:
-            self._calls |= found
+            self._calls.update(found)
+        return found
+
+    def count(self, calls: Iterable[ServiceCall], status: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Count the answer to `calls`."""
+        named = {name.lower(): value for name, value in headers}
+        error = next((named[name] for name in _ERROR_HEADERS if name in named), "")
+        answered = [AnsweredCall(call, int(status.partition(" ")[0]), error) for call in calls]
+        with self._lock:
+            self._answers.update(answered)
 
     def made(self) -> frozenset[ServiceCall]:
         """Return every call, once."""
         with self._lock:
             return frozenset(self._calls)
+
+    def answered(self) -> Counter[AnsweredCall]:
+        """Return how often each call was answered in which way."""
+        with self._lock:
+            return Counter(self._answers)
 
 
 def calls_in(environ: WSGIEnvironment) -> Iterator[ServiceCall]:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
-import logging
-import os
 import shutil
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from deploy.names import Names
+from local_cloud.account_limit import AccountLimit
 from local_cloud.bucket_events import BucketEvents
-from local_cloud.calls import ServiceCall, ServiceCalls
+from local_cloud.calls import AnsweredCall, ServiceCall, ServiceCalls
 from local_cloud.clients import CloudClients
 from local_cloud.cloudformation import Stacks
 from local_cloud.cloudformation_api import CloudFormationApi
@@ -28,6 +26,7 @@ from local_cloud.front import Front
 from local_cloud.functions import Function, FunctionRegistry
 from local_cloud.invocations import Invocations, LostEvent
 from local_cloud.lambda_api import LambdaApi
+from local_cloud.own_process import claim_process, process_environment
 from local_cloud.project import Buckets, ReplayEngine, deploy_project
 from local_cloud.pushed_images import PushedImages
 from local_cloud.s3_api import S3Api
@@ -43,12 +42,7 @@ if TYPE_CHECKING:
 
 # What Step Functions' inline Map runs.
 _SEGMENTS_MAX = 40
-_ONE_AT_A_TIME = threading.Lock()
 _JSON = {"Content-Type": "application/json"}
-
-
-class CloudBusy(Exception):
-    """This process has a local cloud already; moto keeps its state once per process."""
 
 
 class NotDeployed(Exception):
@@ -111,6 +105,10 @@ class LocalCloud:
         """Return which action each function, and the state machine, has called so far."""
         return self._calls.made()
 
+    def answers(self) -> Counter[AnsweredCall]:
+        """Return how often each of those actions was answered, and how."""
+        return self._calls.answered()
+
     def settle(self) -> None:
         """Wait for what faults let go on without its caller."""
         self._fault_front.settle()
@@ -137,7 +135,7 @@ class LocalCloud:
     def _open(self, opening: ExitStack) -> None:
         from local_cloud.server import CloudServer, moto_application  # noqa: PLC0415 moto loads in half a second
 
-        _claim_process(opening)
+        claim_process(opening)
         self._folder = Path(tempfile.mkdtemp(prefix="face-blur-cloud-"))
         opening.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self._moto = moto_application()
@@ -145,12 +143,16 @@ class LocalCloud:
         self._calls = ServiceCalls()
         self.faults = Faults()
         self._invocations = Invocations(
-            self._start_sandbox, self._concurrency_of, self.settings.retry_delays_s, self._bury
+            self._start_sandbox,
+            self._concurrency_of,
+            self.settings.retry_delays_s,
+            self._bury,
+            AccountLimit(self.settings.account_concurrency),
         )
         rekognition = self._make_rekognition()
         self._server = CloudServer(self._front(rekognition), self.settings.port)
         opening.callback(self._server.close)
-        opening.enter_context(_process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
+        opening.enter_context(process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
         self._clients = CloudClients(self.endpoint_url)
         opening.callback(self._clients.close)
         logs = self._clients.make("logs", principal=LOG_WRITER)
@@ -167,7 +169,9 @@ class LocalCloud:
             opening.callback(ending)
 
     def _front(self, rekognition: RekognitionVideo) -> Front:
-        lambda_api = LambdaApi(self._moto, self._registry, self._invocations)
+        lambda_api = LambdaApi(
+            self._moto, self._registry, self._invocations, self.settings.account_concurrency
+        )
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
         s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
@@ -224,35 +228,3 @@ class LocalCloud:
             found = pages.paginate(stateMachineArn=arn, statusFilter="RUNNING").build_full_result()
             for execution in found["executions"]:
                 stepfunctions.stop_execution(executionArn=execution["executionArn"])
-
-
-def _claim_process(opening: ExitStack) -> None:
-    if not _ONE_AT_A_TIME.acquire(blocking=False):
-        raise CloudBusy("close the other local cloud of this process first")
-    opening.callback(_ONE_AT_A_TIME.release)
-    opening.enter_context(_quiet_interpreter())
-
-
-@contextmanager
-def _quiet_interpreter() -> Iterator[None]:
-    """Keep moto's interpreter from printing each failed state; a caller's own logging still gets it."""
-    logger, handler = logging.getLogger("moto.stepfunctions"), logging.NullHandler()
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
-@contextmanager
-def _process_environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set `variables` in this process while open: moto's interpreter makes its boto3 clients from them."""
-    touched = {name for name in os.environ if name.startswith("AWS_")} | variables.keys()
-    before = {name: os.environ.pop(name) for name in touched if name in os.environ}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in touched:
-            os.environ.pop(name, None)
-        os.environ.update(before)

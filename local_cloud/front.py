@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from local_cloud.calls import ServiceCalls
 from local_cloud.fault_front import FaultFront
@@ -19,7 +19,8 @@ _MOTO_PATHS = ("/moto-api", "/latest/", "/favicon.ico")
 class Front:
     """WSGI application in front of moto, which answers what `own` has no application for.
 
-    `own` goes by the service that a request is signed for; each request is noted in `calls` first.
+    `own` goes by the service that a request is signed for; each request is noted in `calls` first, and so is
+    how it was answered.
     """
 
     def __init__(
@@ -36,8 +37,13 @@ class Front:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        self._calls.note(environ)
-        return self._faults.answer(self._application(environ), environ, start_response)
+        calls = self._calls.note(environ)
+
+        def counted(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            self._calls.count(calls, status, headers)
+            return start_response(status, headers, *error)
+
+        return self._faults.answer(self._application(environ), environ, counted)
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("RekognitionService."):

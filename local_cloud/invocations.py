@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from local_cloud.account_limit import AccountLimit
 from local_cloud.functions import Function
 from local_cloud.sandbox import Invocation, Outcome, Sandbox
 
@@ -110,7 +111,9 @@ class Invocations:
         concurrency_of: Callable[[Function], int],
         retry_delays_s: tuple[float, ...],
         on_lost: Callable[[LostEvent], None] = lambda _event: None,
+        limit: AccountLimit | None = None,
     ) -> None:
+        self._limit = limit or AccountLimit(None)
         self._on_lost = on_lost
         self.lost_events: list[LostEvent] = []
         self._start = start
@@ -122,8 +125,9 @@ class Invocations:
         self._queues: dict[str, ThreadPoolExecutor] = {}
 
     def invoke(self, function: Function, invocation: Invocation) -> Outcome:
-        """Return what `function` makes of the event."""
-        return self._pool(function).invoke(invocation)
+        """Return what `function` makes of the event; raise TooManyInvocations over the account's limit."""
+        with self._limit.at_once():
+            return self._pool(function).invoke(invocation)
 
     def enqueue(self, find: Callable[[], Function | None], name: str, invocation: Invocation) -> None:
         """Invoke later, with retries; `find` gives the function as it is deployed then."""
@@ -189,6 +193,7 @@ class Invocations:
         if function is None:
             return Outcome(b'{"errorType": "ResourceNotFoundException"}', "Unhandled")
         try:
-            return self.invoke(function, invocation)
+            with self._limit.in_line():
+                return self._pool(function).invoke(invocation)
         except CloudClosed:
             return Outcome(b"", "Unhandled")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from local_cloud.account_limit import TooManyInvocations
 from local_cloud.functions import Function, FunctionRegistry, UnsupportedCode, function_name, parse_request
 from local_cloud.invocations import CloudClosed, Invocations
 from local_cloud.sandbox import Invocation, Outcome
@@ -20,13 +22,20 @@ _PATH = re.compile(r"^/[\d-]+/functions(?:/(?P<name>[^/]+)(?:/(?P<verb>[\w-]+))?
 _ACCOUNT_SETTINGS = re.compile(r"^/[\d-]+/account-settings/?$")
 _SYNCHRONOUS_LIMIT_BYTES = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT_BYTES = 1024 * 1024
-_ACCOUNT_LIMITS = {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}}
+_DEFAULT_AT_ONCE = 1000
 
 
 class LambdaApi:
     """WSGI application for requests to Lambda."""
 
-    def __init__(self, moto: WSGIApplication, registry: FunctionRegistry, invocations: Invocations) -> None:
+    def __init__(
+        self,
+        moto: WSGIApplication,
+        registry: FunctionRegistry,
+        invocations: Invocations,
+        at_once: int | None = None,
+    ) -> None:
+        self._at_once = at_once or _DEFAULT_AT_ONCE
         self._moto = moto
         self._registry = registry
         self._invocations = invocations
@@ -50,7 +59,8 @@ class LambdaApi:
 
     def _other(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _ACCOUNT_SETTINGS.match(path_of(environ)):
-            return json_answer("200 OK", _ACCOUNT_LIMITS).send(start_response)
+            limits = {"ConcurrentExecutions": self._at_once, "UnreservedConcurrentExecutions": self._at_once}
+            return json_answer("200 OK", {"AccountLimit": limits}).send(start_response)
         return self._moto(environ, start_response)
 
     def send_event(self, function_arn: str, event: bytes) -> None:
@@ -69,16 +79,21 @@ class LambdaApi:
             return refusal
         if kind == "DryRun":
             return Answer("204 No Content")
-        invocation = Invocation(payload)
-        headers = {"x-amzn-RequestId": invocation.request_id, "X-Amz-Executed-Version": "$LATEST"}
         try:
-            if kind == "Event":
-                self._invocations.enqueue(lambda: self._registry.find(name), function.name, invocation)
-                return Answer("202 Accepted", headers)
-            outcome = self._invocations.invoke(function, invocation)
+            return self._run(function, Invocation(payload), environ, is_event=kind == "Event")
+        except TooManyInvocations as error:
+            return _throttled(str(error))
         except CloudClosed:
             return _error("503 Service Unavailable", "ServiceException", "the local cloud is closing")
-        return _outcome_answer(outcome, headers, environ)
+
+    def _run(
+        self, function: Function, invocation: Invocation, environ: WSGIEnvironment, *, is_event: bool
+    ) -> Answer:
+        headers = {"x-amzn-RequestId": invocation.request_id, "X-Amz-Executed-Version": "$LATEST"}
+        if is_event:
+            self._invocations.enqueue(lambda: self._registry.find(function.name), function.name, invocation)
+            return Answer("202 Accepted", headers)
+        return _outcome_answer(self._invocations.invoke(function, invocation), headers, environ)
 
     def _deploy(self, environ: WSGIEnvironment, name: str | None, *, has_code: bool) -> Answer:
         request = parse_request(read_body(environ))
@@ -150,5 +165,16 @@ def _outcome_answer(outcome: Outcome, headers: dict[str, str], environ: WSGIEnvi
     return Answer("200 OK", named, payload)
 
 
+def _throttled(message: str) -> Answer:
+    reason = {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": message}
+    return _refused("429 Too Many Requests", "TooManyRequestsException", reason)
+
+
 def _error(status: str, code: str, message: str) -> Answer:
-    return json_answer(status, {"Type": "User", "Message": message}, {"x-amzn-ErrorType": code})
+    return _refused(status, code, {"Type": "User", "Message": message})
+
+
+def _refused(status: str, code: str, document: dict[str, str]) -> Answer:
+    # Without a request id moto's state machine gives the error another name: States.Runtime.
+    headers = {"x-amzn-ErrorType": code, "x-amzn-RequestId": str(uuid.uuid4())}
+    return json_answer(status, document, headers)

@@ -69,11 +69,13 @@ class RekognitionVideo:
         """Answer one request, as WSGI has it."""
         request = Request(environ)
         operation = request.headers.get("X-Amz-Target", "").removeprefix(TARGET_PREFIX)
+        named: dict[str, str] = {}
         try:
             answer, status = self._answer(operation, parse_body(request.get_data())), 200
         except Refused as error:
             answer, status = {"__type": error.code, "Code": error.code, "Message": str(error)}, error.status
-        response = Response(json.dumps(answer), status=status, content_type=_CONTENT_TYPE)
+            named = {"x-amzn-ErrorType": error.code}
+        response = Response(json.dumps(answer), status, named, content_type=_CONTENT_TYPE)
         return response(environ, start_response)
 
     def close(self) -> None:

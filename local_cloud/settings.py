@@ -34,6 +34,8 @@ class CloudSettings:
     retry_delays_s: tuple[float, ...] = (1.0, 2.0)
     zip_concurrency: int = 10
     image_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
+    # Invocations at once over all functions: calls over it are refused with 429, events wait. None: no limit.
+    account_concurrency: int | None = None
     runtime_client: RuntimeClient = field(default_factory=default_runtime_client)
     rekognition: RekognitionSettings | None = None
     # Settings of the container's functions beside the number of segments at once, as deploy/stages.yaml has.

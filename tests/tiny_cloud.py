@@ -84,6 +84,10 @@ class TinyCloud:
         )
         return str(made["FunctionArn"])
 
+    def folder(self, name: str) -> Path:
+        """Return where the function `name` leaves its files."""
+        return self._folder / name
+
     def invoke(self, name: str, event: Any = None) -> FunctionAnswer:
         """Invoke `name` and wait for its answer."""
         answer = self.cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event or {}))

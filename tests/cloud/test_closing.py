@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local_cloud.cloud import CloudBusy, LocalCloud
+from local_cloud.cloud import LocalCloud
 from local_cloud.errors import PortTaken
+from local_cloud.own_process import CloudBusy
 from local_cloud.settings import CloudSettings
 from tests.tiny_cloud import RECORDER, TinyCloud, is_alive
 

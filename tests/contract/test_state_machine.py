@@ -164,6 +164,26 @@ def test_the_history_holds_the_longest_execution() -> None:
     assert 5_500 + 9 * MOST_SEGMENTS + EVENTS_A_TRY * refused < HISTORY_MAX
 
 
+def test_the_history_of_one_piece_holds_hours_of_a_full_account_at_every_task() -> None:
+    """Eight hours of asking, and every try of each task refused, which is seven hours a task."""
+    tries = sum(
+        retry["MaxAttempts"]
+        for name, task in TASKS.items()
+        for retry in task["Retry"]
+        if BUSY in retry["ErrorEquals"] and name not in EACH
+    )
+
+    assert 5_500 + EVENTS_A_TRY * tries < HISTORY_MAX
+
+
+@pytest.mark.parametrize("name", sorted(TASKS.keys() - EACH.keys()))
+def test_free_places_are_not_left_alone_for_long(name: str) -> None:
+    """The last ones of a storm wait two minutes at most when the account is empty again."""
+    (busy,) = [retry for retry in TASKS[name]["Retry"] if BUSY in retry["ErrorEquals"]]
+
+    assert busy["MaxDelaySeconds"] <= 120
+
+
 def test_every_transient_error_is_retried_somewhere() -> None:
     """An error that claims to pass by itself is tried again by the machine."""
     names = {error for task in TASKS.values() for retry in task["Retry"] for error in retry["ErrorEquals"]}

@@ -1,0 +1,75 @@
+"""What a storm counts: endings that break the promise, calls done and refused, seconds of functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from benchmarks.storm_endings import Ending
+from benchmarks.storm_traffic import calls_by_action, seconds_of
+from local_cloud.calls import AnsweredCall, ServiceCall
+
+
+@pytest.mark.parametrize(
+    ("ending", "violation"),
+    [
+        (Ending("a", (), has_output=False, told=""), "lost: no execution"),
+        (Ending("a", ("SUCCEEDED",), has_output=True, told="SUCCEEDED"), ""),
+        (Ending("a", ("FAILED",), has_output=False, told="FAILED"), ""),
+        (Ending("a", ("SUCCEEDED", "FAILED"), has_output=True, told="FAILED"), "done twice: 2 executions"),
+        (
+            Ending("a", ("FAILED",), has_output=True, told="FAILED"),
+            "neither way: FAILED, an output, manifest: FAILED",
+        ),
+        (
+            Ending("a", ("RUNNING",), has_output=False, told=""),
+            "neither way: RUNNING, no output, manifest: none",
+        ),
+    ],
+)
+def test_only_the_two_ways_are_no_violation(ending: Ending, violation: str) -> None:
+    """One execution, and output or failure as its manifest tells."""
+    assert ending.violation == violation
+
+
+def test_no_calls_are_no_traffic() -> None:
+    """Nor is what the cloud writes into the logs of its functions."""
+    log = AnsweredCall(ServiceCall("a", "logs:PutLogEvents", "arn:group"), 200, "")
+
+    assert calls_by_action(Counter()) == {}
+    assert calls_by_action(Counter({log: 7})) == {}
+
+
+def test_calls_are_done_refused_or_something_else() -> None:
+    """Refused is what was turned down for want of a place; an error of the function is no refusal."""
+    invoke = ServiceCall("machine", "lambda:InvokeFunction", "arn:aws:lambda:r:1:function:blur")
+    answers = Counter(
+        {
+            AnsweredCall(invoke, 200, ""): 5,
+            AnsweredCall(invoke, 200, "Unhandled"): 2,
+            AnsweredCall(invoke, 429, "TooManyRequestsException"): 9,
+            AnsweredCall(invoke, 503, "ServiceException"): 1,
+        }
+    )
+
+    calls = calls_by_action(answers)["machine", "lambda:InvokeFunction blur"]
+
+    assert (calls.asked, calls.done, calls.refused) == (17, 5, 9)
+    assert calls.other == {"Unhandled": 2, "ServiceException": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [
+        ("START RequestId: 1 Version: $LATEST", None),
+        ("REPORT RequestId: 1\tDuration: 250.00 ms\tBilled Duration: 251 ms\tMemory Size: 256 MB\t", 0.25),
+        (
+            "REPORT RequestId: 1\tDuration: 250.00 ms\tBilled Duration: 251 ms\tInit Duration: 500.00 ms\t",
+            0.75,
+        ),
+    ],
+)
+def test_a_start_takes_a_place_as_a_run_does(line: str, seconds: float | None) -> None:
+    """The account counts both."""
+    assert seconds_of(line) == seconds
