@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from blur_container.block_cache import BlockCache
 from blur_container.multipart import MultipartWriter
 from blur_container.remote import AHEAD_BYTES, RemoteObject
-from chalicelib.contract.errors import ConfigurationError, InvalidDocument, SourceChanged, StorageUnavailable
+from blur_container.storage_errors import is_unseen, translated
+from chalicelib.contract.errors import InvalidDocument, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 
 MP4 = "video/mp4"
 _BLOCK_BYTES = 1024**2
 _ATTEMPTS = 5
 _READS = 3
-_GONE = ("404", "NoSuchKey", "NoSuchVersion", "412", "PreconditionFailed", "416", "InvalidRange")
-_UNSEEN = ("404", "NoSuchKey", "403", "AccessDenied")
-_BUSY = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException")
-_SERVER_ERROR = 500
 # One connection: the function's memory stays flat, and the local cloud answers ranges slowly.
 _MANAGED = TransferConfig(
     use_threads=False, multipart_threshold=64 * 1024**2, multipart_chunksize=64 * 1024**2
@@ -52,7 +48,7 @@ class Storage:
 
         Raise SourceChanged where that version is gone, StorageUnavailable where S3 does not deliver it whole.
         """
-        with _translated(source.uri):
+        with translated(source.uri):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key, **_pin(source))
             expected = int(answer["ContentLength"])
             with closing(answer["Body"]) as body, target.open("wb") as file:
@@ -67,7 +63,7 @@ class Storage:
         self, path: Path, target: ObjectReference, content_type: str, metadata: Mapping[str, str]
     ) -> int:
         """Write the file at `path` to `target`; return its bytes. `metadata` holds ASCII only."""
-        with _translated(_uri(target)):
+        with translated(_uri(target)):
             self._client.upload_file(
                 str(path),
                 target.bucket,
@@ -79,7 +75,7 @@ class Storage:
 
     def read_text(self, source: ObjectReference) -> str:
         """Return the text in `source`; raise InvalidDocument where it is none."""
-        with _translated(_uri(source)):
+        with translated(_uri(source)):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
             # Not `with body:` - that hands out the raw stream, which does not count its bytes.
             with closing(answer["Body"]) as body:
@@ -94,11 +90,11 @@ class Storage:
 
         Without the right to list the bucket S3 says of a missing object that it may not be seen.
         """
-        with _translated(_uri(source)):
+        with translated(_uri(source)):
             try:
                 answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
             except ClientError as error:
-                if _code(error) in _UNSEEN:
+                if is_unseen(error):
                     return None
                 raise
             with closing(answer["Body"]) as body:
@@ -107,7 +103,7 @@ class Storage:
 
     def write_json(self, text: str, target: ObjectReference) -> None:
         """Write the JSON `text` to `target`."""
-        with _translated(_uri(target)):
+        with translated(_uri(target)):
             self._client.put_object(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -148,7 +144,7 @@ class Storage:
         Raise SourceChanged where `source` is not there, or is overwritten meanwhile.
         """
         place = {"Bucket": source.bucket, "Key": source.key}
-        with _translated(_uri(source)):
+        with translated(_uri(source)):
             found = self._client.head_object(**place)
             described = {**_described(content_type, metadata), "MetadataDirective": "REPLACE"}
             self._client.copy(
@@ -163,7 +159,7 @@ class Storage:
         """Return all keys in `bucket` that begin with `prefix`, in S3's order."""
         keys: list[str] = []
         request = {"Bucket": bucket, "Prefix": prefix}
-        with _translated(f"s3://{bucket}/{prefix}"):
+        with translated(f"s3://{bucket}/{prefix}"):
             while True:
                 page = self._client.list_objects_v2(**request)
                 keys += [entry["Key"] for entry in page.get("Contents", [])]
@@ -189,7 +185,7 @@ class _Ranges:
     def found(cls, client: Any, reference: ObjectReference) -> _Ranges:
         """Return what lies under `reference` now: a read of one byte tells size and version."""
         place, uri = {"Bucket": reference.bucket, "Key": reference.key}, _uri(reference)
-        with _translated(uri):
+        with translated(uri):
             answer = client.get_object(**place, Range="bytes=0-0")
             answer["Body"].close()
         size_bytes = int(answer["ContentRange"].rpartition("/")[2])
@@ -199,7 +195,7 @@ class _Ranges:
         """Return bytes [begin, end); a broken stream is read anew, which botocore does not do by itself."""
         reason: Exception | None = None
         for _ in range(_READS):
-            with _translated(self.uri):
+            with translated(self.uri):
                 answer = self.client.get_object(**self.request, Range=f"bytes={begin}-{end - 1}")
             expected = f"bytes {begin}-{end - 1}/{self.size_bytes}"
             with closing(answer["Body"]) as body:
@@ -226,25 +222,25 @@ class _Upload:
 
     def put_whole(self, content: bytearray) -> None:
         """Write the object in one step."""
-        with _translated(self._uri):
+        with translated(self._uri):
             self._client.put_object(**self._place, Body=content, **self._described)
 
     def begin(self) -> None:
         """Prepare to take parts."""
-        with _translated(self._uri):
+        with translated(self._uri):
             answer = self._client.create_multipart_upload(**self._place, **self._described)
             self._place["UploadId"] = answer["UploadId"]
 
     def put_part(self, number: int, content: bytearray) -> None:
         """Take a part."""
-        with _translated(self._uri):
+        with translated(self._uri):
             answer = self._client.upload_part(**self._place, PartNumber=number, Body=content)
             self._part_tags[number] = answer["ETag"]
 
     def complete(self) -> None:
         """Make the object visible."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self._part_tags.items())]
-        with _translated(self._uri):
+        with translated(self._uri):
             self._client.complete_multipart_upload(**self._place, MultipartUpload={"Parts": parts})
 
     def abort(self) -> None:
@@ -266,31 +262,3 @@ def _pin(source: SourceObject) -> dict[str, str]:
 
 def _uri(reference: ObjectReference) -> str:
     return f"s3://{reference.bucket}/{reference.key}"
-
-
-@contextmanager
-def _translated(uri: str) -> Iterator[None]:
-    """Turn errors of boto3 into those of the contract."""
-    try:
-        yield
-    except ClientError as error:
-        raise _refused(uri, error) from error
-    except NoCredentialsError as error:
-        raise ConfigurationError(f"{uri}: {error}") from error
-    except (BotoCoreError, Boto3Error) as error:
-        raise StorageUnavailable(f"{uri}: {error}") from error
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _refused(uri: str, error: ClientError) -> Exception:
-    code = _code(error)
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _GONE:
-        return SourceChanged(f"{uri}: {error}")
-    if code in _BUSY or status >= _SERVER_ERROR:
-        return StorageUnavailable(f"{uri}: {error}")
-    # Access denied, no such bucket: the deployment is wrong, not the network.
-    return ConfigurationError(f"{uri}: {error}")

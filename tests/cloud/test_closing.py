@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import local_cloud.rekognition  # noqa: F401 cv2 sets a variable when it is loaded, which is no cloud's doing
 from local_cloud.cloud import LocalCloud
 from local_cloud.errors import PortTaken
 from local_cloud.own_process import CloudBusy
