@@ -44,12 +44,14 @@ def plans(
 
 
 def in_turn(steps: Sequence[Step], kinds: Sequence[FaultKind], prefix: str) -> list[list[Fault]]:
-    """Return one plan for each call: one fault, the kinds that it can meet taking turns."""
+    """Return plans in which each call meets one fault, two calls in a plan; the kinds take turns."""
     turns: Counter[tuple[FaultKind, ...]] = Counter()
-    found = []
+    count = -(-len(steps) // 2)
+    found: list[list[Fault]] = [[] for _ in range(count)]
     for n, step in enumerate(steps):
         sensible = tuple(kind for kind in kinds if step.can_meet(kind))
-        found.append([Fault(f"{prefix}{n:04}", step, sensible[turns[sensible] % len(sensible)])])
+        kind = sensible[turns[sensible] % len(sensible)]
+        found[n % count].append(Fault(f"{prefix}{n % count:04}", step, kind))
         turns[sensible] += 1
     return found
 

@@ -92,18 +92,21 @@ class Laboratory:
 
     def _ending(self, upload: Upload) -> str:
         """Return the status of an execution when it has ended, or that its event was lost."""
-        stepfunctions, deadline_s = self.pipeline.cloud.client("stepfunctions"), time.monotonic() + PATIENCE_S
+        stepfunctions = self.pipeline.cloud.client("stepfunctions")
+        deadline_s = time.monotonic() + PATIENCE_S
         status = "not started"
         while status not in ENDED and time.monotonic() < deadline_s:
             time.sleep(0.1)
             try:
                 status = stepfunctions.describe_execution(executionArn=upload.execution_arn)["status"]
-            except stepfunctions.exceptions.ExecutionDoesNotExist:
-                if any(
-                    upload.source.key.encode() in event.payload for event in self.pipeline.cloud.lost_events
-                ):
+            except stepfunctions.exceptions.ClientError:
+                # It is not there; or moto, with many at once, failed to describe it, as it does now and then.
+                if self._is_lost(upload):
                     return LOST
         return str(status)
+
+    def _is_lost(self, upload: Upload) -> bool:
+        return any(upload.source.key.encode() in event.payload for event in self.pipeline.cloud.lost_events)
 
     def all_runs(self, plans: Sequence[Sequence[Fault]]) -> list[Run]:
         """Run every plan, some of them side by side; look at failures again when nothing runs any more."""
