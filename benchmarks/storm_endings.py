@@ -71,9 +71,7 @@ def read_endings(cloud: LocalCloud, uploads: Sequence[SourceObject]) -> list[End
         )
         for source in uploads
     ]
-    return endings + [
-        Ending(f"({name})", (*of, "of no upload"), has_output=False, told="") for name, of in statuses.items()
-    ]
+    return endings + [_stray(name, of) for name, of in statuses.items()]
 
 
 def _stray(name: str, statuses: Sequence[str]) -> Ending:

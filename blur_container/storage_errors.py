@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from chalicelib.contract.delivery import UNSEEN_CODES
 from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
 
 _GONE = ("404", "NoSuchKey", "NoSuchVersion", "412", "PreconditionFailed", "416", "InvalidRange")
-_UNSEEN = ("404", "NoSuchKey", "403", "AccessDenied")
 _BUSY = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "Throttling", "ThrottlingException")
 _SERVER_ERROR = 500
 
 
 def is_unseen(error: ClientError) -> bool:
     """Return whether S3 says that nothing is there, or that it may not be seen."""
-    return _code(error) in _UNSEEN
+    return _code(error) in UNSEEN_CODES
 
 
 @contextmanager

@@ -8,15 +8,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws_errors import error_code
-from chalicelib.contract.delivery import is_own_output, own_manifest
+from chalicelib.contract.delivery import UNSEEN_CODES, is_own_output, own_manifest
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.job import Job, manifest_key, output_key
 from chalicelib.contract.manifest import failure_manifest, success_manifest
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.storage import storage_error, write_json
 
-# Without the right to list a bucket S3 says of a missing object that it may not be seen.
-_MISSING = {"NoSuchKey", "404", "AccessDenied", "403"}
 _LOST_REPORT = {"report": "lost: the renderer delivered the video and could not write its own manifest"}
 
 
@@ -58,6 +56,6 @@ def _is_own(job: Job, s3: Any, output: ObjectReference) -> bool:
 
 def _missing(error: ClientError | BotoCoreError, target: ObjectReference) -> bool:
     """Return False where S3 says that nothing is there; raise what else it says."""
-    if error_code(error) in _MISSING:
+    if error_code(error) in UNSEEN_CODES:
         return False
     raise storage_error(f"reading s3://{target.bucket}/{target.key}: {error}", error) from error

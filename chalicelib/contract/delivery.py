@@ -9,6 +9,8 @@ from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.fields import parse_object
 from chalicelib.contract.job import Job
 
+# How S3 says that an object is not there; without the right to list its bucket, that it may not be seen.
+UNSEEN_CODES = frozenset({"404", "NoSuchKey", "403", "AccessDenied"})
 _EXECUTION = "execution"
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from benchmarks.storm import storm
 from benchmarks.storm_result import Plan, Result
 from benchmarks.storm_tables import tables
 from benchmarks.storm_traffic import INVOKE, START_DETECTION, total
-from local_cloud.cloud import LocalCloud
+from tests.hurrying import hurry
 
 UPLOADS = 12
 
@@ -19,7 +16,7 @@ UPLOADS = 12
 @pytest.fixture(scope="module")
 def passed() -> Result:
     """Return what became of a storm; the state machine waits for a second at most before it tries again."""
-    return storm(Plan(UPLOADS, jobs=1, lambdas=2), _hurry)
+    return storm(Plan(UPLOADS, jobs=1, lambdas=2), hurry)
 
 
 def test_every_upload_ends_once_and_well(passed: Result) -> None:
@@ -41,15 +38,3 @@ def test_it_is_told_in_tables(passed: Result) -> None:
 
     assert f"| executions SUCCEEDED / FAILED | {UPLOADS} / 0 |" in printed
     assert "| state-machine | lambda:InvokeFunction blur-faces |" in printed
-
-
-def _hurry(cloud: LocalCloud) -> None:
-    """Let the state machine try again after a second at most, as often as it is deployed to."""
-    stepfunctions, arn = cloud.client("stepfunctions"), cloud.state_machine_arn
-    deployed = stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
-    definition = json.loads(deployed, object_hook=_in_a_second)
-    stepfunctions.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
-
-
-def _in_a_second(value: dict[str, Any]) -> dict[str, Any]:
-    return {**value, "IntervalSeconds": 1, "MaxDelaySeconds": 1} if "IntervalSeconds" in value else value

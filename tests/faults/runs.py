@@ -8,7 +8,6 @@ every event delivered twice. It ends with 1 where a promise was broken.
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import tempfile
 import time
@@ -18,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import av
 
@@ -28,6 +26,7 @@ from local_cloud.rekognition import RekognitionSettings
 from local_cloud.settings import CloudSettings
 from tests.end_to_end.conftest import ENDED, ROOT, Pipeline, Upload
 from tests.faults.plans import LASTING, ONE_INVOCATION, TRIED_AGAIN, is_cut_off, plans, random_plans
+from tests.hurrying import hurry
 from tests.portraits import PortraitClip, make_portrait_clip
 
 # The machine hears nothing any more: its own end and the notification tell (docs/promises.md).
@@ -38,8 +37,7 @@ CUT_OFF = {
 DELIVERED = {"SUCCEEDED", "FAILED, and delivered, without one answer of Lambda"}
 LOST = "lost event"
 PATIENCE_S = 400
-# How the machine is hurried: its tries, the waits between them, and the wait for what may still run.
-TRIES, WAIT_S, END_S = 8, 1, 10
+TRIES_MAX = 8
 SIDE_BY_SIDE = 8
 GROUPS = (("preset", "ultrafast"), ("x264-params", "keyint=4:min-keyint=4:scenecut=0"))
 CLIP = PortraitClip([(240 + step, 135) for step in range(12)], options=GROUPS)
@@ -145,7 +143,7 @@ def laboratory(renderer: dict[str, str], deliveries: int = 1) -> Iterator[Labora
     settings = replace(SETTINGS, renderer=renderer, event_deliveries=deliveries)
     with tempfile.TemporaryDirectory() as name, LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
-        hurry(cloud)
+        hurry(cloud, TRIES_MAX)
         folder = Path(name)
         pipeline = Pipeline(cloud, folder)
         clip = make_portrait_clip(folder / "clip.mp4", CLIP).read_bytes()
@@ -154,17 +152,6 @@ def laboratory(renderer: dict[str, str], deliveries: int = 1) -> Iterator[Labora
         assert outcome.output is not None, outcome
         steps = cloud.faults.steps("good")
         yield Laboratory(pipeline, clip, picture(outcome.output), tuple(dict.fromkeys(steps)))
-
-
-def hurry(cloud: LocalCloud) -> None:
-    """Let the state machine try again a few times, a second later; all else stays as deployed."""
-    stepfunctions, arn = cloud.client("stepfunctions"), cloud.state_machine_arn
-    definition = json.loads(stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"])
-    for retry in _retries(definition):
-        tries = min(retry["MaxAttempts"], TRIES)
-        retry.update(IntervalSeconds=WAIT_S, BackoffRate=1, MaxDelaySeconds=WAIT_S, MaxAttempts=tries)
-    definition["States"]["Wait for its end"]["Seconds"] = END_S
-    stepfunctions.update_state_machine(stateMachineArn=arn, definition=json.dumps(definition))
 
 
 def picture(path: Path) -> str:
@@ -188,13 +175,6 @@ def table(runs: Sequence[Run]) -> str:
         struck, broken = sum(run.strikes > 0 for run in own), sum(bool(run.violation) for run in own)
         lines.append(f"| {kind.value} | {len(own)} | {struck} | {endings} | {broken} |")
     return "\n".join(lines)
-
-
-def _retries(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        yield from value.get("Retry", [])
-        for inner in value.values():
-            yield from _retries(inner)
 
 
 def _violation(status: str, told: str, seen: str, good: str) -> str:

@@ -83,10 +83,11 @@ def test_upload_carries_type_and_metadata(tmp_path: Path) -> None:
 
 def test_text_that_is_no_text_is_refused_by_name() -> None:
     """A document that was overwritten by anything else."""
-    client = FakeS3({("work", "faces.json"): b'{"version": "\xff"}'})
+    document = ObjectReference("bucket", "faces.json")
+    client = FakeS3({(document.bucket, document.key): b'{"version": "\xff"}'})
 
-    with pytest.raises(InvalidDocument, match=r"s3://work/faces\.json is not UTF-8"):
-        Storage(client).read_text(ObjectReference("work", "faces.json"))
+    with pytest.raises(InvalidDocument, match=r"s3://bucket/faces\.json is not UTF-8"):
+        Storage(client).read_text(document)
 
 
 def test_text_comes_back_as_it_was_written() -> None:
