@@ -73,8 +73,9 @@ def record_execution_failure(event: dict[str, Any], _context: object) -> dict[st
     """Write the failure manifest to where the output would have been."""
     job = Job.from_json(event)
     with _log("record-failure", job).handling():
-        bucket = required_setting(os.environ, "OUTPUT_BUCKET")
-        return record_failure(job, client("s3"), bucket).to_json()
+        output_bucket = required_setting(os.environ, "OUTPUT_BUCKET")
+        work_bucket = required_setting(os.environ, "WORK_BUCKET")
+        return record_failure(job, client("s3"), output_bucket, work_bucket).to_json()
 
 
 @app.lambda_function(name="delete-work-objects")

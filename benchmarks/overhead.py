@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -108,8 +109,8 @@ def detection_s(clip: Path) -> float:
     return time.monotonic() - begin_s
 
 
-def wait_for_manifest(cloud: LocalCloud, key: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the manifest of `key` as soon as it is there: it is written last."""
+def wait_for_manifest(cloud: LocalCloud, key: str) -> dict[str, Any]:
+    """Return the manifest of `key` as soon as it is confirmed: that is written last."""
     s3, begin_s = cloud.client("s3"), time.monotonic()
     name = manifest_key(SourceObject(cloud.buckets.input, key, None, "", "", 0))
     while time.monotonic() - begin_s < _GIVE_UP_S:
@@ -118,9 +119,11 @@ def wait_for_manifest(cloud: LocalCloud, key: str) -> dict[str, dict[str, dict[s
         except s3.exceptions.NoSuchKey:
             time.sleep(_POLL_S)
             continue
-        manifest: dict[str, dict[str, dict[str, float]]] = json.loads(body)
-        return manifest
-    raise TimeoutError(f"{name} is not there after {_GIVE_UP_S} s")
+        manifest: dict[str, Any] = json.loads(body)
+        if manifest["status"] != "DELIVERING":
+            return manifest
+        time.sleep(_POLL_S)
+    raise TimeoutError(f"{name} is not there, or not confirmed, after {_GIVE_UP_S} s")
 
 
 if __name__ == "__main__":

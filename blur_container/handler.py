@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +64,23 @@ class BlurFaces(Worker):
 
     def run(self, job: Job) -> Job:
         """Blur the faces of `job`; nothing is uploaded before its verification has passed."""
-        steps = Steps()
+        steps, delivery = Steps(), self.delivery(job)
         with self.log.handling(source=job.source.uri) as facts, self.folder() as folder:
+            before = delivery.finished_before()
+            facts["delivered_before"] = before is not None
+            if before is not None:
+                return before
             faces = self.faces(job)
             blurred = folder / "blurred.mp4"
             report = self._render(job, faces, blurred, steps)
-            with steps.timed("upload") as uploaded:
-                self.refuse_after_failure(job)
-                target, metadata = self.output(job), output_metadata(job)
-                uploaded["bytes"] = self.storage.upload(blurred, target, MP4, metadata)
             described = report_to_json(report, steps, self.settings)
-            delivered = self.delivered(job, described)
-            facts.update({name: described[name] for name in ("detections", "tracks", "frames", "steps")})
+            target = delivery.bucket.output
+            with steps.timed("upload"):
+                delivered = delivery.run(
+                    described, partial(self.storage.upload_over, blurred, target, MP4, output_metadata(job))
+                )
+            facts.update({name: described[name] for name in ("detections", "tracks", "frames")})
+            facts["steps"] = steps.to_json()
         return delivered
 
     def _render(self, job: Job, faces: FacesDocument, blurred: Path, steps: Steps) -> RenderReport:

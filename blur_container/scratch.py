@@ -21,12 +21,12 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
     Raise ScratchFull where what is written there finds no room.
     """
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as folder:
             yield Path(folder)
-        except OSError as error:
-            raise_if_full(error.errno, error)
-            raise
+    except OSError as error:
+        raise_if_full(error.errno, error)
+        raise
 
 
 def raise_if_full(number: int | None, error: Exception) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from blur_container.block_cache import BlockCache
 from blur_container.multipart import MultipartWriter
 from blur_container.remote import AHEAD_BYTES, RemoteObject
-from blur_container.storage_errors import is_unseen, translated
+from blur_container.storage_errors import translated
+from chalicelib.contract.delivery import OutputBucket, conditional
 from chalicelib.contract.errors import InvalidDocument, SourceChanged, StorageUnavailable
+from chalicelib.contract.job import Job
 from chalicelib.contract.objects import ObjectReference, SourceObject
 
 MP4 = "video/mp4"
 _BLOCK_BYTES = 1024**2
+# A part that is copied has 5 GiB at most.
+_COPIED_BYTES = 1024**3
 _ATTEMPTS = 5
 _READS = 3
 # One connection: the function's memory stays flat, and the local cloud answers ranges slowly.
@@ -63,7 +68,7 @@ class Storage:
         self, path: Path, target: ObjectReference, content_type: str, metadata: Mapping[str, str]
     ) -> int:
         """Write the file at `path` to `target`; return its bytes. `metadata` holds ASCII only."""
-        with translated(_uri(target)):
+        with translated(target.uri):
             self._client.upload_file(
                 str(path),
                 target.bucket,
@@ -75,7 +80,7 @@ class Storage:
 
     def read_text(self, source: ObjectReference) -> str:
         """Return the text in `source`; raise InvalidDocument where it is none."""
-        with translated(_uri(source)):
+        with translated(source.uri):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
             # Not `with body:` - that hands out the raw stream, which does not count its bytes.
             with closing(answer["Body"]) as body:
@@ -83,27 +88,11 @@ class Storage:
         try:
             return content.decode()
         except UnicodeDecodeError as error:
-            raise InvalidDocument(f"{_uri(source)} is not UTF-8: {error.reason}") from error
-
-    def read_if_there(self, source: ObjectReference) -> bytes | None:
-        """Return what lies in `source`, None where nothing does.
-
-        Without the right to list the bucket S3 says of a missing object that it may not be seen.
-        """
-        with translated(_uri(source)):
-            try:
-                answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
-            except ClientError as error:
-                if is_unseen(error):
-                    return None
-                raise
-            with closing(answer["Body"]) as body:
-                content: bytes = body.read()
-        return content
+            raise InvalidDocument(f"{source.uri} is not UTF-8: {error.reason}") from error
 
     def write_json(self, text: str, target: ObjectReference) -> None:
         """Write the JSON `text` to `target`."""
-        with translated(_uri(target)):
+        with translated(target.uri):
             self._client.put_object(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -132,28 +121,54 @@ class Storage:
         described = _described(content_type, metadata)
         return MultipartWriter(_Upload(self._client, target, described), head_bytes)
 
-    def copy(
+    def output_bucket(self, job: Job, bucket: str) -> OutputBucket:
+        """Return output and manifest of `job` in `bucket`."""
+        return OutputBucket(self._client, job, bucket, translated)
+
+    def upload_over(
+        self,
+        path: Path,
+        target: ObjectReference,
+        content_type: str,
+        metadata: Mapping[str, str],
+        condition: Mapping[str, str],
+    ) -> int:
+        """Write the file at `path` to `target` if `condition` holds when it is complete; return its bytes.
+
+        Raise Overtaken where it does not. s3transfer's uploads know no conditions.
+        """
+        upload = _Upload(self._client, target, _described(content_type, metadata), condition)
+        with path.open("rb") as file, MultipartWriter(upload, 0) as writer:
+            shutil.copyfileobj(file, writer, _BLOCK_BYTES)
+            return writer.complete()
+
+    def copy_over(
         self,
         source: ObjectReference,
         target: ObjectReference,
         content_type: str,
         metadata: Mapping[str, str],
+        condition: Mapping[str, str],
     ) -> None:
-        """Write `source` to `target` without its bytes coming here; the target appears all at once or not.
+        """Write `source` to `target` if `condition` holds; its bytes do not come here.
 
-        Raise SourceChanged where `source` is not there, or is overwritten meanwhile.
+        The target appears all at once or not. Raise Overtaken where the condition does not hold,
+        SourceChanged where `source` is not there, or is overwritten meanwhile.
         """
         place = {"Bucket": source.bucket, "Key": source.key}
-        with translated(_uri(source)):
+        with translated(source.uri):
             found = self._client.head_object(**place)
-            described = {**_described(content_type, metadata), "MetadataDirective": "REPLACE"}
-            self._client.copy(
-                place,
-                target.bucket,
-                target.key,
-                ExtraArgs={**described, "CopySourceIfMatch": found["ETag"]},
-                Config=_MANAGED,
-            )
+        size_bytes = int(found["ContentLength"])
+        upload = _Upload(self._client, target, _described(content_type, metadata), condition)
+        upload.begin()
+        try:
+            for number, begin in enumerate(range(0, size_bytes, _COPIED_BYTES), 1):
+                end = min(begin + _COPIED_BYTES, size_bytes)
+                upload.copy_part(number, place, found["ETag"], begin, end)
+            upload.complete()
+        except Exception:
+            upload.abort()
+            raise
 
     def list_keys(self, bucket: str, prefix: str) -> list[str]:
         """Return all keys in `bucket` that begin with `prefix`, in S3's order."""
@@ -184,7 +199,7 @@ class _Ranges:
     @classmethod
     def found(cls, client: Any, reference: ObjectReference) -> _Ranges:
         """Return what lies under `reference` now: a read of one byte tells size and version."""
-        place, uri = {"Bucket": reference.bucket, "Key": reference.key}, _uri(reference)
+        place, uri = {"Bucket": reference.bucket, "Key": reference.key}, reference.uri
         with translated(uri):
             answer = client.get_object(**place, Range="bytes=0-0")
             answer["Body"].close()
@@ -213,17 +228,24 @@ class _Ranges:
 
 
 class _Upload:
-    """A multipart upload; errors are those of the contract."""
+    """An upload in one step or in parts, complete if `condition` holds; errors are those of the contract."""
 
-    def __init__(self, client: Any, target: ObjectReference, described: Mapping[str, Any]) -> None:
-        self._client, self._described, self._uri = client, described, _uri(target)
+    def __init__(
+        self,
+        client: Any,
+        target: ObjectReference,
+        described: Mapping[str, Any],
+        condition: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client, self._described, self._uri = client, described, target.uri
         self._place = {"Bucket": target.bucket, "Key": target.key}
+        self._condition = condition or {}
         self._part_tags: dict[int, str] = {}
 
     def put_whole(self, content: bytearray) -> None:
         """Write the object in one step."""
-        with translated(self._uri):
-            self._client.put_object(**self._place, Body=content, **self._described)
+        with translated(self._uri), self._conditional():
+            self._client.put_object(**self._place, Body=content, **self._described, **self._condition)
 
     def begin(self) -> None:
         """Prepare to take parts."""
@@ -237,11 +259,28 @@ class _Upload:
             answer = self._client.upload_part(**self._place, PartNumber=number, Body=content)
             self._part_tags[number] = answer["ETag"]
 
+    def copy_part(self, number: int, source: Mapping[str, str], etag: str, begin: int, end: int) -> None:
+        """Take bytes [begin, end) of an object, as long as it has that ETag, for a part."""
+        with translated(self._uri):
+            answer = self._client.upload_part_copy(
+                **self._place,
+                PartNumber=number,
+                CopySource=dict(source),
+                CopySourceIfMatch=etag,
+                CopySourceRange=f"bytes={begin}-{end - 1}",
+            )
+            self._part_tags[number] = answer["CopyPartResult"]["ETag"]
+
     def complete(self) -> None:
         """Make the object visible."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self._part_tags.items())]
-        with translated(self._uri):
-            self._client.complete_multipart_upload(**self._place, MultipartUpload={"Parts": parts})
+        with translated(self._uri), self._conditional():
+            self._client.complete_multipart_upload(
+                **self._place, MultipartUpload={"Parts": parts}, **self._condition
+            )
+
+    def _conditional(self) -> AbstractContextManager[None]:
+        return conditional(self._client) if self._condition else nullcontext()
 
     def abort(self) -> None:
         """Forget the parts, where that is allowed: the bucket's lifecycle does so after a day."""
@@ -258,7 +297,3 @@ def _pin(source: SourceObject) -> dict[str, str]:
     if source.version_id:
         return {"VersionId": source.version_id}
     return {"IfMatch": source.etag}
-
-
-def _uri(reference: ObjectReference) -> str:
-    return f"s3://{reference.bucket}/{reference.key}"

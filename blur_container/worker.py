@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from blur_container.delivery import Delivery
 from blur_container.scratch import scratch_folder
 from blur_container.settings import Settings
 from blur_container.transfer import Storage
-from chalicelib.contract.delivery import own_manifest
-from chalicelib.contract.errors import FailureRecorded, InvalidDocument
+from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import Job, manifest_key, output_key
+from chalicelib.contract.job import Job
 from chalicelib.contract.log import EventLog
-from chalicelib.contract.manifest import success_manifest
-from chalicelib.contract.objects import ObjectReference
 
 
 @dataclass(frozen=True)
@@ -48,25 +45,6 @@ class Worker:
             )
         return faces
 
-    def output(self, job: Job) -> ObjectReference:
-        """Return where the blurred video of `job` goes."""
-        return ObjectReference(self.settings.output_bucket, output_key(job.source))
-
-    def manifest(self, job: Job) -> ObjectReference:
-        """Return where the manifest of `job` goes."""
-        return ObjectReference(self.settings.output_bucket, manifest_key(job.source))
-
-    def refuse_after_failure(self, job: Job) -> None:
-        """Raise FailureRecorded where the execution of `job` was recorded as failed meanwhile.
-
-        An invocation whose answer was lost may outlive its execution; what it made must not appear then.
-        """
-        recorded = self.storage.read_if_there(self.manifest(job))
-        if recorded is not None and own_manifest(recorded, job).get("status") == "FAILED":
-            raise FailureRecorded(f"{job.source.uri}: its failure is recorded, nothing is delivered any more")
-
-    def delivered(self, job: Job, described: dict[str, Any]) -> Job:
-        """Write the manifest of the output, which is there; return `job` with both."""
-        output, manifest = self.output(job), self.manifest(job)
-        self.storage.write_json(success_manifest(job, output, described), manifest)
-        return replace(job, output=output, manifest=manifest)
+    def delivery(self, job: Job) -> Delivery:
+        """Return the delivery of `job`."""
+        return Delivery.of(job, self.storage, self.settings.output_bucket, self.settings.work_bucket)

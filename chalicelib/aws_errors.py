@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    ResponseStreamingError,
-)
-from botocore.exceptions import (
-    ConnectionError as NoConnectionError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ResponseStreamingError
+from botocore.exceptions import ConnectionError as NoConnectionError
+
+from chalicelib.contract.service_errors import error_code
+
+__all__ = ["error_code", "is_unanswered"]
 
 _SERVER_ERROR = 500
-
-
-def error_code(error: BotoCoreError | ClientError) -> str:
-    """Return the service's word for the error; the class name where no answer came."""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", ""))
-    return type(error).__name__
 
 
 def is_unanswered(error: BotoCoreError | ClientError) -> bool:

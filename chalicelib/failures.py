@@ -1,61 +1,67 @@
-"""The failure manifest: an upload that got no output says so where the output would have been."""
+"""Recording a failure: an upload that got no output says so where the output would have been."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from chalicelib.aws_errors import error_code
-from chalicelib.contract.delivery import UNSEEN_CODES, is_own_output, own_manifest
-from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.job import Job, manifest_key, output_key
-from chalicelib.contract.manifest import failure_manifest, success_manifest
+from chalicelib.contract.delivery import FoundManifest, OutputBucket, Overtaken
+from chalicelib.contract.errors import InvalidDocument, PermanentError, StorageUnavailable
+from chalicelib.contract.job import Job, report_key
+from chalicelib.contract.manifest import (
+    ManifestStatus,
+    confirmed_manifest,
+    delivery_manifest,
+    failure_manifest,
+    failure_report,
+)
 from chalicelib.contract.objects import ObjectReference
-from chalicelib.storage import storage_error, write_json
+from chalicelib.storage import named_errors, write_json
 
-_LOST_REPORT = {"report": "lost: the renderer delivered the video and could not write its own manifest"}
+# Each is caused by another execution of the same key.
+_LOOKS_MAX = 8
+_LOST_REPORT = {"report": "lost: the renderer delivered the video and its manifest was taken away"}
 
 
-def record_failure(job: Job, s3: Any, output_bucket: str) -> Job:
-    """Write why `job` failed to `output_bucket` and return the job with the manifest's reference.
+def record_failure(job: Job, s3: Any, output_bucket: str, work_bucket: str) -> Job:
+    """Write why `job` failed, for everybody and for those who review; return the job with the manifest.
 
-    Where its own execution has delivered after all, and only an answer was lost, that is no failure: the job
-    comes back with its output and without a failure. A manifest that the renderer could not write is written.
+    Where its own execution has delivered after all, and only an answer was lost, that is no failure: the
+    manifest is confirmed, and the job comes back with its output and without a failure. An output whose
+    manifest S3 refuses for good is taken away again. The manifest of a newer upload of the same key stays as
+    it is: the report is the record then.
     """
     if job.failure is None:
         raise InvalidDocument(f"The execution for {job.source.uri} has no failure to record.")
-    target = ObjectReference(output_bucket, manifest_key(job.source))
-    output = ObjectReference(output_bucket, output_key(job.source))
-    if not _is_delivered(job, s3, target):
-        if not _is_own(job, s3, output):
-            write_json(s3, target, failure_manifest(job, job.failure))
-            return replace(job, manifest=target)
-        write_json(s3, target, success_manifest(job, output, _LOST_REPORT))
-    return replace(job, output=output, manifest=target, failure=None)
+    bucket = OutputBucket(s3, job, output_bucket, named_errors)
+    report = ObjectReference(work_bucket, report_key(job))
+    for _ in range(_LOOKS_MAX):
+        output = bucket.read_output()
+        manifest = bucket.read_manifest()
+        try:
+            if manifest.has(ManifestStatus.SUCCEEDED, job) or output.is_of(job):
+                _confirm(job, bucket, manifest)
+                return replace(job, output=bucket.output, manifest=bucket.manifest, failure=None)
+            told = report if manifest.is_newer_than(job) else bucket.manifest
+            if told is bucket.manifest:
+                bucket.write_manifest(failure_manifest(job, job.failure, output.source_version), manifest)
+        except Overtaken:
+            continue
+        write_json(s3, report, failure_report(job, job.failure))
+        return replace(job, manifest=told)
+    raise StorageUnavailable(f"{bucket.manifest.uri} is written by others again and again")
 
 
-def _is_delivered(job: Job, s3: Any, target: ObjectReference) -> bool:
-    """Return whether the manifest says that this very execution has succeeded."""
+def _confirm(job: Job, bucket: OutputBucket, manifest: FoundManifest) -> None:
+    """Make the manifest say that the output of `job` is there, unless it does, or is a newer upload's."""
+    if manifest.has(ManifestStatus.SUCCEEDED, job) or manifest.is_newer_than(job):
+        return
+    if manifest.has(ManifestStatus.DELIVERING, job):
+        text = confirmed_manifest(manifest.fields)
+    else:
+        text = delivery_manifest(job, ManifestStatus.SUCCEEDED, _LOST_REPORT)
     try:
-        text = s3.get_object(Bucket=target.bucket, Key=target.key)["Body"].read()
-    except (ClientError, BotoCoreError) as error:
-        return _missing(error, target)
-    return bool(own_manifest(text, job).get("status") == "SUCCEEDED")
-
-
-def _is_own(job: Job, s3: Any, output: ObjectReference) -> bool:
-    """Return whether the output is there, delivered by this very execution: whole and verified then."""
-    try:
-        metadata = s3.head_object(Bucket=output.bucket, Key=output.key)["Metadata"]
-    except (ClientError, BotoCoreError) as error:
-        return _missing(error, output)
-    return is_own_output(metadata, job)
-
-
-def _missing(error: ClientError | BotoCoreError, target: ObjectReference) -> bool:
-    """Return False where S3 says that nothing is there; raise what else it says."""
-    if error_code(error) in UNSEEN_CODES:
-        return False
-    raise storage_error(f"reading s3://{target.bucket}/{target.key}: {error}", error) from error
+        bucket.write_manifest(text, manifest)
+    except PermanentError:
+        bucket.withdraw_output()
+        raise

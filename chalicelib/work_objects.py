@@ -5,29 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from chalicelib.contract.errors import PERMANENT_ERRORS
+from chalicelib.contract.errors import PERMANENT_ERRORS, ConfigurationError, KeyUnusable
 from chalicelib.contract.job import Job, work_folder
-from chalicelib.storage import storage_error
+from chalicelib.storage import named_errors
 
-_PERMANENT = frozenset(error.__name__ for error in PERMANENT_ERRORS)
+# A deployment or a key can be mended; what was rendered is worth keeping until then.
+_MENDABLE = (ConfigurationError, KeyUnusable)
+_PERMANENT = frozenset(error.__name__ for error in PERMANENT_ERRORS if error not in _MENDABLE)
 
 
 def delete_work_objects(job: Job, s3: Any, work_bucket: str) -> int:
     """Delete what `job` has in `work_bucket`; return how many objects went.
 
-    After a failure that may pass they stay: another execution of the same upload goes on with them.
+    After a failure that may pass or be mended they stay: another execution of the same upload reuses them.
     """
     if job.failure is not None and job.failure.error not in _PERMANENT:
         return 0
     folder, count = work_folder(job.source), 0
-    try:
+    with named_errors(f"deleting s3://{work_bucket}/{folder}"):
         for key in _keys(s3, work_bucket, folder):
             s3.delete_object(Bucket=work_bucket, Key=key)
             count += 1
-    except (ClientError, BotoCoreError) as error:
-        raise storage_error(f"deleting s3://{work_bucket}/{folder}: {error}", error) from error
     return count
 
 

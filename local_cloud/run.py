@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from chalicelib.contract.errors import InvalidDocument
-from chalicelib.contract.job import Job
+from chalicelib.contract.job import Job, report_key
 from chalicelib.contract.manifest import readable_cause
 from chalicelib.contract.objects import ObjectReference
 from local_cloud.cloud import LocalCloud
@@ -73,12 +73,12 @@ def _blur(project: Path, source: Path, target: Path, console: Console) -> int:
             )
             return 1
         job = Job.from_json(ended.output)
-        manifest = json.loads(_read(cloud, job.manifest))
-        shown_s = _fullest_moment_s(manifest)
+        report = json.loads(_read(cloud, ObjectReference(cloud.buckets.work, report_key(job))))
+        shown_s = _fullest_moment_s(report)
         _fetch(cloud, job.output, target)
     picture = target.with_name(f"{target.stem}.before-after.png")
     before_after(source, target, picture, at_s=shown_s)
-    _summarise(manifest, time.monotonic() - begin_s, target, picture, console)
+    _summarise(report, time.monotonic() - begin_s, target, picture, console)
     return 0
 
 
@@ -101,9 +101,7 @@ def _upload_and_follow(cloud: LocalCloud, source: Path, console: Console) -> End
     raise AssertionError("an execution that is followed ends")
 
 
-def _read(cloud: LocalCloud, reference: ObjectReference | None) -> bytes:
-    if reference is None:
-        raise InvalidDocument("the execution succeeded without naming its documents")
+def _read(cloud: LocalCloud, reference: ObjectReference) -> bytes:
     answer = cloud.client("s3").get_object(Bucket=reference.bucket, Key=reference.key)
     return bytes(answer["Body"].read())
 
@@ -123,18 +121,16 @@ def _fetch(cloud: LocalCloud, reference: ObjectReference | None, target: Path) -
         partial.unlink(missing_ok=True)
 
 
-def _fullest_moment_s(manifest: dict[str, Any]) -> float:
+def _fullest_moment_s(report: dict[str, Any]) -> float:
     """Return when faces cover most of the frame; without faces, the middle of the video."""
-    fullest_ms = manifest["fullest_ms"]
-    return float(manifest["video"]["duration_ms"] / 2 if fullest_ms is None else fullest_ms) / 1000
+    fullest_ms = report["fullest_ms"]
+    return float(report["video"]["duration_ms"] / 2 if fullest_ms is None else fullest_ms) / 1000
 
 
-def _summarise(
-    manifest: dict[str, Any], seconds: float, target: Path, picture: Path, console: Console
-) -> None:
-    faces = f"{manifest['detections']} detections of faces, tracks: {manifest['tracks']}"
-    frames = f"frames: {manifest['frames']}, with faces: {manifest['frames_with_faces']}"
-    doubts = f"moments in doubt: {sum(manifest['doubts']['counts'].values())}"
+def _summarise(report: dict[str, Any], seconds: float, target: Path, picture: Path, console: Console) -> None:
+    faces = f"{report['detections']} detections of faces, tracks: {report['tracks']}"
+    frames = f"frames: {report['frames']}, with faces: {report['frames_with_faces']}"
+    doubts = f"moments in doubt: {sum(report['doubts']['counts'].values())}"
     console.print(
         f"{seconds:5.1f} s  [bold]{_shown(target)}[/bold]  {faces}, {frames}, {doubts}", soft_wrap=True
     )

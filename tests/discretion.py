@@ -77,7 +77,7 @@ def notes_on(cloud: LocalCloud, key: str) -> dict[str, str]:
 
 def wanted_notes(manifest: dict[str, Any]) -> dict[str, str]:
     """Return what S3 should note beside the output of a manifest."""
-    version, execution = manifest["source"]["version_id"], manifest["execution"]["id"]
+    version, execution = manifest["source"]["version_id"], manifest["execution"]["name"]
     return {"source-version": version, "execution": execution, "type": "video/mp4"}
 
 

@@ -1,37 +1,188 @@
-"""Delivery: how an output and a manifest in the output bucket tell which execution wrote them."""
+"""Delivery: the output and its manifest in the output bucket, and whose they are.
+
+Two objects cannot change in one step. An execution therefore claims the manifest ("DELIVERING"), writes the
+video, and confirms ("SUCCEEDED"); each write names what it found there before, so S3 refuses it where
+another has written since. docs/adr/0019 has the order and what is behind it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.errors import FaceBlurError, InvalidDocument
 from chalicelib.contract.fields import parse_object
-from chalicelib.contract.job import Job
+from chalicelib.contract.job import Job, manifest_key, output_key
+from chalicelib.contract.manifest import ManifestStatus, execution_note
+from chalicelib.contract.objects import ObjectReference
+from chalicelib.contract.service_errors import error_code
 
-# How S3 says that an object is not there; without the right to list its bucket, that it may not be seen.
-UNSEEN_CODES = frozenset({"404", "NoSuchKey", "403", "AccessDenied"})
-_EXECUTION = "execution"
+ABSENT_CODES = frozenset({"404", "NoSuchKey"})
+# What S3 answers to a write whose condition does not hold, or does not hold any more.
+_OVERTAKEN_CODES = ABSENT_CODES | {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
+_UNVERSIONED = (None, "", "null")
+
+
+class Overtaken(FaceBlurError):
+    """Another has written the object since it was read; the writer catches it and reads again."""
+
+
+@dataclass(frozen=True)
+class FoundManifest:
+    """The manifest as it was found; no `etag` where there is none, no `fields` where it cannot be read."""
+
+    etag: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_of(self, job: Job) -> bool:
+        """Return whether the execution of `job` wrote it."""
+        return job.execution is not None and self.fields.get("execution") == execution_note(job)
+
+    def has(self, status: ManifestStatus, job: Job) -> bool:
+        """Return whether the execution of `job` wrote it, with this status."""
+        return self.is_of(job) and self.fields.get("status") == status.value
+
+    def is_newer_than(self, job: Job) -> bool:
+        """Return whether it is about a later upload of the same key than that of `job`.
+
+        S3 says of sequencers: the longer one is compared with the shorter padded by zeros at its right.
+        """
+        source = self.fields.get("source")
+        found = source.get("sequencer") if isinstance(source, dict) else None
+        if not isinstance(found, str):
+            return False
+        own = job.source.sequencer
+        digits = max(len(found), len(own))
+        return found.ljust(digits, "0").upper() > own.ljust(digits, "0").upper()
+
+
+@dataclass(frozen=True)
+class FoundOutput:
+    """What is under the output's key; no `etag` where nothing is."""
+
+    etag: str | None = None
+    version_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def is_of(self, job: Job) -> bool:
+        """Return whether the execution of `job` delivered it: whole and verified then."""
+        return job.execution is not None and dict(self.metadata) == output_metadata(job)
+
+    @property
+    def source_version(self) -> str | None:
+        """Return the version of the upload that it was made of, where it says so."""
+        return self.metadata.get("source-version")
 
 
 def output_metadata(job: Job) -> dict[str, str]:
     """Return what S3 notes beside the output: which version it was made of, and by which execution."""
     return {
         "source-version": job.source.version_id or job.source.etag,
-        _EXECUTION: job.execution.id if job.execution else "",
+        "execution": job.execution.name if job.execution else "",
     }
 
 
-def is_own_output(metadata: Mapping[str, str], job: Job) -> bool:
-    """Return whether an output with this metadata was delivered by the execution of `job`."""
-    return job.execution is not None and dict(metadata) == output_metadata(job)
+def condition(etag: str | None) -> dict[str, str]:
+    """Return the condition under which a write replaces what had this ETag, or is the first."""
+    return {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
 
 
-def own_manifest(text: str | bytes, job: Job) -> dict[str, Any]:
-    """Return the manifest in `text`; an empty one unless the execution of `job` wrote it."""
+class OutputBucket:
+    """Output and manifest of one job in the output bucket.
+
+    `named_errors` turns what boto3 raises into the errors of the contract; it is handed in, as the contract
+    imports the standard library only.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        job: Job,
+        bucket: str,
+        named_errors: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self.output = ObjectReference(bucket, output_key(job.source))
+        self.manifest = ObjectReference(bucket, manifest_key(job.source))
+        self._client, self._job, self._named_errors = client, job, named_errors
+
+    def read_manifest(self) -> FoundManifest:
+        """Return the manifest that is there now."""
+        found = self._read_manifest()
+        if found is None:
+            return FoundManifest()
+        text, etag = found
+        try:
+            return FoundManifest(etag, parse_object(text, "the manifest"))
+        except InvalidDocument:
+            return FoundManifest(etag)
+
+    def read_output(self) -> FoundOutput:
+        """Return what is under the output's key now."""
+        with self._named_errors(self.output.uri):
+            try:
+                answer = self._client.head_object(Bucket=self.output.bucket, Key=self.output.key)
+            except self._client.exceptions.ClientError as error:
+                if error_code(error) in ABSENT_CODES:
+                    return FoundOutput()
+                raise
+        return FoundOutput(answer["ETag"], answer.get("VersionId"), answer.get("Metadata") or {})
+
+    def write_manifest(self, text: str, found: FoundManifest) -> FoundManifest:
+        """Write the manifest in the place of the one that was found; raise Overtaken where another is there.
+
+        A write whose answer was lost is tried again by boto3, and then meets itself: that is no other.
+        """
+        content = text.encode()
+        with self._named_errors(self.manifest.uri):
+            try:
+                answer = self._client.put_object(
+                    Bucket=self.manifest.bucket,
+                    Key=self.manifest.key,
+                    Body=content,
+                    ContentType="application/json; charset=utf-8",
+                    **condition(found.etag),
+                )
+            except self._client.exceptions.ClientError as error:
+                if error_code(error) not in _OVERTAKEN_CODES:
+                    raise
+                overtaken = error
+            else:
+                return FoundManifest(answer["ETag"], parse_object(content, "the manifest"))
+        now = self._read_manifest()
+        if now is not None and now[0] == content:
+            return FoundManifest(now[1], parse_object(content, "the manifest"))
+        raise Overtaken(f"{self.manifest.uri} was written by another") from overtaken
+
+    def withdraw_output(self) -> None:
+        """Take the output away again if the job's own execution delivered it, and nothing is on top of it."""
+        found = self.read_output()
+        if not found.is_of(self._job):
+            return
+        named = found.version_id not in _UNVERSIONED
+        which = {"VersionId": found.version_id} if named else {"IfMatch": found.etag}
+        # Gone or replaced since: then it is not readable any more either.
+        with suppress(Overtaken), self._named_errors(self.output.uri), conditional(self._client):
+            self._client.delete_object(Bucket=self.output.bucket, Key=self.output.key, **which)
+
+    def _read_manifest(self) -> tuple[bytes, str] | None:
+        with self._named_errors(self.manifest.uri):
+            try:
+                answer = self._client.get_object(Bucket=self.manifest.bucket, Key=self.manifest.key)
+            except self._client.exceptions.ClientError as error:
+                if error_code(error) in ABSENT_CODES:
+                    return None
+                raise
+            return answer["Body"].read(), answer["ETag"]
+
+
+@contextmanager
+def conditional(client: Any) -> Iterator[None]:
+    """Raise S3's refusal of a condition as Overtaken."""
     try:
-        manifest = parse_object(text, "the manifest")
-    except InvalidDocument:
-        return {}
-    is_own = job.execution is not None and manifest.get("execution") == job.execution.to_json()
-    return manifest if is_own else {}
+        yield
+    except client.exceptions.ClientError as error:
+        if error_code(error) not in _OVERTAKEN_CODES:
+            raise
+        raise Overtaken(f"another has written it: {error}") from error

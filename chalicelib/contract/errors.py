@@ -4,10 +4,11 @@ FaceBlurError
 ├── TransientError             the state machine tries again
 │   ├── RekognitionLimited       20 open jobs, or throttled
 │   ├── RekognitionUnavailable   5xx, or no answer
-│   ├── StorageUnavailable       S3 said 5xx or SlowDown, or no answer
+│   ├── StorageUnavailable       S3 said 5xx or SlowDown, or no answer; all of contract/service_errors.py
 │   └── ScratchFull              no room left in /tmp
 └── PermanentError             trying again cannot help
     ├── ConfigurationError       a setting is missing or contradicts another
+    ├── KeyUnusable              the KMS key is disabled, gone, or may not be used
     ├── InvalidDocument          a payload or document cannot be read
     ├── EmptyObject              the upload has no bytes
     ├── ObjectTooLarge           the upload is over 10 GB
@@ -21,7 +22,8 @@ FaceBlurError
     ├── VideoTooLarge            over a limit of pixels, duration, streams or packets
     ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
     ├── OutputMismatch           the rendered file is not what was asked for
-    └── FailureRecorded          the execution was given up while this function went on
+    ├── FailureRecorded          the execution was given up while this function went on
+    └── Superseded               a newer upload of the same key has taken its place
 """
 
 from chalicelib.contract.log import printable, without_secrets
@@ -65,6 +67,10 @@ class PermanentError(FaceBlurError):
 
 class ConfigurationError(PermanentError):
     """A setting is missing, malformed or contradicts another."""
+
+
+class KeyUnusable(PermanentError):
+    """The KMS key of a bucket is disabled, gone, or not allowed to the function."""
 
 
 class InvalidDocument(PermanentError):
@@ -123,9 +129,14 @@ class FailureRecorded(PermanentError):
     """The execution has recorded its failure; what is rendered after that is not delivered."""
 
 
+class Superseded(PermanentError):
+    """A newer upload of the same key is delivered, or on its way: this one is not delivered any more."""
+
+
 TRANSIENT_ERRORS = (RekognitionLimited, RekognitionUnavailable, StorageUnavailable, ScratchFull)
 PERMANENT_ERRORS = (
     ConfigurationError,
+    KeyUnusable,
     InvalidDocument,
     EmptyObject,
     ObjectTooLarge,
@@ -140,4 +151,5 @@ PERMANENT_ERRORS = (
     UnsupportedVideo,
     OutputMismatch,
     FailureRecorded,
+    Superseded,
 )

@@ -34,6 +34,7 @@ JOB_VERSION = 1
 MAX_SOURCE_BYTES = 10 * 1000**3  # Rekognition Video quota: 10 GB a file.
 WORK_PREFIX = "executions/"  # The work bucket's lifecycle rule and the functions' policies name it.
 _KEY_LIMIT_BYTES = 1024  # S3 quota.
+REVIEW_PREFIX = "review/"  # Full reports: a lifecycle rule and a policy of their own.
 _MANIFEST_SUFFIX = ".manifest.json"
 
 
@@ -43,6 +44,11 @@ class Execution:
 
     id: str
     started_at: str
+
+    @property
+    def name(self) -> str:
+        """Return the execution's name: what follows account and state machine in its ARN."""
+        return self.id.rpartition(":")[2]
 
     def to_json(self) -> dict[str, Any]:
         """Return the execution as a JSON object."""
@@ -207,6 +213,11 @@ def manifest_key(source: SourceObject) -> str:
     if len(beside.encode()) <= _KEY_LIMIT_BYTES:
         return beside
     return f"{execution_name(source)}{_MANIFEST_SUFFIX}"
+
+
+def report_key(job: Job) -> str:
+    """Return the key of the full report in the work bucket; every execution has its own."""
+    return f"{REVIEW_PREFIX}{job.execution.name if job.execution else execution_name(job.source)}.json"
 
 
 def _optional_reference(fields: dict[str, Any], name: str) -> ObjectReference | None:

@@ -1,36 +1,82 @@
-"""The manifest beside each output: what became of one upload, for people and for machines."""
+"""What became of one upload: the manifest beside the output, and the full report in the work bucket.
+
+The manifest lies where the output goes, and may be as public: it says that, and how, the video was blurred.
+When and where a face may have been missed, whose account it was and where the upload lies, only the report
+says, below `review/` in the work bucket.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
-from chalicelib.contract.job import Failure, Job
+from chalicelib.contract.job import Failure, Job, output_key
 from chalicelib.contract.log import without_secrets
-from chalicelib.contract.objects import ObjectReference
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 # As JSON writes it.
 _LONGEST_CAUSE_BYTES = 4000
 _UNREADABLE = "The function's answer holds no message; its log says more."
+# Of what the renderer tells, what leads to faces.
+_PRIVATE = frozenset({"doubts", "fullest_ms", "track_edges", "segments"})
 # Whole escapes only, so that a message that was cut can still be read.
 _MESSAGE = re.compile(r'"errorMessage"\s*:\s*"((?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)')
 _WHOLE_ESCAPES = re.compile(r'(?:[^\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 # Not the end of an address such as s3://bucket/key: a path that begins a word.
 _LOCAL_PATH = re.compile(r"(?<![^\s'\"(])/(?:tmp|var|opt|home|usr|root|private|Users)/[^\s'\"]*[^\s'\",.:;)]")
 
-
-def success_manifest(job: Job, output: ObjectReference, report: dict[str, Any]) -> str:
-    """Return the manifest of a blurred video; `report` holds what the renderer counted and timed."""
-    return _manifest_text(job, {"status": "SUCCEEDED", "output": output.to_json(), **report})
+_BUCKET = re.compile(r"s3://[^/\s]*/")
+_ARN = re.compile(r"\barn:[a-z-]+:[^\s,;'\"]*")
 
 
-def failure_manifest(job: Job, failure: Failure) -> str:
-    """Return the manifest of an upload that has no output: the error's name and its cause in words."""
-    return _manifest_text(
-        job, {"status": "FAILED", "error": failure.error, "cause": readable_cause(failure.cause)}
-    )
+class ManifestStatus(Enum):
+    """How far the delivery of an upload is, in a manifest."""
+
+    DELIVERING = "DELIVERING"  # Rendered and verified; the output is about to appear.
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+def delivery_manifest(job: Job, status: ManifestStatus, facts: Mapping[str, Any]) -> str:
+    """Return the manifest of a video that is blurred; `facts` holds what the renderer counted and timed."""
+    public = {name: fact for name, fact in facts.items() if name not in _PRIVATE}
+    return _manifest_text(job, {"status": status.value, "output": {"key": output_key(job.source)}, **public})
+
+
+def confirmed_manifest(claim: Mapping[str, Any]) -> str:
+    """Return the manifest of a claim whose output has appeared."""
+    return _json_text({**claim, "status": ManifestStatus.SUCCEEDED.value})
+
+
+def failure_manifest(job: Job, failure: Failure, earlier_version: str | None = None) -> str:
+    """Return the manifest of an upload that has no output: the error's name and its cause in words.
+
+    Where the output of an earlier upload is still there, `earlier_version` says of which version it was made.
+    """
+    earlier = {"output_of_version": earlier_version} if earlier_version else {}
+    told = {"error": failure.error, "cause": _public_cause(readable_cause(failure.cause))}
+    return _manifest_text(job, {"status": ManifestStatus.FAILED.value, **told, **earlier})
+
+
+def full_report(job: Job, outcome: Mapping[str, Any]) -> str:
+    """Return the report for those who review: all of `outcome`, the source with its bucket, the execution."""
+    document = {
+        "version": MANIFEST_VERSION,
+        "source": job.source.to_json(),
+        "execution": job.execution.to_json() if job.execution else None,
+        "detection_job": job.detection.job_id,
+        **outcome,
+    }
+    return _json_text(document)
+
+
+def failure_report(job: Job, failure: Failure) -> str:
+    """Return the report of an upload that has no output."""
+    told = {"error": failure.error, "cause": readable_cause(failure.cause)}
+    return full_report(job, {"status": ManifestStatus.FAILED.value, **told})
 
 
 def readable_cause(cause: str) -> str:
@@ -41,6 +87,11 @@ def readable_cause(cause: str) -> str:
     """
     message = _cut(without_secrets(_message(cause)))
     return _LOCAL_PATH.sub(lambda match: match.group().rpartition("/")[2], message)
+
+
+def _public_cause(cause: str) -> str:
+    """Return a cause without buckets and ARNs: the keys in it stay."""
+    return _ARN.sub("arn:...", _BUCKET.sub("", cause))
 
 
 def _cut(text: str) -> str:
@@ -63,11 +114,21 @@ def _message(cause: str) -> str:
 
 
 def _manifest_text(job: Job, outcome: dict[str, Any]) -> str:
+    source = job.source.to_json()
+    del source["bucket"]
     document = {
         "version": MANIFEST_VERSION,
-        "source": job.source.to_json(),
-        "execution": job.execution.to_json() if job.execution else None,
-        "detection_job": job.detection.job_id,
+        "source": source,
+        "execution": execution_note(job),
         **outcome,
     }
+    return _json_text(document)
+
+
+def execution_note(job: Job) -> dict[str, str] | None:
+    """Return how the manifest names the execution of `job`: without account and state machine."""
+    return {"name": job.execution.name, "started_at": job.execution.started_at} if job.execution else None
+
+
+def _json_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

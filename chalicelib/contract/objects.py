@@ -17,6 +17,11 @@ class ObjectReference:
     bucket: str
     key: str
 
+    @property
+    def uri(self) -> str:
+        """Return the object as people write it."""
+        return f"s3://{self.bucket}/{self.key}"
+
     def to_json(self) -> dict[str, Any]:
         """Return the reference as a JSON object."""
         return {"bucket": self.bucket, "key": self.key}

@@ -6,6 +6,7 @@ import hashlib
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -64,8 +65,11 @@ class FakeS3:
     streams: list[Exception] = field(default_factory=list)
     operations: list[str] = field(default_factory=list)
     parts: dict[int, bytes] = field(default_factory=dict)
+    described: dict[str, Any] = field(default_factory=dict)
     page: int = 1000
     fault: tuple[int, Exception] | None = None
+    metadata: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    exceptions = SimpleNamespace(ClientError=ClientError)
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         """Return an object or a range of it; the last `lost_bytes` of it do not arrive."""
@@ -87,12 +91,19 @@ class FakeS3:
     def head_object(self, **request: Any) -> dict[str, Any]:
         """Return what is known of an object."""
         content = self._found("head_object", request)
-        return {"ContentLength": len(content), "ETag": f'"{etag_of(content)}"'}
+        metadata = self.metadata.get((request["Bucket"], request["Key"]), {})
+        return {"ContentLength": len(content), "ETag": f'"{etag_of(content)}"', "Metadata": metadata}
 
-    def put_object(self, **request: Any) -> None:
-        """Keep an object."""
+    def put_object(self, **request: Any) -> dict[str, str]:
+        """Keep an object if the request's condition holds."""
         self._note("put_object", request)
-        self.objects[request["Bucket"], request["Key"]] = bytes(request["Body"])
+        return self._keep(request, request, bytes(request["Body"]))
+
+    def delete_object(self, **request: Any) -> None:
+        """Forget an object if the request's condition holds."""
+        self._note("delete_object", request)
+        self._require(request)
+        self.objects.pop((request["Bucket"], request["Key"]), None)
 
     def upload_file(self, filename: str, bucket: str, key: str, **request: Any) -> None:
         """Keep the content of a file."""
@@ -102,6 +113,7 @@ class FakeS3:
     def create_multipart_upload(self, **request: Any) -> dict[str, str]:
         """Begin an upload."""
         self._note("create_multipart_upload", request)
+        self.described = request
         return {"UploadId": "u1"}
 
     def upload_part(self, **request: Any) -> dict[str, str]:
@@ -110,23 +122,26 @@ class FakeS3:
         self.parts[request["PartNumber"]] = bytes(request["Body"])
         return {"ETag": f"part {request['PartNumber']}"}
 
+    def upload_part_copy(self, **request: Any) -> dict[str, dict[str, str]]:
+        """Keep a range of an object as a part."""
+        source = {**request["CopySource"], "IfMatch": request["CopySourceIfMatch"]}
+        content = self._found("upload_part_copy", source, request)
+        begin, last = map(int, request["CopySourceRange"].removeprefix("bytes=").split("-"))
+        self.parts[request["PartNumber"]] = content[begin : last + 1]
+        return {"CopyPartResult": {"ETag": f"part {request['PartNumber']}"}}
+
     def complete_multipart_upload(self, **request: Any) -> None:
         """Put the parts together; refuse them as S3 does, where one but the last is small."""
         self._note("complete_multipart_upload", request)
         numbers = [part["PartNumber"] for part in request["MultipartUpload"]["Parts"]]
         if any(len(self.parts[number]) < PART_MIN_BYTES for number in numbers[:-1]):
             raise refusal("EntityTooSmall", 400)
-        self.objects[request["Bucket"], request["Key"]] = b"".join(self.parts[number] for number in numbers)
+        self._keep(request, self.described, b"".join(self.parts[number] for number in numbers))
 
     def abort_multipart_upload(self, **request: Any) -> None:
         """Forget the parts."""
         self._note("abort_multipart_upload", request)
         self.parts.clear()
-
-    def copy(self, source: dict[str, str], bucket: str, key: str, **request: Any) -> None:
-        """Copy an object."""
-        self._note("copy", {"CopySource": source, "Bucket": bucket, "Key": key, **request})
-        self.objects[bucket, key] = self.objects[source["Bucket"], source["Key"]]
 
     def list_objects_v2(self, **request: Any) -> dict[str, Any]:
         """Return `page` keys at a time."""
@@ -138,8 +153,24 @@ class FakeS3:
         answer = {"Contents": [{"Key": key} for key in keys[begin:end]], "IsTruncated": end < len(keys)}
         return {**answer, "NextContinuationToken": str(end)} if end < len(keys) else answer
 
-    def _found(self, operation: str, request: dict[str, Any]) -> bytes:
-        self._note(operation, request)
+    def _keep(self, request: dict[str, Any], described: dict[str, Any], content: bytes) -> dict[str, str]:
+        self._require(request)
+        place = request["Bucket"], request["Key"]
+        self.objects[place], self.metadata[place] = content, described.get("Metadata", {})
+        return {"ETag": f'"{etag_of(content)}"'}
+
+    def _require(self, request: dict[str, Any]) -> None:
+        """Raise what S3 answers where the condition of a write does not hold."""
+        there = self.objects.get((request["Bucket"], request["Key"]))
+        if "IfMatch" in request and there is None:
+            raise refusal("NoSuchKey", 404)
+        if "IfMatch" in request and there is not None and request["IfMatch"].strip('"') != etag_of(there):
+            raise refusal("PreconditionFailed", 412)
+        if "IfNoneMatch" in request and there is not None:
+            raise refusal("PreconditionFailed", 412)
+
+    def _found(self, operation: str, request: dict[str, Any], noted: dict[str, Any] | None = None) -> bytes:
+        self._note(operation, noted or request)
         content = self.objects.get((request["Bucket"], request["Key"]))
         if content is None:
             raise refusal("404" if operation == "head_object" else "NoSuchKey", 404)

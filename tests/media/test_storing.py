@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import (
@@ -11,6 +12,7 @@ from botocore.exceptions import (
 
 from blur_container.multipart import MultipartWriter
 from blur_container.transfer import Storage
+from chalicelib.contract.delivery import Overtaken
 from chalicelib.contract.errors import (
     FaceBlurError,
     OutputMismatch,
@@ -158,26 +160,48 @@ def test_copy_is_pinned_and_described_anew() -> None:
     """What was verified is what is delivered."""
     client = far()
 
-    Storage(client).copy(PLACE, TARGET, "video/mp4", {"execution": "e1"})
+    Storage(client).copy_over(PLACE, TARGET, "video/mp4", {"execution": "e1"}, {"IfNoneMatch": "*"})
 
+    _, begin, part, complete = client.requests
     assert client.objects["output", "out.mp4"] == CONTENT
-    assert client.requests[-1]["ExtraArgs"] == {
-        "ContentType": "video/mp4",
-        "Metadata": {"execution": "e1"},
-        "MetadataDirective": "REPLACE",
-        "CopySourceIfMatch": f'"{SOURCE.etag}"',
-    }
+    assert (begin["ContentType"], begin["Metadata"]) == ("video/mp4", {"execution": "e1"})
+    assert part["CopySourceIfMatch"] == f'"{SOURCE.etag}"'
+    assert complete["IfNoneMatch"] == "*"
+
+
+def test_copy_over_another_object_is_refused() -> None:
+    """Another execution has written since the object was looked at; no parts stay behind."""
+    client = far()
+    client.objects["output", "out.mp4"] = b"another"
+
+    with pytest.raises(Overtaken):
+        Storage(client).copy_over(PLACE, TARGET, "video/mp4", {}, {"IfNoneMatch": "*"})
+
+    assert client.objects["output", "out.mp4"] == b"another"
+    assert client.operations[-1] == "abort_multipart_upload"
+
+
+@pytest.mark.parametrize("count", [1, 14])
+def test_upload_over_another_object_is_refused(tmp_path: Path, count: int) -> None:
+    """In one step, and in parts."""
+    client = FakeS3({("output", "out.mp4"): b"another"})
+    (tmp_path / "video").write_bytes(bytes(count * MEBIBYTE))
+
+    with pytest.raises(Overtaken):
+        Storage(client).upload_over(tmp_path / "video", TARGET, "video/mp4", {}, {"IfMatch": '"earlier"'})
+
+    assert client.objects["output", "out.mp4"] == b"another"
 
 
 @pytest.mark.parametrize(("error", "named"), [*REFUSALS, (refusal("PreconditionFailed", 412), SourceChanged)])
-@pytest.mark.parametrize("operation", ["head_object", "copy"])
+@pytest.mark.parametrize("operation", ["head_object", "upload_part_copy"])
 def test_refused_copies_are_named(operation: str, error: ClientError, named: type[FaceBlurError]) -> None:
     """Overwritten between the two calls as well."""
     client = far()
     client.errors = {operation: error}
 
     with pytest.raises(named):
-        Storage(client).copy(PLACE, TARGET, "video/mp4", {})
+        Storage(client).copy_over(PLACE, TARGET, "video/mp4", {}, {"IfNoneMatch": "*"})
 
     assert ("output", "out.mp4") not in client.objects
 

@@ -115,11 +115,11 @@ def test_the_failure_manifest_has_the_fields_of_the_contract_only() -> None:
     manifest = json.loads(failed("clip.mp4", "no answer"))
 
     assert list(manifest) == [
-        *("version", "source", "execution", "detection_job"),
+        *("version", "source", "execution"),
         *("status", "error", "cause"),
     ]
-    assert list(manifest["source"]) == ["bucket", "key", "version_id", "etag", "sequencer", "size_bytes"]
-    assert list(manifest["execution"]) == ["id", "started_at"]
+    assert list(manifest["source"]) == ["key", "version_id", "etag", "sequencer", "size_bytes"]
+    assert list(manifest["execution"]) == ["name", "started_at"]
 
 
 @pytest.mark.parametrize("one", ["A", "\x00", "😀", '"', "\\", "/9j/4AAQSkZJRgABAQ"], ids=ascii)

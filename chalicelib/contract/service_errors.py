@@ -1,0 +1,106 @@
+"""Service errors: which answers of S3, KMS and STS pass by themselves, and the names of the others.
+
+One table for both sides. The codes are those that botocore's retry modes and s3transfer try again, with
+those that S3's and KMS's error lists describe as temporary. Errors of boto3 are told by their shape, not
+their class: the contract imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from chalicelib.contract.errors import ConfigurationError, FaceBlurError, KeyUnusable, StorageUnavailable
+
+TRANSIENT_CODES = frozenset(
+    {
+        # botocore's standard retry mode.
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "PriorRequestNotComplete",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "EC2ThrottledException",
+        "IDPCommunicationError",
+        # S3: another change of the same object or bucket, an upload that is gone, bytes that came damaged.
+        "SlowDown",
+        "InternalError",
+        "ServiceUnavailable",
+        "OperationAborted",
+        "ConditionalRequestConflict",
+        "NoSuchUpload",
+        "InvalidPart",
+        "BadDigest",
+        "InvalidDigest",
+        "IncompleteBody",
+        "XAmzContentSHA256Mismatch",
+        "XAmzContentChecksumMismatch",
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+        # Credentials that are renewed while a function runs.
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "TokenRefreshRequired",
+        # KMS, as it says so itself and as S3 passes it on.
+        "KMSInternalException",
+        "KMS.InternalException",
+        "KMS.KMSInternalException",
+        "KMS.DependencyTimeoutException",
+        "DependencyTimeoutException",
+        "KeyUnavailableException",
+        "KMS.KeyUnavailableException",
+        "KMS.ThrottlingException",
+        "KMSThrottlingException",
+    }
+)
+# botocore's classes for a request that never left, whatever is tried again.
+_UNSENT_CLASSES = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "NoRegionError", "ParamValidationError"}
+)
+_KEY_PREFIX = "KMS."
+_KEY_CODES = frozenset(
+    {"DisabledException", "NotFoundException", "InvalidStateException", "KMSInvalidStateException"}
+)
+_SERVER_ERROR = 500
+
+
+def error_code(error: Exception) -> str:
+    """Return the service's word for `error`; the class name where no answer came."""
+    answer = getattr(error, "response", None)
+    if isinstance(answer, dict):
+        return str(answer.get("Error", {}).get("Code", ""))
+    return type(error).__name__
+
+
+def is_transient(error: Exception) -> bool:
+    """Return whether the call may succeed later: 5xx, no whole answer, or a code of the table."""
+    answer = getattr(error, "response", None)
+    if not isinstance(answer, dict):
+        return type(error).__name__ not in _UNSENT_CLASSES
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= _SERVER_ERROR or error_code(error) in TRANSIENT_CODES
+
+
+def storage_error(fact: str, error: Exception) -> FaceBlurError:
+    """Return the contract's error for what S3 answered; `fact` says what was tried, on which object."""
+    if is_transient(error):
+        return StorageUnavailable(fact)
+    if _is_about_key(error):
+        return KeyUnusable(
+            f"{fact}. The bucket's KMS key must exist, be enabled, and let the function's role use it."
+        )
+    return ConfigurationError(f"{fact}. The bucket must exist and the role allow this call.")
+
+
+def _is_about_key(error: Exception) -> bool:
+    code = error_code(error)
+    if code.startswith(_KEY_PREFIX) or code in _KEY_CODES:
+        return True
+    # S3 passes on a refusal of KMS as its own AccessDenied, with the action in its words.
+    return code == "AccessDenied" and "kms:" in str(error)
