@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _INVOKE = re.compile(r"/functions/(?P<name>[^/]+)/invocations$")
 _FUNCTION_GROUP = "/aws/lambda/"
 STATE_MACHINE = "state-machine"
+_NOT_FOUND = 404
+_READS = {"s3:GetObject", "s3:GetObjectVersion"}
 _ERROR_HEADERS = ("x-amzn-errortype", "x-amz-function-error")
 _PREFIXES = {"AWSStepFunctions": "states", "AmazonSQS": "sqs", "RekognitionService": "rekognition"}
 
@@ -62,9 +64,12 @@ class ServiceCalls:
         """Count the answer to `calls`."""
         named = {name.lower(): value for name, value in headers}
         error = next((named[name] for name in _ERROR_HEADERS if name in named), "")
-        answered = [AnsweredCall(call, int(status.partition(" ")[0]), error) for call in calls]
+        code = int(status.partition(" ")[0])
+        # S3 says that nothing is there to those alone who may list the bucket; to others it says 403.
+        listed = {_listing(call) for call in calls if code == _NOT_FOUND and call.action in _READS}
         with self._lock:
-            self._answers.update(answered)
+            self._answers.update(AnsweredCall(call, code, error) for call in calls)
+            self._calls.update(listed)
 
     def made(self) -> frozenset[ServiceCall]:
         """Return every call, once."""
@@ -130,8 +135,14 @@ def _s3_action(environ: WSGIEnvironment) -> str:
     if method in {"GET", "HEAD"}:
         return "s3:GetObjectVersion" if "versionId" in query else "s3:GetObject"
     if method == "DELETE":
-        return "s3:AbortMultipartUpload" if "uploadId" in query else "s3:DeleteObject"
+        if "uploadId" in query:
+            return "s3:AbortMultipartUpload"
+        return "s3:DeleteObjectVersion" if "versionId" in query else "s3:DeleteObject"
     return "s3:PutObject"
+
+
+def _listing(read: ServiceCall) -> ServiceCall:
+    return ServiceCall(read.principal, "s3:ListBucket", read.resource.partition("/")[0])
 
 
 def _s3_resource(environ: WSGIEnvironment) -> str:

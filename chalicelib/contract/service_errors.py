@@ -67,6 +67,7 @@ _KEY_PREFIX = "KMS."
 _KEY_CODES = frozenset(
     {"DisabledException", "NotFoundException", "InvalidStateException", "KMSInvalidStateException"}
 )
+_TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
 
@@ -79,12 +80,13 @@ def error_code(error: Exception) -> str:
 
 
 def is_transient(error: Exception) -> bool:
-    """Return whether the call may succeed later: 5xx, no whole answer, or a code of the table."""
+    """Return whether the call may succeed later: 5xx, 429, no whole answer, or a code of the table."""
     answer = getattr(error, "response", None)
     if not isinstance(answer, dict):
         return type(error).__name__ not in _UNSENT_CLASSES
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    return status >= _SERVER_ERROR or error_code(error) in TRANSIENT_CODES
+    busy = status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR
+    return busy or error_code(error) in TRANSIENT_CODES
 
 
 def storage_error(fact: str, error: Exception) -> FaceBlurError:

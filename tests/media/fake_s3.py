@@ -18,9 +18,10 @@ from chalicelib.contract.errors import ConfigurationError, StorageUnavailable
 PART_MIN_BYTES = 5 * 1024**2
 
 
-def refusal(code: str, status: int) -> ClientError:
+def refusal(code: str, status: int, message: str = "refused") -> ClientError:
     """Return the error by which boto3 reports a refused request."""
-    answer = {"Error": {"Code": code, "Message": "refused"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error = {"Code": code, "Message": message}
+    answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(cast("Any", answer), "AnyOperation")
 
 

@@ -93,6 +93,16 @@ def test_other_words_of_an_error_stay(words: str) -> None:
     assert readable_cause(words) == words
 
 
+def test_a_public_failure_names_no_account_and_no_bucket() -> None:
+    """S3 and IAM put both into the errors of calls they refuse; the key stays."""
+    role = "arn:aws:sts::123456789012:assumed-role/face-blur-dev/blur"
+    cause = f"s3://input/clip.mp4: User: {role} may not read arn:aws:s3:::input/clip.mp4"
+
+    told = json.loads(failed("clip.mp4", cause))["cause"]
+
+    assert told == "clip.mp4: User: arn:... may not read arn:..."
+
+
 @pytest.mark.parametrize("one", ["A", "\x00", "😀", '"', "/9j/4AAQSkZJRgABAQ"], ids=ascii)
 def test_a_long_error_is_cut(one: str) -> None:
     """Libraries put arguments into errors; one might be a frame."""
