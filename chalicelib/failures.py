@@ -47,6 +47,10 @@ def record_failure(job: Job, s3: Any, output_bucket: str, work_bucket: str) -> J
                 bucket.write_manifest(failure_manifest(job, job.failure, output.source_version), manifest)
         except Overtaken:
             continue
+        except PermanentError:
+            # The output bucket refuses manifests: the report is the record then.
+            write_json(s3, report, failure_report(job, job.failure))
+            raise
         write_json(s3, report, failure_report(job, job.failure))
         return replace(job, manifest=told)
     raise StorageUnavailable(f"{bucket.manifest.uri} is written by others again and again")

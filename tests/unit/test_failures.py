@@ -38,6 +38,16 @@ MANIFEST = ("output", manifest_key(SOURCE))
 REPORT = ("work", report_key(JOB))
 
 
+class Denying(FakeS3):
+    """Buckets of which one refuses manifests."""
+
+    def put_object(self, **request: Any) -> dict[str, str]:
+        """Keep an object, unless it is the manifest."""
+        if request["Key"] == MANIFEST[1]:
+            raise refusal("AccessDenied", 403)
+        return super().put_object(**request)
+
+
 def delivered(job: Job, status: ManifestStatus = ManifestStatus.SUCCEEDED) -> bytes:
     """Return the manifest of a delivery of `job`."""
     return delivery_manifest(job, status, {"frames": 3}).encode()
@@ -117,6 +127,17 @@ def test_an_output_whose_manifest_is_refused_for_good_is_taken_away() -> None:
         record_failure(JOB, client, "output", "work")
 
     assert OUTPUT not in client.objects
+
+
+def test_a_failure_whose_manifest_is_refused_is_in_the_report() -> None:
+    """A policy denies manifests in the output bucket; the work bucket is the project's own."""
+    client = Denying()
+
+    with pytest.raises(ConfigurationError):
+        record_failure(JOB, client, "output", "work")
+
+    assert list(client.objects) == [REPORT]
+    assert json.loads(client.objects[REPORT])["error"] == "Lambda.ServiceException"
 
 
 @pytest.mark.parametrize(
