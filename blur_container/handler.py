@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from blur_container.plan_segments import PlanSegments
 from blur_container.progress import ProgressLog
 from blur_container.redact import RenderReport, redact_video
 from blur_container.report import Steps, report_to_json
-from blur_container.scratch import clear_leftovers
+from blur_container.scratch import clear_leftovers, temporary_root
 from blur_container.settings import Settings
 from blur_container.transfer import MP4, Storage, s3_client
 from blur_container.verify import verify_output
@@ -27,7 +26,7 @@ from chalicelib.contract.segments import SegmentTask
 
 # Lambda starts a killed function anew where it was, with its files: they fill /tmp, and show faces.
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-    clear_leftovers(Path(tempfile.gettempdir()))
+    clear_leftovers(temporary_root())
 
 
 def plan_segments(event: dict[str, Any], _context: object) -> dict[str, Any]:

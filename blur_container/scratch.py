@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,14 @@ _PREFIX = "blur-faces-"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+def temporary_root() -> Path:
+    """Return the system's folder for temporary files, also where it is full.
+
+    tempfile.gettempdir() writes a file to find out, and knows no folder at all where /tmp is full.
+    """
+    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 a folder of its own is made below it
+
+
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """Yield a folder below `parent` (the system's folder for temporary files) that goes with the context.
@@ -22,7 +31,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     Raise ScratchFull where what is written there finds no room.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent or temporary_root()) as folder:
             yield Path(folder)
     except OSError as error:
         raise_if_full(error.errno, error)

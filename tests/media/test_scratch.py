@@ -31,6 +31,17 @@ except Exception as error:
     print(type(error).__name__, functions.output)
 """
 
+FULL_FROM_THE_START = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+from blur_container.scratch import scratch_folder
+try:
+    with scratch_folder() as folder:
+        (folder / "source").write_bytes(b"a")
+except Exception as error:
+    print(type(error).__name__)
+"""
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit works on Linux")
 @pytest.mark.parametrize(
@@ -44,6 +55,19 @@ def test_a_full_tmp_is_named_and_leaves_no_output(tmp_path: Path, step: str, roo
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
 
     assert ended.stdout.split() == ["ScratchFull", "None"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit works on Linux")
+def test_a_tmp_that_is_full_from_the_start_is_named(tmp_path: Path) -> None:
+    """Another invocation has filled it: not one byte can be written, the folder is there."""
+    command = [sys.executable, "-c", FULL_FROM_THE_START]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert ended.stdout.split() == ["ScratchFull"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
