@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from chalicelib.contract.errors import DetectionFailed, InvalidDocument
+from chalicelib.contract.errors import DetectionFailed, InvalidDocument, Superseded
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.log import printable
 from chalicelib.contract.manifest import readable_cause
 
 _AGAIN = "-again-"
 _FAILED = {"FAILED", "TIMED_OUT", "ABORTED"}
+# Failures that another execution of the same upload would end in again, and what to do.
+_NO_USE = {
+    DetectionFailed.__name__: "Rekognition refused this version, upload it again",
+    Superseded.__name__: "a newer upload of the same key has taken its place",
+}
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,8 @@ def _start_again(stepfunctions: Any, machine_arn: str, upload: str, tries: list[
     newest = tries[0]
     if newest.job is None:
         return f"left        {newest.name}: its input cannot be read"
-    if newest.error == DetectionFailed.__name__:
-        return printable(f"left        {newest.source}: Rekognition refused this version, upload it again")
+    if reason := _NO_USE.get(newest.error):
+        return printable(f"left        {newest.source}: {reason}")
     job = Job(newest.job.source, DetectionProgress(DetectionStatus.NOT_STARTED))
     # 80 characters at most; the number of tries, not the time, so that two redrives at once are one.
     name = f"{upload[-70:].lstrip('-_')}{_AGAIN}{len(tries)}"

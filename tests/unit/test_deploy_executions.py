@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.objects import SourceObject
-from deploy.executions import ExecutionReport
+from deploy.executions import ExecutionReport, redrive
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 JOB = Job(SourceObject("in", "my clip.mp4", "v", "e", "1", 1), DetectionProgress(DetectionStatus.IN_PROGRESS))
 RUNNING = ExecutionReport("my-clip-1", "RUNNING", NOW, JOB)
+
+
+@dataclass
+class OneFailed:
+    """Step Functions with one execution, which failed; it may be started again."""
+
+    error: str
+    exceptions = SimpleNamespace(StateMachineDoesNotExist=LookupError, ExecutionAlreadyExists=KeyError)
+
+    def get_paginator(self, _name: str) -> OneFailed:
+        """Return the list of executions."""
+        return self
+
+    def paginate(self, **_request: str) -> list[dict[str, Any]]:
+        """Return its one page."""
+        return [{"executions": [{"executionArn": "arn:execution", "status": "FAILED"}]}]
+
+    def describe_execution(self, **_request: str) -> dict[str, Any]:
+        """Return the execution."""
+        told = {"name": "my-clip-1", "status": "FAILED", "startDate": NOW, "error": self.error}
+        return {**told, "input": json.dumps(JOB.to_json())}
+
+    def start_execution(self, **_request: str) -> None:
+        """Start another."""
 
 
 @pytest.mark.parametrize(
@@ -41,6 +68,21 @@ def test_failure_shows_its_name_and_cause() -> None:
 def test_unreadable_input_is_said() -> None:
     """An execution that somebody started by hand."""
     assert "(unreadable input)" in replace(RUNNING, job=None).line(NOW)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("Superseded", "left        s3://in/my clip.mp4: a newer upload of the same key has taken its place"),
+        ("DetectionFailed", "left        s3://in/my clip.mp4: Rekognition refused this version"),
+        ("StorageUnavailable", "started     s3://in/my clip.mp4"),
+    ],
+)
+def test_only_what_may_end_better_is_started_again(error: str, line: str) -> None:
+    """An older upload of a key would be superseded again."""
+    (told,) = redrive(OneFailed(error), "arn:machine")
+
+    assert told.startswith(line)
 
 
 def test_second_try_belongs_to_the_first_upload() -> None:
