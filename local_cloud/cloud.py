@@ -182,7 +182,7 @@ class LocalCloud:
             "cloudformation": CloudFormationApi(Stacks(self.client)),
             "images": self._images,
         }
-        self._fault_front = FaultFront(self.faults, self._invocations.busy_with)
+        self._fault_front = FaultFront(self.faults, self._invocations.strike)
         return Front(self._moto, own, self._calls, self._fault_front)
 
     def _make_rekognition(self) -> RekognitionVideo:

@@ -56,12 +56,13 @@ class Place(Protocol):
 class FaultFront:
     """Between the front and the applications: what no fault is meant for passes as it is.
 
-    `places_of` finds where a function, by its name, works on an event that holds a text.
+    `strike` does something to the places where a function, by its name, works on an event that holds a text.
     """
 
-    def __init__(self, faults: Faults, places_of: Callable[[str, str], Iterable[Place]]) -> None:
+    def __init__(self, faults: Faults, strike: Callable[[str, str, Callable[[Place], None]], None]) -> None:
         self._faults = faults
-        self._places_of = places_of
+        self._strike = strike
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
 
@@ -77,7 +78,9 @@ class FaultFront:
 
     def settle(self) -> None:
         """Wait for what is carried out without its caller."""
-        for thread in self._threads:
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join()
 
     def close(self) -> None:
@@ -115,15 +118,16 @@ class FaultFront:
             time.sleep(_DELAY_S)
 
     def _kill(self, met: Met) -> None:
-        for place in self._places_of(met.function, met.fault.marker):
-            place.kill()
+        self._strike(met.function, met.fault.marker, lambda place: place.kill())
 
     def _use_up(self, met: Met) -> None:
-        for place in self._places_of(met.function, met.fault.marker):
+        def use_up(place: Place) -> None:
             if met.fault.kind is FaultKind.OUT_OF_MEMORY:
                 place.run_out_of_memory()
             else:
                 place.fill_storage()
+
+        self._strike(met.function, met.fault.marker, use_up)
 
     def _later(self, act: Callable[[], object], after_s: float = 0) -> None:
         def wait_and_act() -> None:
@@ -131,8 +135,10 @@ class FaultFront:
             act()
 
         thread = threading.Thread(target=wait_and_act, name="fault", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        # Only a thread that has started can be waited for.
+        with self._lock:
+            thread.start()
+            self._threads.append(thread)
 
 
 def _answer_nobody(application: WSGIApplication, environ: WSGIEnvironment) -> None:
