@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import select
 import threading
 import time
@@ -18,7 +17,6 @@ from local_cloud.wsgi import Answer, call, read_body, signed_by, signed_service
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_log = logging.getLogger(__name__)
 _DELAY_S = 1.0
 _LONGEST_SILENCE_S = 120
 _CARRIED_OUT = {
@@ -104,7 +102,7 @@ class FaultFront:
         kind = met.fault.kind
         if kind in (FaultKind.STRAGGLER, FaultKind.TWICE):
             twin = {**environ, "wsgi.input": io.BytesIO(read_body(environ))}
-            self._later(lambda: _answer_nobody(application, twin))
+            self._later(lambda: call(application, twin))
         elif kind is FaultKind.KILLED_BEFORE:
             self._kill(met)
         elif kind is FaultKind.KILLED_LATER:
@@ -139,14 +137,6 @@ class FaultFront:
         with self._lock:
             thread.start()
             self._threads.append(thread)
-
-
-def _answer_nobody(application: WSGIApplication, environ: WSGIEnvironment) -> None:
-    """Carry a call out whose caller is gone; moto breaks where two put one key at once, as a server's 500."""
-    try:
-        call(application, environ)
-    except Exception:  # noqa: BLE001 whatever a server would answer 500 to
-        _log.exception("a call that nobody waits for broke")
 
 
 def _no_answer(environ: WSGIEnvironment) -> Answer | None:

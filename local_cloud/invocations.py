@@ -210,13 +210,14 @@ class Invocations:
                 return
             outcome = self._attempt(find, invocation)
         if outcome.function_error and not self._closing.is_set():
+            error = outcome.payload.decode("utf-8", "replace")
+            print(f"local cloud: event of {name} lost after its last retry: {error}", file=sys.stderr)
             lost = LostEvent(name, invocation.payload, outcome.payload)
+            # Kept last: whoever sees it here finds it in its queue, too.
             try:
                 self._on_lost(lost)
             finally:
                 self.lost_events.append(lost)
-            error = outcome.payload.decode("utf-8", "replace")
-            print(f"local cloud: event of {name} lost after its last retry: {error}", file=sys.stderr)
 
     def _attempt(self, find: Callable[[], Function | None], invocation: Invocation) -> Outcome:
         function = find()

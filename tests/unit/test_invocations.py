@@ -72,9 +72,11 @@ class LockWithAGap:
         return self._lock.locked()
 
     def __enter__(self) -> bool:
+        """Take the lock."""
         return self.acquire()
 
     def __exit__(self, *_: object) -> None:
+        """Give it back."""
         self.release()
 
 
@@ -86,6 +88,7 @@ class Started:
         self._during = during
 
     def __call__(self, of: Function) -> Sandbox:
+        """Start one."""
         self.sandboxes.append(FakeSandbox(of, self._during))
         return cast("Sandbox", self.sandboxes[-1])
 
