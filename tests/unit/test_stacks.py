@@ -296,19 +296,19 @@ class Holding(RecordingService):
         return super().__getattr__(operation)
 
 
-QUEUE = "Resources: {Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: q}}}"
+LOGS = "Resources: {Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: g, RetentionInDays: 1}}}"
 
 
 def test_stack_that_is_being_made_takes_no_other_change() -> None:
-    """Neither a second execution nor a plan nor a deletion comes between its resources; it can be looked at."""
+    """No second execution, plan or deletion comes between its resources; it can be looked at."""
     is_in, may_go_on = threading.Event(), threading.Event()
     stacks = Stacks(lambda _service: Holding(is_in, may_go_on))
-    stack = stacks.plan("one", "set", "CREATE", StackInput(QUEUE, {}))
-    stacks.plan("one", "other", "CREATE", StackInput(QUEUE, {}))
+    stack = stacks.plan("one", "set", "CREATE", StackInput(LOGS, {}))
+    stacks.plan("one", "other", "CREATE", StackInput(LOGS, {}))
     others: list[Callable[[], object]] = [
         lambda: stacks.execute(stack, "other"),
-        lambda: stacks.plan("one", "third", "UPDATE", StackInput(QUEUE, {})),
-        lambda: stacks.plan("one", "fourth", "CREATE", StackInput(QUEUE, {})),
+        lambda: stacks.plan("one", "third", "UPDATE", StackInput(LOGS, {})),
+        lambda: stacks.plan("one", "fourth", "CREATE", StackInput(LOGS, {})),
         lambda: stacks.delete(stack),
     ]
     with ThreadPoolExecutor(1) as threads:
@@ -331,7 +331,7 @@ def test_stack_that_is_being_made_takes_no_other_change() -> None:
 def test_change_set_of_a_stack_that_was_deleted_meanwhile_is_not_there() -> None:
     """Nothing is made for a stack that nobody could delete any more."""
     stacks = Stacks(lambda _service: RecordingService([]))
-    stack = stacks.plan("one", "set", "CREATE", StackInput(QUEUE, {}))
+    stack = stacks.plan("one", "set", "CREATE", StackInput(LOGS, {}))
     stacks.delete(stack)
 
     with pytest.raises(InvalidRequest, match="set"):
