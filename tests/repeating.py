@@ -1,4 +1,4 @@
-"""The tests that open local clouds, many times in a row with every processor loaded: what is red by chance shows.
+"""The tests that open local clouds, again and again with every processor loaded: what is red by chance shows.
 
 `python -m tests.repeating [TIMES] [PATH ...]`; it ends with the first run that is red.
 """

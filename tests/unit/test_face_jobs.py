@@ -8,9 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from werkzeug.test import EnvironBuilder
 
 from local_cloud.face_jobs import FaceJobs, RekognitionSettings, Stopped, StoredVideo
+from local_cloud.rekognition import RekognitionVideo
 from local_cloud.runtime_api import RuntimeApi
+from local_cloud.wsgi import call
 
 VIDEO = StoredVideo("bucket", "clip.mp4", None)
 NEXT = "/2018-06-01/runtime/invocation/next"
@@ -65,3 +68,16 @@ def test_runtime_api_hears_its_function_only(headers: str, *, is_taken: bool) ->
     [one.close() for one in (request, api) if one]
     assert taken == (NEXT if is_taken else None)
     assert answer.startswith(b"" if is_taken else b"HTTP/1.1 403")
+
+
+def test_closed_stand_in_opens_no_client_that_nobody_closes() -> None:
+    """A request that was late is told that the service ends."""
+    made: list[object] = []
+    stand_in = RekognitionVideo(lambda: made.append("a client"), RekognitionSettings())
+    stand_in.close()
+    body = b'{"Video": {"S3Object": {"Bucket": "bucket", "Name": "clip.mp4"}}}'
+    headers = [("X-Amz-Target", "RekognitionService.StartFaceDetection")]
+
+    answer = call(stand_in, EnvironBuilder(method="POST", data=body, headers=headers).get_environ())
+
+    assert (answer.status[:3], made) == ("500", [])
