@@ -11,7 +11,7 @@ LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 
-.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm lock clean
+.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -77,6 +77,9 @@ fuzz: $(READY) ## Mutated videos and documents through the container's functions
 
 storm: $(READY) ## 500 uploads at once where 10 functions and 20 Rekognition jobs may run; UPLOADS=500
 	@$(BIN)/python -m benchmarks.storm --uploads $(or $(UPLOADS),500)
+
+repeat: $(READY) ## The tests that open local clouds, TIMES=20 in a row, with every processor loaded
+	@$(BIN)/python -m tests.repeating $(or $(TIMES),20)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

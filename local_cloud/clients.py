@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local_cloud.access_keys import AccessKeys
 from local_cloud.sandbox_environment import PERSON, REGION
 
 _LONGEST_INVOCATION_S = 1000
@@ -23,7 +24,8 @@ _CONFIG = Config(
 class CloudClients:
     """The clients made so far; each may be used by many threads."""
 
-    def __init__(self, endpoint_url: str) -> None:
+    def __init__(self, endpoint_url: str, keys: AccessKeys) -> None:
+        self._keys = keys
         self._endpoint_url = endpoint_url
         self._session = boto3.session.Session()
         self._lock = threading.Lock()
@@ -49,11 +51,12 @@ class CloudClients:
             self._clients.clear()
 
     def _make(self, service: str, principal: str = PERSON) -> Any:
+        key = self._keys.of(principal)
         return self._session.client(
             service,
             region_name=REGION,
             endpoint_url=self._endpoint_url,
-            aws_access_key_id=principal,
-            aws_secret_access_key="testing",  # noqa: S106 moto takes any
+            aws_access_key_id=key.key_id,
+            aws_secret_access_key=key.secret,
             config=_CONFIG,
         )

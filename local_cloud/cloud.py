@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import shutil
 import tempfile
 from collections import Counter
@@ -12,8 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.test import EnvironBuilder
+
 from deploy.names import Names
+from local_cloud.access_control import AccessControl
+from local_cloud.access_keys import AccessKeys
 from local_cloud.account_limit import AccountLimit
+from local_cloud.bucket_cors import BucketCors
 from local_cloud.bucket_events import BucketEvents
 from local_cloud.calls import AnsweredCall, ServiceCall, ServiceCalls
 from local_cloud.clients import CloudClients
@@ -24,6 +27,7 @@ from local_cloud.fault_front import FaultFront
 from local_cloud.faults import Faults
 from local_cloud.front import Front
 from local_cloud.functions import Function, FunctionRegistry
+from local_cloud.interpreter import Interpreter
 from local_cloud.invocations import Invocations, LostEvent
 from local_cloud.lambda_api import LambdaApi
 from local_cloud.own_process import claim_process, process_environment
@@ -31,8 +35,10 @@ from local_cloud.project import Buckets, ReplayEngine, deploy_project
 from local_cloud.pushed_images import PushedImages
 from local_cloud.s3_api import S3Api
 from local_cloud.sandbox import Place, Sandbox
-from local_cloud.sandbox_environment import LOG_WRITER, cloud_environment
+from local_cloud.sandbox_environment import INTERPRETER, LOG_WRITER, PERSON, cloud_environment
+from local_cloud.serial_moto import SerialMoto
 from local_cloud.settings import CloudSettings
+from local_cloud.wsgi import call
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -42,7 +48,6 @@ if TYPE_CHECKING:
 
 # What Step Functions' inline Map runs.
 _SEGMENTS_MAX = 40
-_JSON = {"Content-Type": "application/json"}
 
 
 class NotDeployed(Exception):
@@ -76,7 +81,7 @@ class LocalCloud:
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables that make AWS clients use this cloud and nothing else."""
-        return cloud_environment(self.endpoint_url)
+        return self._variables_of(PERSON)
 
     @property
     def buckets(self) -> Buckets:
@@ -138,7 +143,11 @@ class LocalCloud:
         claim_process(opening)
         self._folder = Path(tempfile.mkdtemp(prefix="face-blur-cloud-"))
         opening.callback(shutil.rmtree, self._folder, ignore_errors=True)
-        self._moto = moto_application()
+        self._motos = moto_application()
+        self._moto = SerialMoto(self._motos, self._change_interpreter)
+        self._keys = AccessKeys()
+        self._interpreter = Interpreter(self._keys.of(INTERPRETER), self._moto.alone("states"))
+        opening.callback(self._interpreter.close)
         self._registry = FunctionRegistry(self._folder / "functions")
         self._calls = ServiceCalls()
         self.faults = Faults()
@@ -153,27 +162,32 @@ class LocalCloud:
         self._server = CloudServer(self._front(rekognition), self.settings.port)
         opening.callback(self._server.close)
         opening.enter_context(process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
-        self._clients = CloudClients(self.endpoint_url)
+        self._clients = CloudClients(self.endpoint_url, self._keys)
         opening.callback(self._clients.close)
         logs = self._clients.make("logs", principal=LOG_WRITER)
         opening.callback(logs.close)
-        self._place = Place(self._folder / "sandboxes", self.endpoint_url, logs, self.settings.runtime_client)
+        self._place = Place(
+            self._folder / "sandboxes", self._variables_of, logs, self.settings.runtime_client
+        )
         self._reset()
         for ending in (
             self._reset,
             self._fault_front.close,
             rekognition.close,
+            # Again: an event that was under way may have started one more.
+            self._stop_executions,
             self._invocations.close,
             self._stop_executions,
         ):
             opening.callback(ending)
 
-    def _front(self, rekognition: RekognitionVideo) -> Front:
+    def _front(self, rekognition: RekognitionVideo) -> AccessControl:
         lambda_api = LambdaApi(
             self._moto, self._registry, self._invocations, self.settings.account_concurrency
         )
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
-        s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None)
+        cors = BucketCors()
+        s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None, cors)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
         own: dict[str, WSGIApplication] = {
             "lambda": lambda_api,
@@ -182,8 +196,12 @@ class LocalCloud:
             "cloudformation": CloudFormationApi(Stacks(self.client)),
             "images": self._images,
         }
-        self._fault_front = FaultFront(self.faults, self._invocations.busy_with)
-        return Front(self._moto, own, self._calls, self._fault_front)
+        self._fault_front = FaultFront(self.faults, self._invocations.strike)
+        front = Front(self._moto, own, self._calls, self._fault_front)
+        return AccessControl(front, self._keys, cors)
+
+    def _change_interpreter(self) -> None:
+        self._interpreter.change()
 
     def _make_rekognition(self) -> RekognitionVideo:
         from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av
@@ -193,6 +211,10 @@ class LocalCloud:
 
     def _bury(self, event: LostEvent) -> None:
         DeadLetters(self._clients).send(event)
+
+    def _variables_of(self, principal: str) -> dict[str, str]:
+        key = self._keys.of(principal)
+        return cloud_environment(self.endpoint_url, key.key_id, key.secret)
 
     def _start_sandbox(self, function: Function) -> Sandbox:
         return Sandbox(function, self._place)
@@ -206,19 +228,15 @@ class LocalCloud:
         self._post("/moto-api/config", {"stepfunctions": {"execute_state_machine": True}})
 
     def _post(self, path: str, document: dict[str, Any]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._server.port)
-        try:
-            connection.request("POST", path, json.dumps(document), _JSON)
-            answer = connection.getresponse()
-            body = answer.read()
-        finally:
-            connection.close()
-        if answer.status >= http.HTTPStatus.BAD_REQUEST:
-            raise RuntimeError(f"moto answered {answer.status} to {path}: {body.decode(errors='replace')}")
+        # Past the access control: moto's own interface is for this cloud alone.
+        request = EnvironBuilder(path, method="POST", json=document)
+        answer = call(self._moto, request.get_environ())
+        if not answer.succeeded:
+            raise RuntimeError(f"moto answered {answer.status} to {path}: {answer.body!r}")
 
     def _stop_executions(self) -> None:
         """Stop what still runs: the interpreter's threads would go on calling a closed port."""
-        if "stepfunctions" not in self._moto.app_instances:
+        if "stepfunctions" not in self._motos.app_instances:
             # Nobody asked for it so far, and moto would take a second to load it.
             return
         stepfunctions = self.client("stepfunctions")

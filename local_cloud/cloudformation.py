@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -16,6 +17,7 @@ from local_cloud.templates import UnsupportedTemplate, parse_template
 NO_CHANGES = (
     "The submitted information didn't contain changes. Submit different information to create a change set."
 )
+_IN_PROGRESS = "_IN_PROGRESS"
 _DEAD = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"}
 
 
@@ -71,6 +73,11 @@ class Stack:
         """Return the stack's id."""
         return f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{self.name}/local"
 
+    @property
+    def is_changing(self) -> bool:
+        """Return whether its resources are being made, changed or deleted."""
+        return self.status.endswith(_IN_PROGRESS) and self.status != "REVIEW_IN_PROGRESS"
+
     def enter(self, status: str, reason: str = "") -> None:
         """Note the stack's next status."""
         self.status = status
@@ -79,44 +86,66 @@ class Stack:
 
 
 class Stacks:
-    """Every stack of the local cloud."""
+    """Every stack of the local cloud; one operation at a time on each."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
+        # Held for decisions; while resources are made, the stack's status keeps others away.
+        self._lock = threading.RLock()
         self._stacks: dict[str, Stack] = {}
 
     def find(self, name_or_arn: str) -> Stack:
         """Return the stack; raise InvalidRequest where there is none."""
         name = name_or_arn.split("/")[1] if name_or_arn.startswith("arn:") else name_or_arn
-        if name not in self._stacks:
-            raise InvalidRequest(f"Stack with id {name} does not exist")
-        return self._stacks[name]
+        with self._lock:
+            if name not in self._stacks:
+                raise InvalidRequest(f"Stack with id {name} does not exist")
+            return self._stacks[name]
 
     def every(self) -> list[Stack]:
         """Return all stacks."""
-        return list(self._stacks.values())
+        with self._lock:
+            return list(self._stacks.values())
 
     def plan(self, name: str, change_set: str, kind: str, wanted: StackInput) -> Stack:
         """Add a change set to the stack `name`, which is made where `kind` is CREATE."""
-        stack = self._stacks.get(name) or Stack(name)
-        is_new = stack.status == "REVIEW_IN_PROGRESS"
-        if kind == "CREATE" and not is_new:
-            raise InvalidRequest(f"Stack [{name}] already exists and cannot be created again")
-        if kind == "UPDATE" and stack.status in _DEAD:
-            raise InvalidRequest(f"Stack:{stack.arn} is in {stack.status} state and can not be updated.")
-        try:
-            changes = planned(parse_template(wanted.template), wanted.parameters, stack.resources)
-        except UnsupportedTemplate as error:
-            raise InvalidRequest(str(error)) from error
-        stack.change_sets[change_set] = ChangeSet(change_set, wanted, changes)
-        self._stacks[name] = stack
-        return stack
+        with self._lock:
+            stack = self._stacks.get(name) or Stack(name)
+            is_new = stack.status == "REVIEW_IN_PROGRESS"
+            if kind == "CREATE" and not is_new:
+                raise InvalidRequest(f"Stack [{name}] already exists and cannot be created again")
+            if kind == "UPDATE" and (stack.status in _DEAD or stack.is_changing):
+                raise _not_now(stack)
+            try:
+                changes = planned(parse_template(wanted.template), wanted.parameters, stack.resources)
+            except UnsupportedTemplate as error:
+                raise InvalidRequest(str(error)) from error
+            stack.change_sets[change_set] = ChangeSet(change_set, wanted, changes)
+            self._stacks[name] = stack
+            return stack
 
-    def execute(self, stack: Stack, change_set: ChangeSet) -> None:
-        """Bring the stack to what the change set says, or back to where it was."""
-        stack.change_sets.clear()
-        verb = "CREATE" if stack.source is None else "UPDATE"
-        stack.enter(f"{verb}_IN_PROGRESS")
+    def find_change_set(self, stack: Stack, name: str) -> ChangeSet:
+        """Return a change set of the stack; raise InvalidRequest where it has none of this name."""
+        with self._lock:
+            if name not in stack.change_sets or self._stacks.get(stack.name) is not stack:
+                raise InvalidRequest(f"ChangeSet [{name}] does not exist")
+            return stack.change_sets[name]
+
+    def forget_change_set(self, stack: Stack, name: str) -> None:
+        """Drop a change set; raise InvalidRequest where the stack has none of this name."""
+        with self._lock:
+            self.find_change_set(stack, name)
+            del stack.change_sets[name]
+
+    def execute(self, stack: Stack, name: str) -> None:
+        """Bring the stack to what its change set says, or back to where it was."""
+        with self._lock:
+            change_set = self.find_change_set(stack, name)
+            if stack.is_changing:
+                raise _not_now(stack)
+            stack.change_sets.clear()
+            verb = "CREATE" if stack.source is None else "UPDATE"
+            stack.enter(f"{verb}_IN_PROGRESS")
         error = self._apply(stack, change_set.wanted)
         if error is None:
             stack.source = replace(change_set.wanted)
@@ -126,13 +155,19 @@ class Stacks:
 
     def delete(self, stack: Stack) -> None:
         """Delete the stack's resources, but for those its template keeps."""
-        stack.enter("DELETE_IN_PROGRESS")
+        with self._lock:
+            if stack.status == "DELETE_IN_PROGRESS":
+                return
+            if stack.is_changing:
+                raise _not_now(stack)
+            stack.enter("DELETE_IN_PROGRESS")
         try:
             stack.resources.delete(self._clients)
         except (ClientError, BotoCoreError) as error:
             stack.enter("DELETE_FAILED", str(error))
             return
-        del self._stacks[stack.name]
+        with self._lock:
+            del self._stacks[stack.name]
 
     def _apply(self, stack: Stack, wanted: StackInput) -> Exception | None:
         try:
@@ -143,11 +178,16 @@ class Stacks:
 
     def _roll_back(self, stack: Stack, verb: str, error: Exception) -> None:
         prefix = "" if verb == "CREATE" else "UPDATE_"
-        stack.enter(f"{verb}_FAILED", str(error))
-        stack.enter(f"{prefix}ROLLBACK_IN_PROGRESS")
+        with self._lock:
+            stack.enter(f"{verb}_FAILED", str(error))
+            stack.enter(f"{prefix}ROLLBACK_IN_PROGRESS")
         if stack.source is None:
             # RetainExceptOnCreate: what a failed creation made goes, kept kinds too.
             stack.resources.delete(self._clients, with_kept=True)
         else:
             self._apply(stack, stack.source)
         stack.enter(f"{prefix}ROLLBACK_COMPLETE")
+
+
+def _not_now(stack: Stack) -> InvalidRequest:
+    return InvalidRequest(f"Stack:{stack.arn} is in {stack.status} state and can not be updated.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
-from local_cloud.cloudformation import NO_CHANGES, ChangeSet, InvalidRequest, Stack, StackInput, Stacks
+from local_cloud.cloudformation import NO_CHANGES, InvalidRequest, Stack, StackInput, Stacks
 from local_cloud.wsgi import Answer, read_body
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class CloudFormationApi:
         return {"Id": _change_set_arn(stack, name), "StackId": stack.arn}
 
     def _describe_change_set(self, form: dict[str, str]) -> dict[str, Any]:
-        stack, change_set = self._change_set(form)
+        stack, name = self._change_set(form)
+        change_set = self._stacks.find_change_set(stack, name)
         return {
             "ChangeSetName": change_set.name,
             "ChangeSetId": _change_set_arn(stack, change_set.name),
@@ -73,8 +74,7 @@ class CloudFormationApi:
         return {}
 
     def _delete_change_set(self, form: dict[str, str]) -> dict[str, Any]:
-        stack, change_set = self._change_set(form)
-        del stack.change_sets[change_set.name]
+        self._stacks.forget_change_set(*self._change_set(form))
         return {}
 
     def _describe_stacks(self, form: dict[str, str]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class CloudFormationApi:
                     "ResourceType": resource.kind,
                     "ResourceStatus": "CREATE_COMPLETE",
                 }
-                for name, resource in stack.resources.made.items()
+                for name, resource in list(stack.resources.made.items())
             ]
         }
 
@@ -119,12 +119,10 @@ class CloudFormationApi:
         self._stacks.delete(stack)
         return {}
 
-    def _change_set(self, form: dict[str, str]) -> tuple[Stack, ChangeSet]:
+    def _change_set(self, form: dict[str, str]) -> tuple[Stack, str]:
         stack = self._stacks.find(form["StackName"])
         name = form["ChangeSetName"].split("/")[-2 if form["ChangeSetName"].startswith("arn:") else -1]
-        if name not in stack.change_sets:
-            raise InvalidRequest(f"ChangeSet [{name}] does not exist")
-        return stack, stack.change_sets[name]
+        return stack, name
 
 
 def _change_set_arn(stack: Stack, name: str) -> str:

@@ -15,6 +15,10 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
 from local_cloud.image import LocalImage, build_image
 from local_cloud.pushed_images import PUSH_PATH
 
@@ -51,10 +55,21 @@ def _push(uri: str) -> int:
         "variables": image.variables,
         "command": image.command,
     }
+    signed = AWSRequest(
+        "POST",
+        f"http://{endpoint.netloc}{PUSH_PATH}",
+        {"Content-Type": "application/json"},
+        json.dumps(request),
+    )
+    key = Credentials(os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", ""))
+    SigV4Auth(key, "local-cloud", "local").add_auth(signed)
     connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port)
     try:
-        connection.request("POST", PUSH_PATH, json.dumps(request), {"Content-Type": "application/json"})
-        return 0 if connection.getresponse().status == http.HTTPStatus.OK else 1
+        connection.request("POST", PUSH_PATH, signed.data, dict(signed.headers.items()))
+        answer = connection.getresponse()
+        if answer.status != http.HTTPStatus.OK:
+            print(f"The local cloud refused {uri}: {answer.read().decode(errors='replace')}", file=sys.stderr)
+        return 0 if answer.status == http.HTTPStatus.OK else 1
     finally:
         connection.close()
 

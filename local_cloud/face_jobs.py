@@ -106,8 +106,9 @@ class FaceJobs:
 
     def start(self, video: StoredVideo, tag: str | None) -> Job:
         """Queue an analysis; raise TooManyJobs at the limit, Stopped when closed."""
-        self._stop_if_closing()
         with self._lock:
+            # In one step with the start: a pool of threads that is closed takes nothing any more.
+            self._stop_if_closing()
             if sum(job.in_progress for job in self._jobs.values()) >= self._settings.open_jobs:
                 raise TooManyJobs(f"{self._settings.open_jobs} jobs are open")
             number = len(self._jobs)
@@ -122,9 +123,15 @@ class FaceJobs:
         with self._lock:
             return self._jobs.get(job_id)
 
+    @property
+    def is_closing(self) -> bool:
+        """Return whether nothing is started any more."""
+        return self._stopping.is_set()
+
     def close(self) -> None:
         """End the running jobs where they are and drop the waiting ones."""
-        self._stopping.set()
+        with self._lock:
+            self._stopping.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, video: StoredVideo) -> Analysis:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import select
 import threading
 import time
@@ -18,7 +17,6 @@ from local_cloud.wsgi import Answer, call, read_body, signed_by, signed_service
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_log = logging.getLogger(__name__)
 _DELAY_S = 1.0
 _LONGEST_SILENCE_S = 120
 _CARRIED_OUT = {
@@ -56,12 +54,13 @@ class Place(Protocol):
 class FaultFront:
     """Between the front and the applications: what no fault is meant for passes as it is.
 
-    `places_of` finds where a function, by its name, works on an event that holds a text.
+    `strike` does something to the places where a function, by its name, works on an event that holds a text.
     """
 
-    def __init__(self, faults: Faults, places_of: Callable[[str, str], Iterable[Place]]) -> None:
+    def __init__(self, faults: Faults, strike: Callable[[str, str, Callable[[Place], None]], None]) -> None:
         self._faults = faults
-        self._places_of = places_of
+        self._strike = strike
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
 
@@ -77,7 +76,9 @@ class FaultFront:
 
     def settle(self) -> None:
         """Wait for what is carried out without its caller."""
-        for thread in self._threads:
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join()
 
     def close(self) -> None:
@@ -101,7 +102,7 @@ class FaultFront:
         kind = met.fault.kind
         if kind in (FaultKind.STRAGGLER, FaultKind.TWICE):
             twin = {**environ, "wsgi.input": io.BytesIO(read_body(environ))}
-            self._later(lambda: _answer_nobody(application, twin))
+            self._later(lambda: call(application, twin))
         elif kind is FaultKind.KILLED_BEFORE:
             self._kill(met)
         elif kind is FaultKind.KILLED_LATER:
@@ -115,15 +116,16 @@ class FaultFront:
             time.sleep(_DELAY_S)
 
     def _kill(self, met: Met) -> None:
-        for place in self._places_of(met.function, met.fault.marker):
-            place.kill()
+        self._strike(met.function, met.fault.marker, lambda place: place.kill())
 
     def _use_up(self, met: Met) -> None:
-        for place in self._places_of(met.function, met.fault.marker):
+        def use_up(place: Place) -> None:
             if met.fault.kind is FaultKind.OUT_OF_MEMORY:
                 place.run_out_of_memory()
             else:
                 place.fill_storage()
+
+        self._strike(met.function, met.fault.marker, use_up)
 
     def _later(self, act: Callable[[], object], after_s: float = 0) -> None:
         def wait_and_act() -> None:
@@ -131,16 +133,10 @@ class FaultFront:
             act()
 
         thread = threading.Thread(target=wait_and_act, name="fault", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-
-def _answer_nobody(application: WSGIApplication, environ: WSGIEnvironment) -> None:
-    """Carry a call out whose caller is gone; moto breaks where two put one key at once, as a server's 500."""
-    try:
-        call(application, environ)
-    except Exception:  # noqa: BLE001 whatever a server would answer 500 to
-        _log.exception("a call that nobody waits for broke")
+        # Only a thread that has started can be waited for.
+        with self._lock:
+            thread.start()
+            self._threads.append(thread)
 
 
 def _no_answer(environ: WSGIEnvironment) -> Answer | None:

@@ -27,6 +27,8 @@ class Function:
     memory_mb: int
     runtime: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
+    # Counts what was deployed: of two revisions of a function the higher one is the newer.
+    revision: int = 0
 
     @property
     def is_image(self) -> bool:
@@ -35,7 +37,9 @@ class Function:
 
 
 @dataclass(frozen=True)
-class _Code:
+class Code:
+    """The code of a function in a folder, and what its image says about how to run it."""
+
     folder: Path
     command: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
@@ -51,8 +55,9 @@ class FunctionRegistry:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count(1)
+        self._revisions = itertools.count(1)
         self._lock = threading.Lock()
-        self._codes: dict[str, _Code] = {}
+        self._codes: dict[str, Code] = {}
         self._functions: dict[str, Function] = {}
         self._images: dict[str, LocalImage] = {}
 
@@ -64,17 +69,20 @@ class FunctionRegistry:
         """Make functions of the image `uri` run `image`."""
         self._images[uri] = image
 
-    def keep_code(self, name: str, request: dict[str, Any]) -> None:
-        """Keep the code in a CreateFunction or UpdateFunctionCode request; raise UnsupportedCode."""
-        self._codes[name] = self._read_code(name, request)
-
-    def keep_configuration(self, configuration: dict[str, Any]) -> Function:
-        """Return the function of a FunctionConfiguration that moto answered, together with its kept code."""
+    def keep(self, configuration: dict[str, Any], code: Code | None, command: list[str] | None) -> Function:
+        """Return the function of a FunctionConfiguration that moto answered; None keeps code and command."""
         name = configuration["FunctionName"]
-        code = self._codes[name]
+        with self._lock:
+            kept = code or self._codes[name]
+            self._codes[name] = replace(kept, command=command[0]) if command else kept
+            function = self._function(configuration, self._codes[name])
+            self._functions[name] = function
+        return function
+
+    def _function(self, configuration: dict[str, Any], code: Code) -> Function:
         variables = configuration.get("Environment", {}).get("Variables", {})
-        function = Function(
-            name=name,
+        return Function(
+            name=configuration["FunctionName"],
             arn=configuration["FunctionArn"],
             handler=code.command or configuration["Handler"],
             code_folder=code.folder,
@@ -82,14 +90,8 @@ class FunctionRegistry:
             memory_mb=int(configuration.get("MemorySize", 128)),
             runtime=None if code.command else configuration["Runtime"],
             variables={**code.variables, **variables},
+            revision=next(self._revisions),
         )
-        with self._lock:
-            self._functions[name] = function
-        return function
-
-    def keep_command(self, name: str, command: list[str]) -> None:
-        """Keep the ImageConfig.Command of an UpdateFunctionConfiguration."""
-        self._codes[name] = replace(self._codes[name], command=command[0])
 
     def forget(self, name: str) -> None:
         """Drop a deleted function."""
@@ -97,10 +99,11 @@ class FunctionRegistry:
             self._functions.pop(name, None)
             self._codes.pop(name, None)
 
-    def _read_code(self, name: str, request: dict[str, Any]) -> _Code:
+    def read_code(self, name: str, request: dict[str, Any]) -> Code:
+        """Return the code in a CreateFunction or UpdateFunctionCode request; raise UnsupportedCode."""
         source = request.get("Code", request)
         if "ZipFile" in source:
-            return _Code(self._unpack(name, base64.b64decode(source["ZipFile"])))
+            return Code(self._unpack(name, base64.b64decode(source["ZipFile"])))
         image = self._images.get(source.get("ImageUri", ""))
         if image is None:
             raise UnsupportedCode(
@@ -108,7 +111,7 @@ class FunctionRegistry:
             )
         known = self._codes.get(name)
         command = request.get("ImageConfig", {}).get("Command") or [known.command if known else None]
-        return _Code(image.folder, command[0] or image.command, image.variables)
+        return Code(image.folder, command[0] or image.command, image.variables)
 
     def _unpack(self, name: str, archive: bytes) -> Path:
         folder = self._folder / f"{name}-{next(self._numbers)}"

@@ -6,7 +6,9 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from local_cloud.account_limit import AccountLimit
 from local_cloud.functions import Function
@@ -29,14 +31,20 @@ class CloudClosed(Exception):
 
 
 class SandboxPool:
-    """The sandboxes of one version of one function."""
+    """The sandboxes of one revision of one function; `lock` guards who has which."""
 
-    def __init__(self, function: Function, start: SandboxStarter, concurrency: int) -> None:
+    def __init__(
+        self,
+        function: Function,
+        start: SandboxStarter,
+        concurrency: int,
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> None:
         self.function = function
         self._start = start
         self._places = threading.Semaphore(concurrency)
-        self._lock = threading.Lock()
-        self._is_quiet = threading.Condition(self._lock)
+        self._is_quiet = threading.Condition(lock)  # type: ignore[arg-type]  # whatever locks will do
+        self._lock = self._is_quiet
         self._idle: list[Sandbox] = []
         self._busy: dict[Sandbox, Invocation] = {}
         self._is_retired = False
@@ -51,10 +59,12 @@ class SandboxPool:
             finally:
                 self._give_back(sandbox)
 
-    def busy_with(self, text: bytes) -> list[Sandbox]:
-        """Return the sandboxes that work on an event with `text` in it."""
+    def strike(self, text: bytes, act: Callable[[Sandbox], None]) -> None:
+        """Do `act` to the sandboxes that work on an event with `text` in it, before they can take another."""
         with self._lock:
-            return [sandbox for sandbox, invocation in self._busy.items() if text in invocation.payload]
+            for sandbox, invocation in self._busy.items():
+                if text in invocation.payload:
+                    act(sandbox)
 
     def retire(self) -> None:
         """Stop the idle sandboxes; busy ones stop when they are done."""
@@ -91,15 +101,22 @@ class SandboxPool:
             return sandbox
 
     def _give_back(self, sandbox: Sandbox) -> None:
-        with self._lock:
-            is_reusable = sandbox.is_alive and not self._is_retired
-            if is_reusable:
-                self._idle.append(sandbox)
-        if not is_reusable:
+        # One that is of no use stays busy until its process and folder are gone: close() waits for that.
+        if not self._put_back(sandbox):
             sandbox.close()
+            with self._is_quiet:
+                del self._busy[sandbox]
+                self._is_quiet.notify_all()
+
+    def _put_back(self, sandbox: Sandbox) -> bool:
+        """Make a busy sandbox an idle one, in one step; return whether it is of use."""
         with self._is_quiet:
+            if self._is_retired or not sandbox.is_alive:
+                return False
             del self._busy[sandbox]
+            self._idle.append(sandbox)
             self._is_quiet.notify_all()
+            return True
 
 
 class Invocations:
@@ -122,6 +139,8 @@ class Invocations:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._pools: dict[str, SandboxPool] = {}
+        # Their busy sandboxes still run, and some callers are on their way to them.
+        self._retired: list[SandboxPool] = []
         self._queues: dict[str, ThreadPoolExecutor] = {}
 
     def invoke(self, function: Function, invocation: Invocation) -> Outcome:
@@ -142,16 +161,19 @@ class Invocations:
                 self._queues[name] = queue
             queue.submit(self._deliver, find, name, invocation)
 
-    def busy_with(self, name: str, text: str) -> list[Sandbox]:
-        """Return the sandboxes of the function `name` that work on an event with `text` in it."""
+    def strike(self, name: str, text: str, act: Callable[[Sandbox], None]) -> None:
+        """Do `act` to the sandboxes of the function `name` that work on an event with `text` in it."""
         with self._lock:
             pool = self._pools.get(name)
-        return pool.busy_with(text.encode()) if pool else []
+        if pool is not None:
+            pool.strike(text.encode(), act)
 
     def retire(self, name: str) -> None:
         """Stop the sandboxes of a function that was updated or deleted."""
         with self._lock:
             pool = self._pools.pop(name, None)
+            if pool is not None:
+                self._retired.append(pool)
         if pool is not None:
             pool.retire()
 
@@ -159,21 +181,27 @@ class Invocations:
         """Kill every process and wait for every queue."""
         with self._lock:
             self._closing.set()
-            pools, queues = list(self._pools.values()), list(self._queues.values())
+            pools, queues = [*self._pools.values(), *self._retired], list(self._queues.values())
         for pool in pools:
             pool.close()
         for queue in queues:
             queue.shutdown(wait=True, cancel_futures=True)
 
     def _pool(self, function: Function) -> SandboxPool:
+        """Return the pool of the newest revision that anybody asked for: callers may know an older one."""
         with self._lock:
             if self._closing.is_set():
                 raise CloudClosed(function.name)
             pool = self._pools.get(function.name)
-            if pool is None:
-                pool = SandboxPool(function, self._start, self._concurrency_of(function))
-                self._pools[function.name] = pool
-            return pool
+            if pool is not None and pool.function.revision >= function.revision:
+                return pool
+            if pool is not None:
+                self._retired.append(pool)
+            newer = SandboxPool(function, self._start, self._concurrency_of(function))
+            self._pools[function.name] = newer
+        if pool is not None:
+            pool.retire()
+        return newer
 
     def _deliver(self, find: Callable[[], Function | None], name: str, invocation: Invocation) -> None:
         outcome = self._attempt(find, invocation)
@@ -182,11 +210,14 @@ class Invocations:
                 return
             outcome = self._attempt(find, invocation)
         if outcome.function_error and not self._closing.is_set():
-            lost = LostEvent(name, invocation.payload, outcome.payload)
-            self._on_lost(lost)
-            self.lost_events.append(lost)
             error = outcome.payload.decode("utf-8", "replace")
             print(f"local cloud: event of {name} lost after its last retry: {error}", file=sys.stderr)
+            lost = LostEvent(name, invocation.payload, outcome.payload)
+            # Kept last: whoever sees it here finds it in its queue, too.
+            try:
+                self._on_lost(lost)
+            finally:
+                self.lost_events.append(lost)
 
     def _attempt(self, find: Callable[[], Function | None], invocation: Invocation) -> Outcome:
         function = find()

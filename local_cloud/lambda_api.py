@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 import uuid
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from local_cloud.account_limit import TooManyInvocations
 from local_cloud.functions import Function, FunctionRegistry, UnsupportedCode, function_name, parse_request
@@ -36,6 +37,8 @@ class LambdaApi:
         at_once: int | None = None,
     ) -> None:
         self._at_once = at_once or _DEFAULT_AT_ONCE
+        # What moto took and what is kept here must come from the same request.
+        self._deploying = threading.Lock()
         self._moto = moto
         self._registry = registry
         self._invocations = invocations
@@ -98,30 +101,24 @@ class LambdaApi:
     def _deploy(self, environ: WSGIEnvironment, name: str | None, *, has_code: bool) -> Answer:
         request = parse_request(read_body(environ))
         target = name or request.get("FunctionName", "")
-        if name is None and self._registry.find(target) is not None:
-            return call(self._moto, environ)
-        try:
-            if has_code:
-                self._registry.keep_code(target, request)
-        except UnsupportedCode as error:
-            return _error("400 Bad Request", "InvalidParameterValueException", str(error))
-        answer = call(self._moto, environ)
-        if answer.succeeded:
-            self._keep(target, request, json.loads(answer.body))
+        command = request.get("ImageConfig", {}).get("Command")
+        with self._deploying:
+            try:
+                code = self._registry.read_code(target, request) if has_code else None
+            except UnsupportedCode as error:
+                return _error("400 Bad Request", "InvalidParameterValueException", str(error))
+            answer = call(self._moto, environ)
+            if answer.succeeded:
+                self._registry.keep(json.loads(answer.body), code, command)
+                self._invocations.retire(target)
         return answer
 
-    def _keep(self, name: str, request: dict[str, Any], configuration: dict[str, Any]) -> None:
-        command = request.get("ImageConfig", {}).get("Command")
-        if command:
-            self._registry.keep_command(name, command)
-        self._registry.keep_configuration(configuration)
-        self._invocations.retire(name)
-
     def _delete(self, environ: WSGIEnvironment, name: str) -> Answer:
-        answer = call(self._moto, environ)
-        if answer.succeeded:
-            self._registry.forget(name)
-            self._invocations.retire(name)
+        with self._deploying:
+            answer = call(self._moto, environ)
+            if answer.succeeded:
+                self._registry.forget(name)
+                self._invocations.retire(name)
         return answer
 
 

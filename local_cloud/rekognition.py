@@ -64,6 +64,7 @@ class RekognitionVideo:
         self._jobs = FaceJobs(self._shared_s3, make_detector, settings)
         self._started: dict[str, tuple[StartRequest, Job]] = {}
         self._lock = threading.RLock()
+        self._is_closed = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as WSGI has it."""
@@ -82,6 +83,7 @@ class RekognitionVideo:
         """End every job, also those at work, and give up the S3 client."""
         self._jobs.close()
         with self._lock:
+            self._is_closed = True
             if self._s3 is not None:
                 self._s3.close()
                 self._s3 = None
@@ -114,8 +116,8 @@ class RekognitionVideo:
         return job
 
     def _started_job(self, request: StartRequest) -> Job:
-        video = self._pinned(request.video)
         try:
+            video = self._pinned(request.video)
             return self._jobs.start(video, request.tag)
         except Stopped as error:
             raise _closing() from error
@@ -154,6 +156,8 @@ class RekognitionVideo:
 
     def _shared_s3(self) -> Any:
         with self._lock:
+            if self._is_closed:
+                raise Stopped
             if self._s3 is None:
                 self._s3 = self._make_s3()
             return self._s3

@@ -2,7 +2,8 @@
 
 awslambdaric reports init errors through http.client, which takes no path after the port: a prefix on the
 cloud's own port would lose them, so each sandbox has a port. Requests wait in the socket's backlog until the
-next invocation takes them: no thread serves an idle sandbox.
+next invocation takes them: no thread serves an idle sandbox. Requests that a web page sent, or that
+came by another name of this machine, are refused: they would take the function's event, or answer for it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class RuntimeRequest:
 
     path: str
     body: bytes
+    is_foreign: bool
     _connection: socket.socket
 
     def answer(self, status: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
@@ -66,25 +68,30 @@ class RuntimeApi:
             return None
         connection.settimeout(_REQUEST_LIMIT_S)
         try:
-            return _read_request(connection)
+            request = _read_request(connection, self.address)
         except (OSError, ValueError, http.client.HTTPException):
             # The process ended within its request; its exit says why.
             connection.close()
             return None
+        if request.is_foreign:
+            request.answer("403 Forbidden")
+            return None
+        return request
 
     def close(self) -> None:
         """Give the port back."""
         self._listener.close()
 
 
-def _read_request(connection: socket.socket) -> RuntimeRequest:
+def _read_request(connection: socket.socket, address: str) -> RuntimeRequest:
     with connection.makefile("rb") as stream:
         _, path, _ = stream.readline().decode("latin-1").split(" ")
         headers = http.client.parse_headers(stream)
         if headers.get("Expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = _read_payload(stream, headers)
-    return RuntimeRequest(path=path, body=body, _connection=connection)
+    is_foreign = headers.get("Host") != address or "Origin" in headers or "Sec-Fetch-Site" in headers
+    return RuntimeRequest(path, body, is_foreign, connection)
 
 
 def _read_payload(stream: IO[bytes], headers: http.client.HTTPMessage) -> bytes:

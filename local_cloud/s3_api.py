@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
+from local_cloud.bucket_cors import BucketCors
 from local_cloud.bucket_events import BucketEvents, CreatedObject
 from local_cloud.bucket_policies import BucketPolicies
-from local_cloud.form_upload import form_key
+from local_cloud.form_upload import form_fields
 from local_cloud.notifications import InvalidNotification, parse_notifications, render_notifications
+from local_cloud.serial_moto import SerialMoto
 from local_cloud.wsgi import Answer, call, path_of, query_of, read_body
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _SUBRESOURCES = {
     "acl",
@@ -38,7 +39,6 @@ _OWNER = (
     "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, "
     "SignedHeaders=host, Signature=none"
 )
-_LOCAL_HOST = re.compile(r"^(?:\d+\.\d+\.\d+\.\d+|localhost)(?::\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,32 @@ class S3Api:
     """WSGI application for requests to S3; `is_function` tells the ARNs of deployed functions."""
 
     def __init__(
-        self, moto: WSGIApplication, events: BucketEvents, is_function: Callable[[str], bool]
+        self,
+        moto: SerialMoto,
+        events: BucketEvents,
+        is_function: Callable[[str], bool],
+        cors: BucketCors,
     ) -> None:
         self._moto = moto
         self._events = events
         self._is_function = is_function
         self._policies = BucketPolicies()
+        self._cors = cors
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer one request; what moto does and what is told of it are one step."""
+        read_body(environ)
+        with self._moto.alone("s3"):
+            return self._answer(environ, start_response)
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         bucket, key = bucket_and_key(environ)
         if bucket and not key and "notification" in query_of(environ):
             return self._notification(environ, bucket).send(start_response)
         if bucket and not key and "policy" in query_of(environ):
             return self._policy(environ, bucket).send(start_response)
+        if bucket and not key and "cors" in query_of(environ):
+            return self._put_cors(environ, bucket).send(start_response)
         if environ["REQUEST_METHOD"] == "DELETE" and bucket and not key and not query_of(environ):
             return self._delete_bucket(environ, start_response, bucket)
         creation = _creation(environ, bucket, key)
@@ -127,6 +139,16 @@ class S3Api:
         answer = self._policies.answer(environ["REQUEST_METHOD"], bucket, read_body(environ))
         return answer or _error("NoSuchBucketPolicy", "The bucket policy does not exist", bucket)
 
+    def _put_cors(self, environ: WSGIEnvironment, bucket: str) -> Answer:
+        """Return moto's answer to a request about CORS rules; note what it took."""
+        body = read_body(environ)
+        answer = call(self._moto, environ)
+        if answer.succeeded and environ["REQUEST_METHOD"] == "PUT":
+            self._cors.put(bucket, body)
+        elif answer.succeeded and environ["REQUEST_METHOD"] == "DELETE":
+            self._cors.forget(bucket)
+        return answer
+
     def _configure(self, bucket: str, document: bytes) -> None:
         notifications = parse_notifications(document)
         for notification in notifications:
@@ -143,17 +165,18 @@ class S3Api:
         if answer.succeeded:
             self._events.forget(bucket)
             self._policies.forget(bucket)
+            self._cors.forget(bucket)
         return answer.send(start_response)
 
 
 def bucket_and_key(environ: WSGIEnvironment) -> tuple[str, str]:
     """Return the bucket and the key a request names, in its path or in its host, or empty texts."""
     path = path_of(environ).removeprefix("/")
-    host = environ.get("HTTP_HOST", "")
-    if _LOCAL_HOST.match(host) or "." not in host:
-        bucket, _, key = path.partition("/")
-        return bucket, key
-    return host.split(".")[0], path
+    named, is_virtual, _ = environ.get("HTTP_HOST", "").partition(".localhost")
+    if is_virtual:
+        return named, path
+    bucket, _, key = path.partition("/")
+    return bucket, key
 
 
 def _creation(environ: WSGIEnvironment, bucket: str, key: str) -> Creation | None:
@@ -165,7 +188,7 @@ def _creation(environ: WSGIEnvironment, bucket: str, key: str) -> Creation | Non
     if method == "POST" and key and "uploadId" in query:
         return Creation(bucket, key, "ObjectCreated:CompleteMultipartUpload")
     if method == "POST" and bucket and environ.get("CONTENT_TYPE", "").startswith("multipart/form-data"):
-        named = form_key(environ)
+        named = form_fields(environ).get("key")
         return Creation(bucket, named, "ObjectCreated:Post") if named else None
     return None
 

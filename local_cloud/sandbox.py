@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,10 +31,13 @@ _STAND_IN = Path(__file__).with_name("runtime_client.py")
 
 @dataclass(frozen=True)
 class Place:
-    """Where sandboxes live: their folder, the cloud they call, the log they write to, the client they run."""
+    """Where sandboxes live: their folder, the log they write to, the client they run.
+
+    `variables_of` gives what points a function, by its name, at the cloud, with a key of its own.
+    """
 
     folder: Path
-    endpoint_url: str
+    variables_of: Callable[[str], dict[str, str]]
     logs: Any
     runtime_client: RuntimeClient
 
@@ -102,7 +106,11 @@ class Sandbox:
             _command(function, place.runtime_client),
             function.code_folder,
             sandbox_environment(
-                function, place.endpoint_url, self._api.address, self._folder / "tmp", self._log.stream
+                function,
+                place.variables_of(function.name),
+                self._api.address,
+                self._folder / "tmp",
+                self._log.stream,
             ),
             output,
         )

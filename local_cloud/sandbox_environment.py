@@ -10,26 +10,27 @@ from local_cloud.functions import Function
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 # Access keys of the local cloud say who calls: people, the writer of functions' logs, moto's interpreter of
-# the state machine (it has this one only), or a function by its name.
-PERSON = "testing"
+# the state machine, or a function by its name.
+PERSON = "person"
 LOG_WRITER = "log-writer"
-INTERPRETER = "ak"
-# Words that stand nowhere else: a log that holds one has leaked.
-FUNCTION_SECRET = "secret-key-of-a-function"  # noqa: S105 made up, as all here
+INTERPRETER = "interpreter"
+# Words that stand nowhere else: a log that holds one has leaked. Each key's secret begins with the first.
+FUNCTION_SECRET = "secret-key-of-the-local-cloud"  # noqa: S105 made up, as all here
 FUNCTION_TOKEN = "session-token-of-a-function"  # noqa: S105 as above
 # What the interpreter itself needs to start, wherever it is installed.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-def cloud_environment(endpoint_url: str) -> dict[str, str]:
+def cloud_environment(endpoint_url: str, key_id: str, secret: str) -> dict[str, str]:
     """Return the variables that point an AWS client at the local cloud, and away from any real account."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": PERSON,
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_SESSION_TOKEN": "testing",
+        "AWS_ACCESS_KEY_ID": key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        # Not looked at; it keeps the token of a real account from being sent along.
+        "AWS_SESSION_TOKEN": "local-cloud",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -39,15 +40,16 @@ def cloud_environment(endpoint_url: str) -> dict[str, str]:
 
 
 def sandbox_environment(
-    function: Function, endpoint_url: str, runtime_address: str, folder: Path, log_stream: str
+    function: Function, variables: dict[str, str], runtime_address: str, folder: Path, log_stream: str
 ) -> dict[str, str]:
-    """Return the whole environment of a process of `function`; `folder` stands in for /tmp."""
+    """Return the whole environment of a process of `function`; `folder` stands in for /tmp.
+
+    `variables` point it at the cloud, with a key of its own.
+    """
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         **function.variables,
-        **cloud_environment(endpoint_url),
-        "AWS_ACCESS_KEY_ID": function.name,
-        "AWS_SECRET_ACCESS_KEY": FUNCTION_SECRET,
+        **variables,
         "AWS_SESSION_TOKEN": FUNCTION_TOKEN,
         **_process_variables(function, folder),
         "AWS_LAMBDA_FUNCTION_NAME": function.name,

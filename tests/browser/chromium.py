@@ -57,7 +57,7 @@ def play(browser: str, video: Path, at_s: float, profile: Path) -> Playback:
     """Play `video` to its end, then show the frame at `at_s`; `profile` is an empty folder."""
     with _Server(video) as server:
         address = f"http://127.0.0.1:{server.server_port}/page.html?video=/video.mp4&at={at_s}"
-        with _running([browser, *_SWITCHES, f"--user-data-dir={profile}", address]):
+        with opened(browser, address, profile):
             seen = server.seen.get(timeout=_PATIENCE_S)
     if seen["error"] is not None:
         raise RuntimeError(f"{video.name} cannot be played: {seen['error']}")
@@ -139,7 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _running(command: list[str]) -> Iterator[None]:
+def opened(browser: str, address: str, profile: Path, *switches: str) -> Iterator[None]:
+    """Show the page at `address` while open; `profile` is an empty folder."""
+    command = [browser, *_SWITCHES, *switches, f"--user-data-dir={profile}", address]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
         try:

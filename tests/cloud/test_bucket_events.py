@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from urllib.parse import unquote_plus
 
 import pytest
@@ -141,25 +140,6 @@ def test_multipart_upload_is_told_once(tiny: TinyCloud) -> None:
 
     assert record["eventName"] == "ObjectCreated:CompleteMultipartUpload"
     assert record["s3"]["object"]["size"] == PART_BYTES + 1
-
-
-def test_form_upload_is_told(tiny: TinyCloud) -> None:
-    """A browser's form creates an object, too."""
-    tiny.watched_bucket("form", Watch())
-    body = (
-        b'--edge\r\nContent-Disposition: form-data; name="key"\r\n\r\nfrom form.mp4\r\n'
-        b'--edge\r\nContent-Disposition: form-data; name="file"; filename="x.mp4"\r\n'
-        b"Content-Type: video/mp4\r\n\r\nvideo\r\n--edge--\r\n"
-    )
-    connection = http.client.HTTPConnection("127.0.0.1", int(tiny.cloud.endpoint_url.rpartition(":")[2]))
-    connection.request("POST", "/form", body, {"Content-Type": "multipart/form-data; boundary=edge"})
-    connection.getresponse().read()
-    connection.close()
-
-    [record] = tiny.received("form", 1)
-
-    assert record["eventName"] == "ObjectCreated:Post"
-    assert (record["s3"]["object"]["key"], record["s3"]["object"]["size"]) == ("from+form.mp4", 5)
 
 
 def test_failed_upload_is_not_told(tiny: TinyCloud) -> None:

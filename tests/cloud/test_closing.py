@@ -7,6 +7,7 @@ import socket
 import threading
 from pathlib import Path
 
+import boto3
 import psutil
 import pytest
 
@@ -90,6 +91,35 @@ def test_next_cloud_starts_empty(tmp_path: Path) -> None:
         functions = cloud.client("lambda").list_functions()["Functions"]
 
     assert functions == []
+
+
+def test_keys_are_new_with_each_cloud() -> None:
+    """Those of an earlier run, and made-up ones, are good for nothing."""
+    with LocalCloud() as earlier:
+        before = earlier.environment
+
+    with LocalCloud() as cloud:
+        after = cloud.environment
+        old = (before["AWS_ACCESS_KEY_ID"], before["AWS_SECRET_ACCESS_KEY"])
+        refused = [refusal(cloud, *key) for key in (old, ("testing", "testing"), ("ak", "sk"))]
+
+    assert before["AWS_ACCESS_KEY_ID"] != after["AWS_ACCESS_KEY_ID"]
+    assert before["AWS_SECRET_ACCESS_KEY"] != after["AWS_SECRET_ACCESS_KEY"]
+    assert refused == ["InvalidAccessKeyId"] * 3
+
+
+def refusal(cloud: LocalCloud, key_id: str, secret: str) -> str:
+    """Return the code of the error that a client with this key meets."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=cloud.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+    )
+    with pytest.raises(s3.exceptions.ClientError) as caught:
+        s3.list_buckets()
+    return str(caught.value.response["Error"]["Code"])
 
 
 def test_second_cloud_in_the_process_is_refused() -> None:

@@ -97,8 +97,7 @@ class Laboratory:
             time.sleep(0.1)
             try:
                 status = stepfunctions.describe_execution(executionArn=upload.execution_arn)["status"]
-            except stepfunctions.exceptions.ClientError:
-                # It is not there; or moto, with many at once, failed to describe it, as it does now and then.
+            except stepfunctions.exceptions.ExecutionDoesNotExist:
                 if self._is_lost(upload):
                     return LOST
         return str(status)

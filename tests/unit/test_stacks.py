@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_cloud.cloudformation import InvalidRequest, StackInput, Stacks
 from local_cloud.stacks import RESOURCE_KINDS, StackResources, planned
 from local_cloud.template_scope import Scope
 from local_cloud.templates import UnsupportedTemplate, read_template
@@ -275,3 +279,67 @@ def test_conditions_choose_values(value: object, evaluated: object) -> None:
     scope = Scope({}, {"On": {"Fn::Equals": ["x", "x"]}, "Off": {"Fn::Not": [{"Fn::Equals": ["x", "x"]}]}})
 
     assert scope.evaluate(value) == evaluated
+
+
+class Holding(RecordingService):
+    """Holds its first call up until it is let go."""
+
+    def __init__(self, is_in: threading.Event, may_go_on: threading.Event) -> None:
+        super().__init__([])
+        self._events = is_in, may_go_on
+
+    def __getattr__(self, operation: str) -> Any:
+        """Return the call named `operation`, once it may go on."""
+        is_in, may_go_on = self._events
+        is_in.set()
+        may_go_on.wait(10)
+        return super().__getattr__(operation)
+
+
+LOGS = "Resources: {Logs: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: g, RetentionInDays: 1}}}"
+
+
+def test_stack_that_is_being_made_takes_no_other_change() -> None:
+    """No second execution, plan or deletion comes between its resources; it can be looked at."""
+    is_in, may_go_on = threading.Event(), threading.Event()
+    stacks = Stacks(lambda _service: Holding(is_in, may_go_on))
+    stack = stacks.plan("one", "set", "CREATE", StackInput(LOGS, {}))
+    stacks.plan("one", "other", "CREATE", StackInput(LOGS, {}))
+    others: list[Callable[[], object]] = [
+        lambda: stacks.execute(stack, "other"),
+        lambda: stacks.plan("one", "third", "UPDATE", StackInput(LOGS, {})),
+        lambda: stacks.plan("one", "fourth", "CREATE", StackInput(LOGS, {})),
+        lambda: stacks.delete(stack),
+    ]
+    with ThreadPoolExecutor(1) as threads:
+        made = threads.submit(stacks.execute, stack, "set")
+        assert is_in.wait(10)
+
+        refused = [raised(other) for other in others]
+
+        seen = stacks.find("one").status
+        may_go_on.set()
+        made.result()
+    assert refused == [InvalidRequest] * 4
+    assert (seen, stack.status, [event.status for event in stack.events]) == (
+        "CREATE_IN_PROGRESS",
+        "CREATE_COMPLETE",
+        ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"],
+    )
+
+
+def test_change_set_of_a_stack_that_was_deleted_meanwhile_is_not_there() -> None:
+    """Nothing is made for a stack that nobody could delete any more."""
+    stacks = Stacks(lambda _service: RecordingService([]))
+    stack = stacks.plan("one", "set", "CREATE", StackInput(LOGS, {}))
+    stacks.delete(stack)
+
+    with pytest.raises(InvalidRequest, match="set"):
+        stacks.execute(stack, "set")
+
+
+def raised(act: Callable[[], object]) -> type[BaseException] | None:
+    """Return what `act` raises."""
+    with pytest.raises(InvalidRequest) as caught:
+        act()
+    return caught.type
