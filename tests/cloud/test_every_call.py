@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local_cloud.faults import OF_A_JOB, FaultKind
+from local_cloud.fault_kinds import OF_A_JOB, FaultKind
 from tests.faults.plans import in_turn, plans, random_plans
 from tests.faults.runs import SEGMENTED, Laboratory, laboratory
 
