@@ -50,8 +50,8 @@ class Step:
 class Fault:
     """A fault of the calls from `step` on, of `attempts` of them that can meet it, of the upload `marker`.
 
-    `after_s` is the while of KILLED_LATER. With `one_function` the machine meets it where it asks the function
-    of `step` only.
+    `after_s` is the while of KILLED_LATER. With `one_function` the machine meets it only where it asks the
+    function of `step`.
     """
 
     marker: str

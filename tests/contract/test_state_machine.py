@@ -165,7 +165,7 @@ def queueing_events() -> int:
 
 
 def test_the_history_holds_the_longest_execution() -> None:
-    """25,000 events: days in the queue, eight hours of asking, nine a segment, four hours of a full account."""
+    """25,000 events: days in the queue, eight hours of asking, nine a segment, four hours full."""
     (busy,) = [retry for retry in TASKS["Blur segment"]["Retry"] if BUSY in retry["ErrorEquals"]]
     refused = MACHINE_WIDTH * 4 * 3600 / (busy["MaxDelaySeconds"] / 2)
 

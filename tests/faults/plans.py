@@ -37,6 +37,15 @@ MAY_FAIL = frozenset(
         FaultKind.FORBIDDEN,
         FaultKind.MANIFEST_FORBIDDEN,
         FaultKind.INVALID_PART,
+        # S3's words for what passes, which not every function tries again.
+        FaultKind.BAD_DIGEST,
+        FaultKind.OPERATION_ABORTED,
+        FaultKind.CONDITION_CONFLICT,
+        FaultKind.NO_SUCH_UPLOAD,
+        FaultKind.KEY_THROTTLED,
+        FaultKind.REQUEST_TIMEOUT,
+        FaultKind.INCOMPLETE_BODY,
+        FaultKind.OTHER_CHECKSUM,
         # Of a lost event, or of a question that has no body to say which 400 or 403 it is.
         FaultKind.SESSION_EXPIRED,
         FaultKind.SESSION_TO_REFRESH,
@@ -99,6 +108,12 @@ def in_turn(steps: Sequence[Step], kinds: Sequence[FaultKind], prefix: str) -> l
         found[n % count].append(Fault(f"{prefix}{n % count:04}", step, kind))
         turns[sensible] += 1
     return found
+
+
+def samples(steps: Sequence[Step], kinds: Iterable[FaultKind], prefix: str) -> list[list[Fault]]:
+    """Return one plan for each kind that these calls can meet: a single fault, at the last of them."""
+    last = [(kind, [step for step in steps if step.can_meet(kind)][-1:]) for kind in kinds]
+    return [[Fault(f"{prefix}{n:04}", step, kind)] for n, (kind, found) in enumerate(last) for step in found]
 
 
 def random_plans(steps: Sequence[Step], runs: int, seed: int, prefix: str = "pair") -> list[list[Fault]]:

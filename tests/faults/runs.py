@@ -1,9 +1,9 @@
 """One upload under faults, and whether the promise was kept: exactly one of two visible ways.
 
 `python -m tests.faults.runs [RUNS] [SEED] [KIND...]` is the soak: every call under every fault that it can
-meet, once and for ever, and for one whole invocation where clients try again; the recording of failures under
-every fault; then RUNS random pairs of faults, with every event delivered twice. KINDs, such as BAD_DIGEST, are
-all that calls meet then, and RUNS should be 0. It ends with 1 where a promise was broken.
+meet, once and for ever, and for one whole invocation where clients try again; the recording of failures, too;
+then RUNS random pairs of faults, with every event delivered twice. With KINDs, such as BAD_DIGEST, single
+faults are of those only, and RUNS should be 0. It ends with 1 where a promise was broken.
 """
 
 from __future__ import annotations
@@ -176,10 +176,10 @@ def _failed_steps(pipeline: Pipeline, clip: bytes, steps: Iterable[Step]) -> tup
     """Return the calls of a run whose job Rekognition fails."""
     faults = pipeline.cloud.faults
     asking = next(step for step in steps if step.can_meet(FaultKind.JOB_FAILED))
-    faults.watch("failed", Fault("failed", asking, FaultKind.JOB_FAILED, FOR_EVER))
-    outcome = pipeline.blur(clip, "failed.mp4")
+    faults.watch("badjob", Fault("badjob", asking, FaultKind.JOB_FAILED, FOR_EVER))
+    outcome = pipeline.blur(clip, "badjob.mp4")
     assert outcome.status == "FAILED", outcome
-    return tuple(dict.fromkeys(faults.steps("failed")))
+    return tuple(dict.fromkeys(faults.steps("badjob")))
 
 
 def picture(path: Path) -> str:
