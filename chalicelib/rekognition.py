@@ -27,7 +27,7 @@ from chalicelib.contract.objects import SourceObject
 PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
 LONGEST_WAIT_S = 60
 _CALM_WAIT_S = 15
-LONGEST_EXECUTION_S = 3 * 24 * 3600
+LONGEST_EXECUTION_S = 5 * 24 * 3600
 LONGEST_DETECTION_S = 8 * 3600  # Rekognition takes videos of up to 6 h, and about their length to analyse.
 _LIMITED = {"LimitExceededException", "ThrottlingException", "ProvisionedThroughputExceededException"}
 # A page's token that has expired is no loss: another try begins at the first page.

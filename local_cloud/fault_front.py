@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import select
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from local_cloud.fault_answers import fault_answer
-from local_cloud.faults import FaultKind, Faults, Met
+from local_cloud.fault_answers import changed_answer, fault_answer
+from local_cloud.fault_kinds import CHANGED_ANSWERS, FaultKind
+from local_cloud.faults import Faults, Met
 from local_cloud.sandbox_environment import INTERPRETER
 from local_cloud.wsgi import Answer, call, read_body, signed_by, signed_service
 
@@ -27,6 +29,7 @@ _CARRIED_OUT = {
     FaultKind.KILLED_LATER,
     FaultKind.OUT_OF_MEMORY,
     FaultKind.STORAGE_FULL,
+    *CHANGED_ANSWERS,
 }
 _CUT_OFF = {
     FaultKind.RESET,
@@ -72,7 +75,9 @@ class FaultFront:
         if met is None:
             return application(environ, start_response)
         answer = self._met(met, application, environ)
-        return _cut_off(environ, start_response) if answer is None else answer.send(start_response)
+        if answer is None:
+            return _cut_off(environ, start_response)
+        return _send(answer, start_response, is_cut=met.fault.kind is FaultKind.BODY_CUT)
 
     def settle(self) -> None:
         """Wait for what is carried out without its caller."""
@@ -90,11 +95,14 @@ class FaultFront:
         """Return what the caller is answered, or None where its connection breaks."""
         kind = met.fault.kind
         if kind not in _CARRIED_OUT | _CUT_OFF:
-            return fault_answer(kind, signed_service(environ))
+            return _bodiless(fault_answer(kind, signed_service(environ)), environ)
         self._prepare(met, application, environ)
-        answer = call(application, environ) if kind in _CARRIED_OUT else None
+        request = _without_made_up_token(environ) if kind is FaultKind.PAGES_IN_CIRCLES else environ
+        answer = call(application, request) if kind in _CARRIED_OUT else None
         if kind is FaultKind.KILLED_AFTER:
             self._kill(met)
+        if answer is not None and kind in CHANGED_ANSWERS:
+            answer = changed_answer(kind, answer, read_body(environ))
         return _no_answer(environ) if kind in _CUT_OFF else answer
 
     def _prepare(self, met: Met, application: WSGIApplication, environ: WSGIEnvironment) -> None:
@@ -144,6 +152,25 @@ def _no_answer(environ: WSGIEnvironment) -> Answer | None:
     if signed_by(environ) == INTERPRETER:
         return fault_answer(FaultKind.SERVER_ERROR, signed_service(environ))
     return None
+
+
+def _bodiless(answer: Answer, environ: WSGIEnvironment) -> Answer:
+    """Return the answer as HEAD gets it: an error is its status alone then."""
+    return Answer(answer.status, answer.headers) if environ["REQUEST_METHOD"] == "HEAD" else answer
+
+
+def _without_made_up_token(environ: WSGIEnvironment) -> WSGIEnvironment:
+    """Return a question for the first page: no service knows the tokens of pages in circles."""
+    document = json.loads(read_body(environ))
+    document.pop("NextToken", None)
+    body = json.dumps(document).encode()
+    return {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+
+
+def _send(answer: Answer, start_response: StartResponse, *, is_cut: bool) -> Iterable[bytes]:
+    """Send an answer; half of it where it is cut, and the length of the whole."""
+    (whole,) = answer.send(start_response)
+    return [whole[: len(whole) // 2] if is_cut else whole]
 
 
 def _cut_off(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -9,11 +9,12 @@ import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from local_cloud.calls import STATE_MACHINE, calls_in
+from local_cloud.calls import STATE_MACHINE, ServiceCall, calls_in
+from local_cloud.fault_kinds import OF_A_FUNCTION, FaultKind, is_heard_at
+from local_cloud.operations import operation_of
 from local_cloud.wsgi import path_of, query_of, read_body
 
 if TYPE_CHECKING:
@@ -25,69 +26,32 @@ _TOLD = re.compile(r'"job_id": ?"(\w+)"')
 _ASKED = re.compile(r'"JobId": ?"(\w+)"')
 
 
-class FaultKind(Enum):
-    """What happens to a call. S3 answers what was written last: a stale read is Rekognition's alone."""
-
-    THROTTLED = "throttled"
-    SERVER_ERROR = "500"
-    UNAVAILABLE = "503"
-    RESET = "connection reset"
-    SILENT = "no answer until the caller gives up"
-    DELAYED = "carried out a second late"
-    LOST_ANSWER = "carried out, answer lost"
-    STRAGGLER = "connection reset, carried out meanwhile"
-    TWICE = "carried out twice at once"
-    KILLED_BEFORE = "caller killed before the call"
-    KILLED_AFTER = "caller killed after the call"
-    KILLED_LATER = "invoked function killed after a while"
-    OUT_OF_MEMORY = "caller out of memory"
-    STORAGE_FULL = "caller's /tmp full"
-    OVER_QUOTA = "over Rekognition's quota"
-    STILL_IN_PROGRESS = "job IN_PROGRESS, or so once more"
-    JOB_FAILED = "job FAILED"
-    RESULTS_EXPIRED = "job's results expired"
-    PAGE_EXPIRED = "page token expired"
-
-
-_OF_A_FUNCTION = (
-    FaultKind.SILENT,
-    FaultKind.KILLED_BEFORE,
-    FaultKind.KILLED_AFTER,
-    FaultKind.OUT_OF_MEMORY,
-    FaultKind.STORAGE_FULL,
-)
-OF_A_JOB = (
-    FaultKind.STILL_IN_PROGRESS,
-    FaultKind.JOB_FAILED,
-    FaultKind.RESULTS_EXPIRED,
-    FaultKind.PAGE_EXPIRED,
-)
-
-
 @dataclass(frozen=True)
 class Step:
-    """A call of an upload: who asked for what, for the how manieth time, counted from 0."""
+    """A call of an upload: who asked for what, for the how manieth time, counted from 0.
+
+    `operation` tells apart what one IAM action allows; `asked` is the function that the machine invokes.
+    """
 
     principal: str
     action: str
     number: int = 0
+    operation: str = ""
+    asked: str = ""
 
     def can_meet(self, kind: FaultKind) -> bool:
         """Return whether a fault of this kind makes sense here."""
-        if kind in OF_A_JOB:
-            return self.action == "rekognition:GetFaceDetection"
-        if kind is FaultKind.OVER_QUOTA:
-            return self.action == "rekognition:StartFaceDetection"
-        if kind is FaultKind.KILLED_LATER:
-            return self.action == "lambda:InvokeFunction"
-        return kind not in _OF_A_FUNCTION or self.principal != STATE_MACHINE
+        if kind in OF_A_FUNCTION:
+            return self.principal != STATE_MACHINE
+        return is_heard_at(kind, self.operation)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of the calls from `step` on, `attempts` of them in a row, of the upload named `marker`.
+    """A fault of the calls from `step` on, of `attempts` of them that can meet it, of the upload `marker`.
 
-    `after_s` is the while of KILLED_LATER.
+    `after_s` is the while of KILLED_LATER. With `one_function` the machine meets it only where it asks the
+    function of `step`.
     """
 
     marker: str
@@ -95,6 +59,13 @@ class Fault:
     kind: FaultKind
     attempts: int = 1
     after_s: float = 0.0
+    one_function: bool = False
+
+    def can_strike(self, step: Step) -> bool:
+        """Return whether a call is one of those that this fault is meant for."""
+        is_same = (self.step.principal, self.step.action) == (step.principal, step.action)
+        is_asked = not self.one_function or self.step.asked == step.asked
+        return is_same and is_asked and self.step.number <= step.number and step.can_meet(self.kind)
 
 
 @dataclass(frozen=True)
@@ -112,7 +83,7 @@ class _Watch:
     faults: tuple[Fault, ...] = ()
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     steps: list[Step] = field(default_factory=list)
-    strikes: int = 0
+    struck: Counter[Fault] = field(default_factory=Counter)
 
 
 class Faults:
@@ -136,7 +107,7 @@ class Faults:
     def strikes(self, marker: str) -> int:
         """Return how often its faults struck."""
         with self._lock:
-            return self._watches[marker].strikes
+            return sum(self._watches[marker].struck.values())
 
     def meet(self, environ: WSGIEnvironment) -> Met | None:
         """Note a request; return the fault that strikes it."""
@@ -163,17 +134,17 @@ def _struck(watch: _Watch, environ: WSGIEnvironment) -> Met | None:
     for asked in calls_in(environ):
         if asked.action.startswith("logs:"):
             continue
-        step = Step(asked.principal, asked.action, watch.counts[asked.principal, asked.action])
-        watch.counts[asked.principal, asked.action] += 1
+        step = _step(watch, environ, asked)
         watch.steps.append(step)
         for fault in watch.faults:
-            if _strikes(fault, step):
-                is_machine = asked.principal == STATE_MACHINE
-                found = Met(fault, asked.resource.rpartition(":")[2] if is_machine else asked.principal)
-                watch.strikes += 1
+            if fault.can_strike(step) and watch.struck[fault] < fault.attempts:
+                found = Met(fault, step.asked or asked.principal)
+                watch.struck[fault] += 1
     return found
 
 
-def _strikes(fault: Fault, step: Step) -> bool:
-    is_same = (fault.step.principal, fault.step.action) == (step.principal, step.action)
-    return is_same and fault.step.number <= step.number < fault.step.number + fault.attempts
+def _step(watch: _Watch, environ: WSGIEnvironment, asked: ServiceCall) -> Step:
+    number = watch.counts[asked.principal, asked.action]
+    watch.counts[asked.principal, asked.action] += 1
+    function = asked.resource.rpartition(":")[2] if asked.principal == STATE_MACHINE else ""
+    return Step(asked.principal, asked.action, number, operation_of(environ, asked), function)

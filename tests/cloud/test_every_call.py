@@ -6,14 +6,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from local_cloud.faults import OF_A_JOB, FaultKind
-from tests.faults.plans import in_turn, plans, random_plans
+from local_cloud.calls import STATE_MACHINE
+from local_cloud.fault_kinds import OF_A_JOB, FaultKind
+from local_cloud.faults import FOR_EVER, Fault
+from tests.faults.plans import MAY_FAIL, in_turn, plans, random_plans, recording_plans, samples
 from tests.faults.runs import SEGMENTED, Laboratory, laboratory
 
 # What Rekognition has decided: nobody can try again.
 FINAL = {FaultKind.JOB_FAILED, FaultKind.RESULTS_EXPIRED}
 # A caller that waits for an answer until its timeout takes a minute: that is for the soak.
-KINDS = [kind for kind in FaultKind if kind not in (FaultKind.SILENT, *OF_A_JOB)]
+KINDS = [kind for kind in FaultKind if kind not in (FaultKind.SILENT, *OF_A_JOB, *MAY_FAIL)]
+# Some of those that a person must mend.
+FOR_A_PERSON = (
+    FaultKind.FUNCTION_GONE,
+    FaultKind.DETECTION_FORBIDDEN,
+    FaultKind.MACHINE_DELETING,
+    FaultKind.NO_METADATA,
+    FaultKind.KEY_DISABLED,
+    FaultKind.ARCHIVED,
+    FaultKind.FORBIDDEN,
+    FaultKind.CLOCK_SKEWED,
+)
+LOST_ANSWERS = (FaultKind.NULL_ANSWER, FaultKind.CUT_ANSWER)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +64,46 @@ def test_one_fault_at_any_call_ends_in_exactly_one_way(found: Laboratory) -> Non
     assert [run.faults for run in runs if run.strikes < len(run.faults)] == []
     assert {run.ending for run in final} == {"FAILED"}
     assert [run.faults for run in runs if run not in final and run.ending != "SUCCEEDED"] == []
+
+
+def test_what_nobody_can_try_again_ends_in_exactly_one_way(found: Laboratory) -> None:
+    """What is wrong for good is recorded, or comes out all the same, where a client tries again."""
+    runs = found.all_runs(samples(found.steps, FOR_A_PERSON, "person"))
+
+    assert [(run.violation, run.faults) for run in runs if run.violation] == []
+    assert [run.faults for run in runs if run.strikes == 0] == []
+
+
+def test_the_recording_of_a_failure_is_tried_again(found: Laboratory) -> None:
+    """Whatever meets it once, the failure is recorded."""
+    kinds = (FaultKind.UNAVAILABLE, FaultKind.ARTIFACT_PENDING, FaultKind.FUNCTION_GONE, *LOST_ANSWERS)
+
+    runs = found.all_runs(recording_plans(found.failed_steps, kinds, [1], "note"))
+
+    assert [(run.violation, run.faults) for run in runs if run.violation] == []
+    assert [run.faults for run in runs if run.strikes < len(run.faults)] == []
+    assert {run.ending for run in runs} == {"FAILED"}
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(found: Laboratory) -> None:
+    """A function that ended well has said null, or half of what it said has come: twice in a run."""
+    asked = [step for step in found.steps if step.principal == STATE_MACHINE]
+
+    runs = found.all_runs(in_turn(asked, LOST_ANSWERS, "lost"))
+
+    assert [(run.violation, run.faults) for run in runs if run.violation] == []
+    assert {run.ending for run in runs} == {"SUCCEEDED"}
+
+
+@pytest.mark.parametrize("kind", LOST_ANSWERS)
+def test_answers_that_are_lost_for_ever_are_a_recorded_failure(found: Laboratory, kind: FaultKind) -> None:
+    """The machine gives the function up, not the recording."""
+    step = next(step for step in found.steps if step.asked.endswith("-plan-segments"))
+    marker = f"ever-{kind.name.lower()}"
+
+    run = found.run(marker, [Fault(marker, step, kind, FOR_EVER, one_function=True)])
+
+    assert (run.ending, run.violation) == ("FAILED", "")
 
 
 def test_the_same_seed_is_the_same_soak(found: Laboratory) -> None:

@@ -20,6 +20,7 @@ CAUGHT = {name: state for name, state in STATES.items() if state["Type"] in {"Ta
 TASKS = {**{name: state for name, state in STATES.items() if state["Type"] == "Task"}, **EACH}
 # What comes after the output or the failure manifest is there: nothing is left to record.
 AFTERWARDS = {"Record failure", "Delete work objects", "Delete work of failure"}
+DELETING = {"Delete work objects", "Delete work of failure"}
 OWN_ERRORS = {error.__name__ for error in errors.TRANSIENT_ERRORS + errors.PERMANENT_ERRORS}
 # Six hours of 4K at 60 frames a second.
 SIX_HOURS = Costs(6 * 3600 * 60 * 3840 * 2160 * 1.3 / CuttingSettings().pixels_per_s, 10_000_000_000, 1e9)
@@ -85,11 +86,11 @@ def test_every_task_and_map_is_caught(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(CAUGHT.keys() - AFTERWARDS))
 def test_every_failure_is_recorded(name: str) -> None:
-    """Each task goes on to the recording, with the error under $.failure."""
+    """Each task goes on to the recording, with the error in the job."""
     catch = CAUGHT[name]["Catch"][-1]
     recording = "Does it still run?" if name in DELIVERING else "Record failure"
 
-    assert (catch["Next"], catch["ResultPath"]) == (recording, "$.failure")
+    assert (catch["Next"], catch["ResultPath"]) == (recording, "$.job.failure")
 
 
 def test_no_function_runs_on_when_a_lost_answer_is_recorded_as_a_failure() -> None:
@@ -156,16 +157,23 @@ def test_the_machine_is_never_ended_before_it_recorded_why() -> None:
     assert LONGEST_EXECUTION_S + once + rendering < MACHINE["TimeoutSeconds"]
 
 
-def test_the_history_holds_the_longest_execution() -> None:
-    """25,000 events: eight hours of asking, nine for every segment, and five hours of a full account."""
-    (busy,) = [retry for retry in TASKS["Blur segment"]["Retry"] if BUSY in retry["ErrorEquals"]]
-    refused = MACHINE_WIDTH * 5 * 3600 / (busy["MaxDelaySeconds"] / 2)
+def queueing_events() -> int:
+    """Return the events of waiting for a free Rekognition job to the last try."""
+    queue = TASKS["Start face detection"]["Retry"][0]
+    assert queue["ErrorEquals"] == ["RekognitionLimited"]
+    return EVENTS_A_TRY * int(queue["MaxAttempts"])
 
-    assert 5_500 + 9 * MOST_SEGMENTS + EVENTS_A_TRY * refused < HISTORY_MAX
+
+def test_the_history_holds_the_longest_execution() -> None:
+    """25,000 events: days in the queue, eight hours of asking, nine a segment, four hours full."""
+    (busy,) = [retry for retry in TASKS["Blur segment"]["Retry"] if BUSY in retry["ErrorEquals"]]
+    refused = MACHINE_WIDTH * 4 * 3600 / (busy["MaxDelaySeconds"] / 2)
+
+    assert queueing_events() + 5_500 + 9 * MOST_SEGMENTS + EVENTS_A_TRY * refused < HISTORY_MAX
 
 
 def test_the_history_of_one_piece_holds_hours_of_a_full_account_at_every_task() -> None:
-    """Eight hours of asking, and every try of each task refused, which is seven hours a task."""
+    """Days in the queue, eight hours of asking, every try of each task refused: seven hours a task."""
     tries = sum(
         retry["MaxAttempts"]
         for name, task in TASKS.items()
@@ -173,7 +181,7 @@ def test_the_history_of_one_piece_holds_hours_of_a_full_account_at_every_task() 
         if BUSY in retry["ErrorEquals"] and name not in EACH
     )
 
-    assert 5_500 + EVENTS_A_TRY * tries < HISTORY_MAX
+    assert queueing_events() + 5_500 + EVENTS_A_TRY * tries < HISTORY_MAX
 
 
 @pytest.mark.parametrize("name", sorted(TASKS.keys() - EACH.keys()))
@@ -191,13 +199,57 @@ def test_every_transient_error_is_retried_somewhere() -> None:
     assert {error.__name__ for error in errors.TRANSIENT_ERRORS} <= names
 
 
+def comparisons(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all comparisons of a Choice, in their order; none of a state that is no Choice."""
+    return [one for choice in state.get("Choices", []) for one in choice.get("And", [choice])]
+
+
+def unguarded(state: dict[str, Any]) -> list[str]:
+    """Return the paths into an answer that a Choice compares before it has asked whether they are there."""
+    found = []
+    for choice in state.get("Choices", []):
+        told: set[str] = set()
+        for one in choice.get("And", [choice]):
+            if "IsPresent" in one:
+                told.add(one["Variable"])
+            elif one["Variable"].startswith("$.answer") and one["Variable"] not in told:
+                found.append(one["Variable"])
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name, state in STATES.items() if state["Type"] == "Choice"])
+def test_no_choice_reads_of_an_answer_what_may_not_be_there(name: str) -> None:
+    """Step Functions ends an execution there and then, unrecorded, where a comparison finds nothing."""
+    assert unguarded(STATES[name]) == []
+    assert "Default" in STATES[name]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_task_reads_its_own_answer(name: str) -> None:
+    """No Catch sees the error of a path that does not match: the answer is put beside the job as it is."""
+    task = TASKS[name]
+
+    assert "OutputPath" not in task
+    assert task.get("ResultSelector") in (None, {"ended": True})
+    assert task.get("ResultPath", "$.answer") in ("$.answer", None)
+
+
+@pytest.mark.parametrize("name", sorted(TASKS.keys() - EACH.keys() - DELETING))
+def test_every_answer_is_looked_at_before_it_is_read(name: str) -> None:
+    """A Choice comes next, which goes elsewhere where fields are missing."""
+    looking = STATES[TASKS[name]["Next"]]
+
+    assert looking["Type"] == "Choice"
+    assert STATES[looking["Default"]]["Next"] in {"Ask again?", "Record failure"}
+
+
 def test_choices_know_the_words_of_the_contract() -> None:
     """Each status a Choice compares with is a DetectionStatus."""
     words = {
         choice["StringEquals"]
         for state in STATES.values()
-        for choice in state.get("Choices", [])
-        if choice["Variable"] == "$.detection.status"
+        for choice in comparisons(state)
+        if choice["Variable"].endswith(".detection.status") and "StringEquals" in choice
     }
 
     assert words <= {status.value for status in DetectionStatus}

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from local_cloud.calls import STATE_MACHINE
-from local_cloud.faults import FOR_EVER, Fault, FaultKind, Step
+from local_cloud.fault_kinds import FaultKind
+from local_cloud.faults import FOR_EVER, Fault, Step
 
 # What botocore and the functions try by themselves within one invocation.
 ONE_INVOCATION = 5
@@ -15,6 +16,53 @@ ONE_INVOCATION = 5
 _ENDLESS = FaultKind.STILL_IN_PROGRESS
 # Faults that may last: a caller that waits a minute at each try for no answer would take hours.
 LASTING = [kind for kind in FaultKind if kind is not FaultKind.SILENT]
+# A person's to mend, or decided by Rekognition: the upload may end as a recorded failure, even at once.
+MAY_FAIL = frozenset(
+    {
+        FaultKind.JOB_FAILED,
+        FaultKind.RESULTS_EXPIRED,
+        FaultKind.NO_FACES_FIELD,
+        FaultKind.NO_METADATA,
+        FaultKind.PAGES_IN_CIRCLES,
+        FaultKind.DETECTION_FORBIDDEN,
+        FaultKind.DETECTION_LAPSED,
+        FaultKind.OTHER_PARAMETERS,
+        FaultKind.OBJECT_UNREACHABLE,
+        FaultKind.FUNCTION_KEY_DISABLED,
+        FaultKind.FUNCTION_GONE,
+        FaultKind.MACHINE_DELETING,
+        FaultKind.KEY_DISABLED,
+        FaultKind.KEY_UNUSABLE,
+        FaultKind.ARCHIVED,
+        FaultKind.FORBIDDEN,
+        FaultKind.MANIFEST_FORBIDDEN,
+        FaultKind.INVALID_PART,
+        # S3's words for what passes, which not every function tries again.
+        FaultKind.BAD_DIGEST,
+        FaultKind.OPERATION_ABORTED,
+        FaultKind.CONDITION_CONFLICT,
+        FaultKind.NO_SUCH_UPLOAD,
+        FaultKind.KEY_THROTTLED,
+        FaultKind.REQUEST_TIMEOUT,
+        FaultKind.INCOMPLETE_BODY,
+        FaultKind.OTHER_CHECKSUM,
+        # Of a lost event, or of a question that has no body to say which 400 or 403 it is.
+        FaultKind.SESSION_EXPIRED,
+        FaultKind.SESSION_TO_REFRESH,
+        FaultKind.CLOCK_SKEWED,
+    }
+)
+# The machine hears no, or nothing that it can use, from Lambda itself.
+OF_LAMBDA = [
+    FaultKind.NULL_ANSWER,
+    FaultKind.CUT_ANSWER,
+    FaultKind.ARTIFACT_PENDING,
+    FaultKind.NOT_READY,
+    FaultKind.BEING_CHANGED,
+    FaultKind.NETWORK_NOT_READY,
+    FaultKind.NO_ADDRESS_LEFT,
+    FaultKind.NETWORK_THROTTLED,
+]
 # What clients try again by themselves.
 TRIED_AGAIN = [
     FaultKind.THROTTLED,
@@ -23,6 +71,8 @@ TRIED_AGAIN = [
     FaultKind.RESET,
     FaultKind.LOST_ANSWER,
 ]
+DELIVERING = ("-blur-faces", "-assemble-video")
+RECORDING = "-record-failure"
 _NO_WORD = {
     FaultKind.THROTTLED,
     FaultKind.SERVER_ERROR,
@@ -31,6 +81,10 @@ _NO_WORD = {
     FaultKind.LOST_ANSWER,
     FaultKind.STRAGGLER,
     FaultKind.KILLED_LATER,
+    FaultKind.GATEWAY,
+    FaultKind.FUNCTION_KEY_DISABLED,
+    FaultKind.FUNCTION_GONE,
+    *OF_LAMBDA,
 }
 
 
@@ -56,10 +110,47 @@ def in_turn(steps: Sequence[Step], kinds: Sequence[FaultKind], prefix: str) -> l
     return found
 
 
+def samples(steps: Sequence[Step], kinds: Iterable[FaultKind], prefix: str) -> list[list[Fault]]:
+    """Return one plan for each kind that these calls can meet: a single fault, at the last of them."""
+    last = [(kind, [step for step in steps if step.can_meet(kind)][-1:]) for kind in kinds]
+    return [[Fault(f"{prefix}{n:04}", step, kind)] for n, (kind, found) in enumerate(last) for step in found]
+
+
 def random_plans(steps: Sequence[Step], runs: int, seed: int, prefix: str = "pair") -> list[list[Fault]]:
     """Return plans of two faults each, the same for the same seed."""
     dice = random.Random(seed)  # noqa: S311 chosen by lot, and again by the same seed
     return [[_thrown(dice, steps, f"{prefix}{n:04}") for _ in range(2)] for n in range(runs)]
+
+
+def recording_plans(
+    failed_steps: Sequence[Step], kinds: Iterable[FaultKind], attempts: Iterable[int], prefix: str
+) -> list[list[Fault]]:
+    """Return plans in which the recording of a failure meets a fault, of a job that Rekognition failed."""
+    asking = next(step for step in failed_steps if step.can_meet(FaultKind.JOB_FAILED))
+    return [
+        [Fault(fault.marker, asking, FaultKind.JOB_FAILED, FOR_EVER), fault]
+        for (fault,) in plans(_recording(failed_steps), kinds, attempts, prefix)
+    ]
+
+
+def unheard_plans(
+    steps: Sequence[Step],
+    failed_steps: Sequence[Step],
+    kinds: Iterable[FaultKind],
+    attempts: Iterable[int],
+    prefix: str,
+) -> list[list[Fault]]:
+    """Return plans in which the output is delivered, nobody hears of it, and the recording meets a fault."""
+    delivering = next(step for step in reversed(steps) if step.asked.endswith(DELIVERING))
+    return [
+        [Fault(fault.marker, delivering, FaultKind.LOST_ANSWER, FOR_EVER, one_function=True), fault]
+        for (fault,) in plans(_recording(failed_steps), kinds, attempts, prefix)
+    ]
+
+
+def _recording(steps: Iterable[Step]) -> list[Step]:
+    """Return what the recording of a failure asks for, and its being asked, each as the first of its sort."""
+    return [step for step in steps if step.principal.endswith(RECORDING) or step.asked.endswith(RECORDING)]
 
 
 def _thrown(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
@@ -71,9 +162,19 @@ def _thrown(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
     return Fault(marker, step, kind, attempts, dice.random())
 
 
+def is_unrecordable(faults: Iterable[Fault]) -> bool:
+    """Return whether the recording of a failure, once it is needed, meets a fault for ever."""
+    return any(
+        fault.attempts == FOR_EVER
+        and (fault.step.principal.endswith(RECORDING) or fault.step.asked.endswith(RECORDING))
+        for fault in faults
+    )
+
+
 def is_cut_off(faults: Iterable[Fault]) -> bool:
     """Return whether no word of any function reaches the state machine, from some call on and for ever."""
     return any(
         fault.step.principal == STATE_MACHINE and fault.attempts == FOR_EVER and fault.kind in _NO_WORD
         for fault in faults
+        if not fault.one_function
     )

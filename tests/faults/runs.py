@@ -1,8 +1,9 @@
 """One upload under faults, and whether the promise was kept: exactly one of two visible ways.
 
-`python -m tests.faults.runs [RUNS] [SEED]` is the soak: every call under every fault that it can meet, once
-and for ever, and for one whole invocation where clients try again; then RUNS random pairs of faults, with
-every event delivered twice. It ends with 1 where a promise was broken.
+`python -m tests.faults.runs [RUNS] [SEED] [KIND...]` is the soak: every call under every fault that it can
+meet, once and for ever, and for one whole invocation where clients try again; the recording of failures, too;
+then RUNS random pairs of faults, with every event delivered twice. With KINDs, such as BAD_DIGEST, single
+faults are of those only, and RUNS should be 0. It ends with 1 where a promise was broken.
 """
 
 from __future__ import annotations
@@ -21,11 +22,22 @@ from pathlib import Path
 import av
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.faults import FOR_EVER, Fault, FaultKind, Step
+from local_cloud.fault_kinds import FaultKind
+from local_cloud.faults import FOR_EVER, Fault, Step
 from local_cloud.rekognition import RekognitionSettings
 from local_cloud.settings import CloudSettings
 from tests.end_to_end.conftest import ENDED, ROOT, Pipeline, Upload
-from tests.faults.plans import LASTING, ONE_INVOCATION, TRIED_AGAIN, is_cut_off, plans, random_plans
+from tests.faults.plans import (
+    LASTING,
+    ONE_INVOCATION,
+    TRIED_AGAIN,
+    is_cut_off,
+    is_unrecordable,
+    plans,
+    random_plans,
+    recording_plans,
+    unheard_plans,
+)
 from tests.hurrying import hurry
 from tests.portraits import PortraitClip, make_portrait_clip
 
@@ -34,6 +46,8 @@ CUT_OFF = {
     ("FAILED", "no manifest", ""): "FAILED, told by its notification alone",
     ("FAILED", "SUCCEEDED", "the good picture"): "FAILED, and delivered, without one answer of Lambda",
 }
+# No failure can be written, by no try of hours.
+UNRECORDED = ("FAILED", "no manifest", "")
 DELIVERED = {"SUCCEEDED", "FAILED, and delivered, without one answer of Lambda"}
 LOST = "lost event"
 PATIENCE_S = 400
@@ -70,6 +84,7 @@ class Laboratory:
     clip: bytes
     good: str
     steps: tuple[Step, ...]
+    failed_steps: tuple[Step, ...] = ()
 
     def run(self, name: str, faults: Sequence[Fault]) -> Run:
         """Upload the clip as `name` and return what became of it."""
@@ -86,6 +101,8 @@ class Laboratory:
         shown = "the good picture" if seen == self.good else seen and "another one"
         if is_cut_off(faults) and (ending := CUT_OFF.get((status, told, shown))):
             return Run(tuple(faults), strikes, ending)
+        if is_unrecordable(faults) and (status, told, shown) == UNRECORDED:
+            return Run(tuple(faults), strikes, CUT_OFF[UNRECORDED])
         return Run(tuple(faults), strikes, status, _violation(status, told, seen, self.good))
 
     def _ending(self, upload: Upload) -> str:
@@ -149,8 +166,19 @@ def laboratory(renderer: dict[str, str], deliveries: int = 1) -> Iterator[Labora
         cloud.faults.watch("good")
         outcome = pipeline.blur(clip, "good.mp4")
         assert outcome.output is not None, outcome
-        steps = cloud.faults.steps("good")
-        yield Laboratory(pipeline, clip, picture(outcome.output), tuple(dict.fromkeys(steps)))
+        steps = tuple(dict.fromkeys(cloud.faults.steps("good")))
+        failed_steps = _failed_steps(pipeline, clip, steps)
+        yield Laboratory(pipeline, clip, picture(outcome.output), steps, failed_steps)
+
+
+def _failed_steps(pipeline: Pipeline, clip: bytes, steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the calls of a run whose job Rekognition fails."""
+    faults = pipeline.cloud.faults
+    asking = next(step for step in steps if step.can_meet(FaultKind.JOB_FAILED))
+    faults.watch("badjob", Fault("badjob", asking, FaultKind.JOB_FAILED, FOR_EVER))
+    outcome = pipeline.blur(clip, "badjob.mp4")
+    assert outcome.status == "FAILED", outcome
+    return tuple(dict.fromkeys(faults.steps("badjob")))
 
 
 def picture(path: Path) -> str:
@@ -163,10 +191,10 @@ def picture(path: Path) -> str:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """Return what became of runs, by the kind of their first fault."""
+    """Return what became of runs, by the kind of their last fault."""
     lines = ["| fault | runs | struck | endings | violations |", "|---|---|---|---|---|"]
     for kind in FaultKind:
-        own = [run for run in runs if run.faults[0].kind is kind]
+        own = [run for run in runs if run.faults[-1].kind is kind]
         if not own:
             continue
         counts = sorted(Counter(run.ending for run in own).items())
@@ -187,19 +215,38 @@ def _violation(status: str, told: str, seen: str, good: str) -> str:
     return "" if (status, told) == ("FAILED", "FAILED") else f"no output, and {status} with {told}"
 
 
-def main(runs: int, seed: int) -> int:
+def main(runs: int, seed: int, kinds: Sequence[FaultKind]) -> int:
     """Run the soak; print its tables and what was broken."""
     broken = 0
     for name, renderer in (("in one piece", {}), ("in segments", SEGMENTED)):
         with laboratory(renderer) as found:
-            once = plans(found.steps, FaultKind, (1,), "once")
-            longer = plans(found.steps, TRIED_AGAIN, (ONE_INVOCATION,), "long")
-            ever = plans(found.steps, LASTING, (FOR_EVER,), "ever")
-            broken += _told(f"{name}: {len(found.steps)} calls", found.all_runs([*once, *longer, *ever]))
-        with laboratory(renderer, deliveries=2) as found:
-            pairs = random_plans(found.steps, runs // 2, seed)
-            broken += _told(f"{name}: pairs of faults, seed {seed}", found.all_runs(pairs))
+            broken += _told(f"{name}: {len(found.steps)} calls", found.all_runs(_call_plans(found, kinds)))
+            recording = _recording_plans(found, kinds)
+            broken += _told(f"{name}: the recording of failures", found.all_runs(recording))
+        if runs:
+            with laboratory(renderer, deliveries=2) as found:
+                pairs = random_plans(found.steps, runs // 2, seed)
+                broken += _told(f"{name}: pairs of faults, seed {seed}", found.all_runs(pairs))
     return 1 if broken else 0
+
+
+def _call_plans(found: Laboratory, kinds: Sequence[FaultKind]) -> list[list[Fault]]:
+    once = plans(found.steps, kinds, (1,), "once")
+    longer = plans(found.steps, _those(TRIED_AGAIN, kinds), (ONE_INVOCATION,), "long")
+    return [*once, *longer, *plans(found.steps, _those(LASTING, kinds), (FOR_EVER,), "ever")]
+
+
+def _recording_plans(found: Laboratory, kinds: Sequence[FaultKind]) -> list[list[Fault]]:
+    once, ever = (kinds, (1,)), (_those(LASTING, kinds), (FOR_EVER,))
+    return [
+        *recording_plans(found.failed_steps, *once, "note"),
+        *recording_plans(found.failed_steps, *ever, "mute"),
+        *unheard_plans(found.steps, found.failed_steps, *once, "late"),
+    ]
+
+
+def _those(some: Iterable[FaultKind], kinds: Sequence[FaultKind]) -> list[FaultKind]:
+    return [kind for kind in some if kind in kinds]
 
 
 def _told(name: str, runs: Sequence[Run]) -> int:
@@ -212,4 +259,6 @@ def _told(name: str, runs: Sequence[Run]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(argument) for argument in (sys.argv[1:] or ["500", "1"]))))
+    given = sys.argv[1:]
+    runs, seed, *names = [*given, *("500", "1")[len(given) :]]
+    sys.exit(main(int(runs), int(seed), [FaultKind[name] for name in names] or list(FaultKind)))

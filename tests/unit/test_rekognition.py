@@ -157,8 +157,8 @@ def test_job_without_an_id_is_refused_by_name() -> None:
 
 
 def test_an_execution_of_days_ends_by_itself() -> None:
-    """Refused calls are no waits: after three days the failure is recorded, before the machine is ended."""
-    days = Execution("arn", (NOW - timedelta(days=4)).isoformat().replace("+00:00", "Z"))
+    """Refused calls are no waits: after five days the failure is recorded, before the machine is ended."""
+    days = Execution("arn", (NOW - timedelta(days=6)).isoformat().replace("+00:00", "Z"))
     jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "IN_PROGRESS"}))
 
     with pytest.raises(DetectionTimedOut):
