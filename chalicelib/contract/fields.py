@@ -63,8 +63,8 @@ def count_field(document: dict[str, Any], name: str) -> int:
 
 
 def list_field(document: dict[str, Any], name: str) -> list[Any]:
-    """Return the list `name`, an empty one where it is absent."""
-    value = document.get(name, [])
+    """Return the list `name`; where it is absent or null it is not empty but unknown, and refused."""
+    value = document.get(name)
     if not isinstance(value, list):
         raise InvalidDocument(f"{name} must be a list, not {shown(value)}")
     return value

@@ -151,7 +151,7 @@ def test_second_upload_under_a_key_is_blurred_too(pipeline: Pipeline, folder: Pa
     ("content", "error"),
     [
         pytest.param(b"", "EmptyObject", id="empty"),
-        pytest.param(b"This is a letter, not a video." * 50, "DetectionFailed", id="not a video"),
+        pytest.param(b"This is a letter, not a video." * 50, "NotAVideo", id="not a video"),
     ],
 )
 def test_bytes_that_are_no_video_end_in_a_recorded_failure(
@@ -198,7 +198,7 @@ def test_audio_without_video_ends_in_a_recorded_failure(pipeline: Pipeline, fold
 
     outcome = pipeline.blur(path, "sound.mp4")
 
-    assert_failed(outcome, "DetectionFailed")
+    assert_failed(outcome, "NoVideoStream")
 
 
 def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, folder: Path) -> None:
