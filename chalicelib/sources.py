@@ -58,19 +58,22 @@ class SourceRanges:
 
     def read(self, begin: int, end: int) -> bytes:
         """Return bytes [begin, end); raise SourceChanged where that version is gone."""
-        uri, wanted = self._source.uri, f"bytes={begin}-{end - 1}"
+        uri, expected = self._source.uri, f"bytes {begin}-{end - 1}/{self._source.size_bytes}"
         try:
-            answer = self._s3.get_object(**self._request, Range=wanted)
-            with closing(answer["Body"]) as body:
-                expected = f"bytes {begin}-{end - 1}/{self._source.size_bytes}"
-                # Anything else may be the whole object, and larger than memory.
-                if (given := answer.get("ContentRange")) != expected:
-                    raise SourceChanged(f"{uri}: {expected} asked for, {given} given")
-                content: bytes = body.read()
+            answer = self._s3.get_object(**self._request, Range=f"bytes={begin}-{end - 1}")
         except (ClientError, BotoCoreError) as error:
             if error_code(error) in _GONE:
                 raise SourceChanged(f"{uri} is gone, or may not be read: {error}") from error
             raise storage_error(f"reading {uri}: {error}", error) from error
+        with closing(answer["Body"]) as body:
+            # Anything else may be the whole object, and larger than memory.
+            if (given := answer.get("ContentRange")) != expected:
+                raise SourceChanged(f"{uri}: {expected} asked for, {given} given")
+            try:
+                content: bytes = body.read()
+            except (BotoCoreError, OSError) as error:
+                # A body that broke off, or whose checksum is wrong: another answer may be whole.
+                raise StorageUnavailable(f"reading {uri}: {error}") from error
         if len(content) != end - begin:
             raise StorageUnavailable(f"{uri}: {len(content)} of {end - begin} bytes arrived")
         return content
