@@ -66,7 +66,8 @@ def _start_record(
             " Remove the event notification from that bucket."
         )
     try:
-        source = _admitted(record, source, settings, s3)
+        source = pinned(source, s3)
+        _require_admission(record, source, settings, s3)
     except PermanentError as error:
         if isinstance(error, (ConfigurationError, InvalidDocument)):
             raise
@@ -78,15 +79,13 @@ def _start_record(
     return [name]
 
 
-def _admitted(record: Any, source: SourceObject, settings: StartSettings, s3: Any) -> SourceObject:
-    """Return `source` pinned to its version; raise a named error where it can never be analysed."""
-    source = pinned(source, s3)
+def _require_admission(record: Any, source: SourceObject, settings: StartSettings, s3: Any) -> None:
+    """Raise a named error where `source` is not to be looked at."""
     refused = refusal(source)
     if refused:
         raise refused
     if settings.upload_limit:
         require_room(settings.upload_limit, source, uploaded_at(record), s3)
-    return source
 
 
 def _detect(

@@ -275,6 +275,17 @@ def test_event_without_a_version_takes_the_one_that_s3_names() -> None:
     assert s3.calls == ["head_object", "get_object v", "get_object v"]
 
 
+def test_refused_upload_has_one_execution_however_its_version_was_found() -> None:
+    """Its name is made from the version that S3 named."""
+    machine = FakeStepFunctions()
+    found = FakeS3(b"", a={"ETag": '"e"', "VersionId": "v"})
+
+    start(make_event("a.mp4", versionId=None), FakeJobs(), machine, found)
+    start(make_event("a.mp4", size=0), FakeJobs(), machine, found)
+
+    assert refused(machine) == ["EmptyObject"]
+
+
 def test_event_about_an_object_that_was_overwritten_is_refused() -> None:
     """The version that S3 names now is another upload."""
     machine = FakeStepFunctions()
