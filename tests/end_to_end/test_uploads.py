@@ -13,6 +13,7 @@ import pytest
 from blur_container.detector import DetectorSettings, FaceDetector
 from tests.end_to_end.conftest import Outcome, Pipeline
 from tests.media.reading import audio_packets, shown_frames, video_times
+from tests.media.test_movie_lengths import make_bomb
 from tests.portraits import NO_FACE, PortraitClip, make_portrait_clip, standing
 
 
@@ -199,6 +200,15 @@ def test_audio_without_video_ends_in_a_recorded_failure(pipeline: Pipeline, fold
     outcome = pipeline.blur(path, "sound.mp4")
 
     assert_failed(outcome, "NoVideoStream")
+
+
+def test_video_over_six_hours_is_refused_before_it_is_paid_for(pipeline: Pipeline, folder: Path) -> None:
+    """Half a megabyte of black frames: no Rekognition job is started, and the failure names both numbers."""
+    outcome = pipeline.blur(make_bomb(folder / "bomb.mp4", 6 * 3600 + 1), "bomb.mp4")
+
+    assert_failed(outcome, "VideoTooLarge")
+    assert outcome.manifest["detection_job"] is None
+    assert "lasts 21601 s, MAX_DURATION_S is 21600" in outcome.manifest["cause"]
 
 
 def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, folder: Path) -> None:
