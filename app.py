@@ -6,14 +6,15 @@ from typing import Any
 
 from chalice.app import Chalice
 
+from chalicelib.admission import start_detection
 from chalicelib.clients import client
 from chalicelib.contract.job import Job
 from chalicelib.contract.log import EventLog
 from chalicelib.executions import start_executions
 from chalicelib.faces_store import store_faces
 from chalicelib.failures import record_failure
-from chalicelib.rekognition import FaceDetectionJobs, check_detection, start_detection
-from chalicelib.settings import StartSettings, required_setting
+from chalicelib.rekognition import FaceDetectionJobs, check_detection
+from chalicelib.settings import StartSettings, VideoLimits, required_setting
 from chalicelib.uploads import S3Notification
 from chalicelib.work_objects import delete_work_objects
 
@@ -45,8 +46,10 @@ face_detection.event_class = face_detection_capitals.event_class = S3Notificatio
 def start_face_detection(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Start the Rekognition job that face-detection could not start at once."""
     job = Job.from_json(event)
-    with _log("start-face-detection", job).handling():
-        return start_detection(job, _rekognition()).to_json()
+    log = _log("start-face-detection", job)
+    with log.handling():
+        limits = VideoLimits.from_env(os.environ)
+        return start_detection(job, _rekognition(), client("s3"), limits, log).to_json()
 
 
 @app.lambda_function(name="check-rekognition-job-status")
@@ -92,7 +95,9 @@ def _start(event: S3Notification, function: str) -> dict[str, Any]:
     log = EventLog(function)
     with log.handling() as facts:
         settings = StartSettings.from_env(os.environ)
-        outcome = start_executions(event.event, settings, _rekognition(), client("stepfunctions"), log)
+        outcome = start_executions(
+            event.event, settings, _rekognition(), client("stepfunctions"), client("s3"), log
+        )
         facts.update(outcome)
         return outcome
 

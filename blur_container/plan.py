@@ -15,6 +15,7 @@ from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import VideoDescription
 from chalicelib.contract.fields import (
     count_field,
+    flag_field,
     optional_whole_field,
     parse_object,
     require_object,
@@ -103,7 +104,7 @@ def _span(entry: Any) -> Span:
         start_pts=whole_field(fields, "start_pts"),
         end_pts=optional_whole_field(fields, "end_pts"),
         stop_dts=optional_whole_field(fields, "stop_dts"),
-        open=fields.get("open") is True,
+        open=flag_field(fields, "open"),
     )
     if span.key_pts > span.start_pts or (span.end_pts is not None and span.end_pts <= span.start_pts):
         raise InvalidDocument(f"a segment cannot go from {span.start_pts} to {span.end_pts}")

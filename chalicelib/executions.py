@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from chalicelib.admission import require_room, start_detection
 from chalicelib.contract.errors import ConfigurationError, InvalidDocument, PermanentError, TransientError
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job, execution_name
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.objects import SourceObject
-from chalicelib.rekognition import FaceDetectionJobs, start_detection
+from chalicelib.rekognition import FaceDetectionJobs
 from chalicelib.settings import StartSettings
-from chalicelib.uploads import Ignored, read_record, read_records, refusal
+from chalicelib.sources import pinned
+from chalicelib.uploads import Ignored, read_record, read_records, refusal, uploaded_at
 
 
 def start_executions(
@@ -19,6 +21,7 @@ def start_executions(
     settings: StartSettings,
     rekognition: FaceDetectionJobs,
     stepfunctions: Any,
+    s3: Any,
     log: EventLog,
 ) -> dict[str, Any]:
     """Start detection and an execution for each upload in `event`; return the executions' names.
@@ -34,7 +37,7 @@ def start_executions(
     errors: list[Exception] = []
     for record in records:
         try:
-            started += _start_record(record, settings, rekognition, stepfunctions, log)
+            started += _start_record(record, settings, rekognition, stepfunctions, s3, log)
         except InvalidDocument as error:
             log.error("record unreadable", cause=str(error))
             errors.append(error)
@@ -50,6 +53,7 @@ def _start_record(
     settings: StartSettings,
     rekognition: FaceDetectionJobs,
     stepfunctions: Any,
+    s3: Any,
     log: EventLog,
 ) -> list[str]:
     source = read_record(record)
@@ -61,31 +65,47 @@ def _start_record(
             f"{source.uri} lies in OUTPUT_BUCKET: blurring outputs again is an endless paid loop."
             " Remove the event notification from that bucket."
         )
-    job = _detect(source, rekognition)
+    try:
+        source = pinned(source, s3)
+        _require_admission(record, source, settings, s3)
+    except PermanentError as error:
+        if isinstance(error, (ConfigurationError, InvalidDocument)):
+            raise
+        job = _refused(source, error)
+    else:
+        job = _detect(source, settings, rekognition, s3, log)
     name = _start_execution(job, settings.state_machine_arn, stepfunctions)
     log.info("execution started", execution=name, source=source.uri, **job.detection.to_json())
     return [name]
 
 
-def _detect(source: SourceObject, rekognition: FaceDetectionJobs) -> Job:
-    """Return the job with its detection started, left to the machine, or refused for good."""
-    job = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
+def _require_admission(record: Any, source: SourceObject, settings: StartSettings, s3: Any) -> None:
+    """Raise a named error where `source` is not to be looked at."""
     refused = refusal(source)
     if refused:
-        return _refuse(job, refused)
+        raise refused
+    if settings.upload_limit:
+        require_room(settings.upload_limit, source, uploaded_at(record), s3)
+
+
+def _detect(
+    source: SourceObject, settings: StartSettings, rekognition: FaceDetectionJobs, s3: Any, log: EventLog
+) -> Job:
+    """Return the job with its detection started, left to the machine, or refused for good."""
+    job = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
     try:
-        return start_detection(job, rekognition)
+        return start_detection(job, rekognition, s3, settings.limits, log)
     except TransientError:
         return job  # The machine can wait for a day; a Lambda cannot.
     except ConfigurationError:
         raise
     except PermanentError as error:
-        return _refuse(job, error)
+        return _refused(source, error)
 
 
-def _refuse(job: Job, error: PermanentError) -> Job:
+def _refused(source: SourceObject, error: PermanentError) -> Job:
     return Job(
-        source=job.source,
+        source=source,
         detection=DetectionProgress(DetectionStatus.REFUSED),
         failure=Failure(error=type(error).__name__, cause=str(error)),
     )

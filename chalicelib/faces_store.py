@@ -7,10 +7,10 @@ from typing import Any
 
 from chalicelib.contract.errors import InvalidDocument, RekognitionUnavailable, VideoTooLarge
 from chalicelib.contract.faces import MAX_DETECTIONS, Box, Detection, FacesDocument, VideoDescription
-from chalicelib.contract.fields import count_field, finite, list_field, require_object, shown, text_field
+from chalicelib.contract.fields import count_field, finite, list_field, require_object, text_field
 from chalicelib.contract.job import Job, faces_key
 from chalicelib.contract.objects import ObjectReference
-from chalicelib.rekognition import FaceDetectionJobs, started_job_id
+from chalicelib.rekognition import FaceDetectionJobs, complete_answer, started_job_id
 from chalicelib.storage import write_json
 
 
@@ -28,28 +28,29 @@ def collect_faces(job: Job, jobs: FaceDetectionJobs) -> FacesDocument:
     description: VideoDescription | None = None
     detections: list[Detection] = []
     for page in jobs.pages(job_id):
-        if page["JobStatus"] != "SUCCEEDED":
-            # It had succeeded when it was asked: this answer is older.
-            raise RekognitionUnavailable(f"Rekognition job {job_id} is {shown(page['JobStatus'])} again.")
-        description = description or _describe(page)
-        detections += (_detection(face) for face in list_field(page, "Faces"))
+        with complete_answer(f"job {job_id}"):
+            description = description or _describe(page)
+            detections += (_detection(face) for face in list_field(page, "Faces"))
         if len(detections) > MAX_DETECTIONS:
             raise VideoTooLarge(f"Rekognition job {job_id} found faces over {MAX_DETECTIONS} times.")
     if description is None:
-        raise InvalidDocument(f"Rekognition job {job_id} succeeded without a VideoMetadata.")
+        raise RekognitionUnavailable(f"Rekognition job {job_id} succeeded without a VideoMetadata.")
     return FacesDocument(job.source.identity, job_id, description, tuple(detections))
 
 
 def _describe(page: dict[str, Any]) -> VideoDescription | None:
-    if not page.get("VideoMetadata"):
-        return None
+    if page.get("VideoMetadata") is None:
+        return None  # Another page may have it.
     metadata = require_object(page["VideoMetadata"], "VideoMetadata")
+    width, height = count_field(metadata, "FrameWidth"), count_field(metadata, "FrameHeight")
+    if not width or not height:
+        raise InvalidDocument(f"a frame must have pixels, not {width}x{height}")
     return VideoDescription(
-        codec=text_field({"Codec": "", **metadata}, "Codec"),
-        duration_ms=count_field({"DurationMillis": 0, **metadata}, "DurationMillis"),
-        frame_rate=finite(metadata.get("FrameRate", 0), "FrameRate"),
-        width=count_field(metadata, "FrameWidth"),
-        height=count_field(metadata, "FrameHeight"),
+        codec=text_field(metadata, "Codec"),
+        duration_ms=count_field(metadata, "DurationMillis"),
+        frame_rate=finite(metadata.get("FrameRate"), "FrameRate"),
+        width=width,
+        height=height,
     )
 
 

@@ -18,13 +18,24 @@ from chalicelib.contract.errors import (
     InvalidDocument,
     RekognitionLimited,
     RekognitionUnavailable,
+    SourceNotVersioned,
 )
-from chalicelib.contract.fields import optional_text_field, require_object, text_field
+from chalicelib.contract.faces import MAX_DETECTIONS
+from chalicelib.contract.fields import (
+    list_field,
+    optional_text_field,
+    require_object,
+    shown,
+    text_field,
+)
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, client_request_token
 from chalicelib.contract.log import printable
 from chalicelib.contract.objects import SourceObject
 
 PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
+# Four times what a document can hold: pages may be short, or empty.
+PAGES_MAX = 4 * MAX_DETECTIONS // PAGE_SIZE
+_STATUSES = ("IN_PROGRESS", "SUCCEEDED", "FAILED")
 LONGEST_WAIT_S = 60
 _CALM_WAIT_S = 15
 LONGEST_EXECUTION_S = 5 * 24 * 3600
@@ -43,37 +54,51 @@ class FaceDetectionJobs:
 
     def start(self, source: SourceObject) -> str:
         """Return the id of the job for `source`, the same one however often it is asked for."""
-        version = {"Version": source.version_id} if source.version_id else {}
+        if not source.version_id:
+            # Rekognition takes no ETag: it would analyse whatever lies there by then.
+            raise SourceNotVersioned(f"{source.uri} is pinned to no version.")
+        place = {"Bucket": source.bucket, "Name": source.key, "Version": source.version_id}
         with _named_errors(source.uri):
             answer = self._client.start_face_detection(
-                Video={"S3Object": {"Bucket": source.bucket, "Name": source.key, **version}},
+                Video={"S3Object": place},
                 ClientRequestToken=client_request_token(source),
             )
-        return str(answer["JobId"])
+        with complete_answer(source.uri):
+            return text_field(require_object(answer, "an answer"), "JobId")
 
     def ask(self, job_id: str) -> dict[str, Any]:
         """Return the job's answer without its faces; raise DetectionFailed if it ended so."""
         return self._page(job_id, {"MaxResults": 1})
 
     def pages(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """Yield the job's answers with all its faces, sorted by time."""
-        token: dict[str, str] = {}
-        while True:
-            page = self._page(job_id, {"MaxResults": PAGE_SIZE, **token})
+        """Yield the job's answers with all its faces, sorted by time; each has a list of Faces."""
+        tokens: set[str] = set()
+        request: dict[str, Any] = {"MaxResults": PAGE_SIZE}
+        for _ in range(PAGES_MAX):
+            page = self._page(job_id, request)
+            following = _token_after(page, job_id)
+            if not following and len(page["Faces"]) >= PAGE_SIZE:
+                # Only its token says that more follows: a full page without one is asked for twice.
+                page = self._page(job_id, request)
+                following = _token_after(page, job_id)
             yield page
-            following = optional_text_field(page, "NextToken")
             if not following:
                 return
-            if token.get("NextToken") == following:
+            if following in tokens:
                 raise InvalidDocument(f"Rekognition job {job_id} gives the same page again and again.")
-            token = {"NextToken": following}
+            tokens.add(following)
+            request = {"MaxResults": PAGE_SIZE, "NextToken": following}
+        raise InvalidDocument(f"Rekognition job {job_id} gives over {PAGES_MAX} pages.")
 
     def _page(self, job_id: str, request: dict[str, Any]) -> dict[str, Any]:
         with _named_errors(f"job {job_id}"):
-            answer = require_object(
-                self._client.get_face_detection(JobId=job_id, **request), "an answer of Rekognition"
-            )
-        if text_field(answer, "JobStatus") == "FAILED":
+            found = self._client.get_face_detection(JobId=job_id, **request)
+        with complete_answer(f"job {job_id}"):
+            answer = require_object(found, "an answer")
+            status = text_field(answer, "JobStatus")
+            if status not in _STATUSES:
+                raise InvalidDocument(f"JobStatus must be one of {', '.join(_STATUSES)}, not {shown(status)}")
+        if status == "FAILED":
             raise DetectionFailed(
                 printable(
                     f"Rekognition job {job_id} failed: {answer.get('StatusMessage', 'no reason given')}"
@@ -82,10 +107,25 @@ class FaceDetectionJobs:
         return answer
 
 
-def start_detection(job: Job, jobs: FaceDetectionJobs) -> Job:
-    """Return `job` with its Rekognition job started."""
-    job_id = jobs.start(job.source)
-    return job.with_detection(DetectionProgress(DetectionStatus.IN_PROGRESS, job_id))
+@contextmanager
+def complete_answer(subject: str) -> Iterator[None]:
+    """Turn what cannot be read in an answer into RekognitionUnavailable, to be asked for again.
+
+    What is absent is not empty: once it is a slip, and on every try the failure of the execution.
+    """
+    try:
+        yield
+    except InvalidDocument as error:
+        raise RekognitionUnavailable(f"Rekognition on {subject} gave half an answer: {error}") from error
+
+
+def _token_after(page: dict[str, Any], job_id: str) -> str | None:
+    if page["JobStatus"] != "SUCCEEDED":
+        # It had succeeded when it was asked: this answer is older.
+        raise RekognitionUnavailable(f"Rekognition job {job_id} is {page['JobStatus']} again.")
+    with complete_answer(f"job {job_id}"):
+        list_field(page, "Faces")
+        return optional_text_field(page, "NextToken")
 
 
 def check_detection(job: Job, jobs: FaceDetectionJobs, now: datetime) -> Job:

@@ -8,6 +8,43 @@ from functools import cache
 
 from chalicelib.contract.errors import ConfigurationError
 
+# Rekognition takes no longer videos, and the renderer no larger ones.
+LONGEST_S = 6 * 3600
+LARGEST_PIXELS = 7680 * 4320
+UPLOADS_PER_HOUR_MAX = 1000  # What S3 lists at once.
+
+
+@dataclass(frozen=True)
+class VideoLimits:
+    """The longest duration, and the most pixels of a frame, that a stage takes."""
+
+    max_duration_s: int = LONGEST_S
+    max_pixels: int = LARGEST_PIXELS
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> VideoLimits:
+        """Return the limits in MAX_DURATION_S and MAX_PIXELS."""
+        return cls(
+            max_duration_s=whole_setting(environment, "MAX_DURATION_S", LONGEST_S, LONGEST_S),
+            max_pixels=whole_setting(environment, "MAX_PIXELS", LARGEST_PIXELS, LARGEST_PIXELS),
+        )
+
+
+@dataclass(frozen=True)
+class UploadLimit:
+    """How many uploads of one key prefix a stage takes in an hour; `work_bucket` keeps a marker of each."""
+
+    per_hour: int
+    work_bucket: str
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> UploadLimit | None:
+        """Return the limit in UPLOADS_PER_HOUR, or None where that is empty."""
+        if not environment.get("UPLOADS_PER_HOUR"):
+            return None
+        per_hour = whole_setting(environment, "UPLOADS_PER_HOUR", 1, UPLOADS_PER_HOUR_MAX)
+        return cls(per_hour, required_setting(environment, "WORK_BUCKET"))
+
 
 @dataclass(frozen=True)
 class StartSettings:
@@ -15,6 +52,8 @@ class StartSettings:
 
     state_machine_arn: str
     output_bucket: str
+    limits: VideoLimits = VideoLimits()
+    upload_limit: UploadLimit | None = None
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> StartSettings:
@@ -28,7 +67,10 @@ class StartSettings:
             )
         _require_rekognition(environment)
         return cls(
-            state_machine_arn=required_setting(environment, "STATE_MACHINE_ARN"), output_bucket=output_bucket
+            state_machine_arn=required_setting(environment, "STATE_MACHINE_ARN"),
+            output_bucket=output_bucket,
+            limits=VideoLimits.from_env(environment),
+            upload_limit=UploadLimit.from_env(environment),
         )
 
 
@@ -38,6 +80,14 @@ def required_setting(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(f"{name} is not set: deploy by `make deploy`, which fills it in.")
     return value
+
+
+def whole_setting(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """Return the variable `name`, a whole number from 1 to `most`; `default` where it is empty."""
+    text = environment.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= most:
+        raise ConfigurationError(f"{name} must be a whole number from 1 to {most}, not {text[:40]!r}.")
+    return int(text)
 
 
 def _require_rekognition(environment: Mapping[str, str]) -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
 from chalicelib.contract.errors import EmptyObject, InvalidDocument, ObjectTooLarge, PermanentError
-from chalicelib.contract.fields import count_field, optional_text_field, require_object, shown, text_field
+from chalicelib.contract.fields import (
+    count_field,
+    list_field,
+    optional_text_field,
+    require_object,
+    shown,
+    text_field,
+)
 from chalicelib.contract.job import MAX_SOURCE_BYTES
 from chalicelib.contract.objects import SourceObject
 
 _SUFFIX = ".mp4"
+_TEST_EVENT = "s3:TestEvent"
+# What a bucket without versions, or one that keeps none any more, calls every object.
+_NO_VERSION = ("", "null")
+_EVENT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
 
 @dataclass(frozen=True)
@@ -31,11 +43,14 @@ class Ignored:
 
 
 def read_records(event: Any) -> list[Any]:
-    """Return the records of an S3 event: none in the `s3:TestEvent` that S3 sends when it is set up."""
-    records = require_object(event, "the event").get("Records", [])
-    if not isinstance(records, list):
-        raise InvalidDocument(f"Records must be a list, not {type(records).__name__}")
-    return records
+    """Return the records of an S3 event: none in the `s3:TestEvent` that S3 sends when it is set up.
+
+    Any other event without them is refused: the uploads that it should tell of would be lost.
+    """
+    fields = require_object(event, "the event")
+    if "Records" not in fields and fields.get("Event") == _TEST_EVENT:
+        return []
+    return list_field(fields, "Records")
 
 
 def read_record(record: Any) -> SourceObject | Ignored:
@@ -47,14 +62,23 @@ def read_record(record: Any) -> SourceObject | Ignored:
     reason = _reason_to_ignore(text_field(fields, "eventName"), key)
     if reason:
         return Ignored(reason, key)
+    version_id = optional_text_field(uploaded, "versionId")
     return SourceObject(
         bucket=text_field(require_object(s3.get("bucket"), "s3.bucket"), "name"),
         key=key,
-        version_id=optional_text_field(uploaded, "versionId"),
+        version_id=None if version_id in _NO_VERSION else version_id,
         etag=text_field(uploaded, "eTag"),
         sequencer=text_field(uploaded, "sequencer"),
         size_bytes=count_field(uploaded, "size"),
     )
+
+
+def uploaded_at(record: Any) -> str:
+    """Return when S3 says that the upload ended, in UTC: the same for every delivery of its event."""
+    moment = text_field(require_object(record, "a record"), "eventTime")
+    if not _EVENT_TIME.fullmatch(moment):
+        raise InvalidDocument(f"eventTime must be a time in UTC, not {shown(moment)}")
+    return moment
 
 
 def refusal(source: SourceObject) -> PermanentError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from chalicelib.contract.errors import PERMANENT_ERRORS, ConfigurationError, KeyUnusable
+from chalicelib.contract.errors import PERMANENT_ERRORS, ConfigurationError, KeyUnusable, StorageUnavailable
 from chalicelib.contract.job import Job, work_folder
 from chalicelib.storage import named_errors
 
@@ -31,4 +31,9 @@ def delete_work_objects(job: Job, s3: Any, work_bucket: str) -> int:
 
 def _keys(s3: Any, bucket: str, folder: str) -> Iterator[str]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder):
-        yield from (entry["Key"] for entry in page.get("Contents", []))
+        keys = [entry["Key"] for entry in page.get("Contents") or []]
+        if page.get("KeyCount") != len(keys):
+            raise StorageUnavailable(
+                f"s3://{bucket}/{folder}: {page.get('KeyCount')} keys, {len(keys)} listed"
+            )
+        yield from keys

@@ -20,7 +20,8 @@ _SETTINGS = "in deploy/stages.yaml"
 def parts_to_make(names: Names, made: Mapping[str, str], s3: Any) -> set[str]:
     """Return the parts whose bucket the foundation stack makes; `made` are the stack's resources so far.
 
-    Raise BucketUnusable for a bucket that is taken, in another region, or named and not there.
+    Raise BucketUnusable for a bucket that is taken, in another region, or named and not there, and for an
+    input bucket without versions.
     """
     own = own_buckets(s3)
     in_stack = {part for part in PARTS if made.get(f"{part.title()}Bucket") == names.buckets[part]}
@@ -28,6 +29,8 @@ def parts_to_make(names: Names, made: Mapping[str, str], s3: Any) -> set[str]:
     present = [part for part in others if names.buckets[part] in own]
     for part in present:
         _require_region(names, part, s3)
+    if "input" in in_stack or "input" in present:
+        _require_versions(names, s3)
     absent = [part for part in others if part not in present]
     for part in absent:
         _require_free(names, part, s3)
@@ -46,6 +49,16 @@ def _require_region(names: Names, part: str, s3: Any) -> None:
         raise BucketUnusable(
             f"The {part} bucket {bucket} is in {region}, not in {wanted}: Rekognition reads its own region"
             f" only. Name another as {part}_bucket {_SETTINGS}, or deploy to {region}."
+        )
+
+
+def _require_versions(names: Names, s3: Any) -> None:
+    """Refuse an input bucket in which another upload can take the place of the one that was analysed."""
+    bucket = names.buckets["input"]
+    if s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
+        raise BucketUnusable(
+            f"The input bucket {bucket} keeps no versions: every upload would be refused. Turn them on:"
+            f" aws s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled"
         )
 
 

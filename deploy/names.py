@@ -76,7 +76,8 @@ class Names:
 
     @property
     def policy_values(self) -> dict[str, str]:
-        """Return what the policy files of .chalice may name as `${Name}`."""
+        """Return what the policy files of .chalice may name as `${Name}`; what is empty has no statement."""
+        counts_uploads = bool(self.environment.get("UPLOADS_PER_HOUR"))
         return {
             "Partition": self.account.partition,
             "Region": self.account.region,
@@ -88,6 +89,8 @@ class Names:
             "StateMachineArn": self.state_machine_arn,
             "DeadLetterQueueArn": self._arn("sqs", self.dead_letter_queue),
             "KmsKeyArn": self.settings.kms_key_arn,
+            "CountingWorkBucketName": self.buckets["work"] if counts_uploads else "",
+            "CountingKmsKeyArn": self.settings.kms_key_arn if counts_uploads else "",
         }
 
     @property

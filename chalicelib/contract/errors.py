@@ -12,6 +12,8 @@ FaceBlurError
     ├── InvalidDocument          a payload or document cannot be read
     ├── EmptyObject              the upload has no bytes
     ├── ObjectTooLarge           the upload is over 10 GB
+    ├── SourceNotVersioned       the upload names no version: its bucket keeps none
+    ├── UploadLimitExceeded      more uploads of one key prefix in an hour than the stage allows
     ├── SourceChanged            the analysed object version is not there any more
     ├── DetectionRefused         Rekognition did not accept the video
     ├── DetectionFailed          the Rekognition job ended as FAILED
@@ -85,6 +87,14 @@ class ObjectTooLarge(PermanentError):
     """The uploaded object is larger than Rekognition accepts."""
 
 
+class SourceNotVersioned(PermanentError):
+    """The upload has no version to be pinned to: another may take its place at any time."""
+
+
+class UploadLimitExceeded(PermanentError):
+    """The uploads of one key prefix in one hour are over the stage's limit."""
+
+
 class SourceChanged(PermanentError):
     """The object version that was analysed is not there any more."""
 
@@ -140,6 +150,8 @@ PERMANENT_ERRORS = (
     InvalidDocument,
     EmptyObject,
     ObjectTooLarge,
+    SourceNotVersioned,
+    UploadLimitExceeded,
     SourceChanged,
     DetectionRefused,
     DetectionFailed,

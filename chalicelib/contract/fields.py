@@ -63,8 +63,8 @@ def count_field(document: dict[str, Any], name: str) -> int:
 
 
 def list_field(document: dict[str, Any], name: str) -> list[Any]:
-    """Return the list `name`, an empty one where it is absent."""
-    value = document.get(name, [])
+    """Return the list `name`; where it is absent or null it is not empty but unknown, and refused."""
+    value = document.get(name)
     if not isinstance(value, list):
         raise InvalidDocument(f"{name} must be a list, not {shown(value)}")
     return value
@@ -76,8 +76,18 @@ def whole_field(document: dict[str, Any], name: str) -> int:
 
 
 def optional_whole_field(document: dict[str, Any], name: str) -> int | None:
-    """Return the whole number `name`, or None where it is absent or null."""
-    return None if document.get(name) is None else whole_field(document, name)
+    """Return the whole number `name`, or None where it is null; absent, it is refused."""
+    if name not in document:
+        raise InvalidDocument(f"{name} must be there, be it null")
+    return None if document[name] is None else whole_field(document, name)
+
+
+def flag_field(document: dict[str, Any], name: str) -> bool:
+    """Return the truth value `name`."""
+    value = document.get(name)
+    if not isinstance(value, bool):
+        raise InvalidDocument(f"{name} must be true or false, not {shown(value)}")
+    return value
 
 
 def whole(value: Any, what: str) -> int:

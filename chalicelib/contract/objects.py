@@ -35,7 +35,10 @@ class ObjectReference:
 
 @dataclass(frozen=True)
 class SourceObject:
-    """The uploaded object, pinned to one version: by `version_id`, or by `etag` where versioning is off."""
+    """The uploaded object, pinned to one version.
+
+    Without a `version_id` it is refused; `etag` and `sequencer` then name the execution that records it.
+    """
 
     bucket: str
     key: str

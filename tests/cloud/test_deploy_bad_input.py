@@ -54,6 +54,12 @@ def client_of(account: str, cloud: LocalCloud, region: str = "us-east-1") -> Any
     )
 
 
+def suspended(s3: Any, name: str, versions: str) -> None:
+    """Suspend the versions of a bucket that kept them, or leave one as it was made."""
+    for status in ("Enabled", versions) if versions else ():
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": status})
+
+
 def engine_that_fails_to(verb: str, folder: Path) -> str:
     """Return an engine that does as the local one, but for one command."""
     path = folder / "engine"
@@ -113,6 +119,22 @@ def test_bucket_in_another_region_is_refused(cloud: LocalCloud, commands: Comman
     ended = commands.run("up")
 
     assert_refused(ended, "BucketUnusable", "is in eu-west-1, not in us-east-1")
+    assert told(cloud) == []
+
+
+@pytest.mark.parametrize("versions", ["", "Suspended"])
+def test_input_bucket_without_versions_is_refused(
+    cloud: LocalCloud, commands: Commands, versions: str
+) -> None:
+    """Another upload could take the place of the one that was analysed."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="my-videos")
+    suspended(s3, "my-videos", versions)
+    commands.configure(input_bucket="my-videos")
+
+    ended = commands.run("up")
+
+    assert_refused(ended, "BucketUnusable", "put-bucket-versioning --bucket my-videos")
     assert told(cloud) == []
 
 

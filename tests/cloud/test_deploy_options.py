@@ -36,6 +36,7 @@ def own_bucket(cloud: LocalCloud, tiny: TinyCloud) -> str:
     """Return a bucket that was there before, with a policy and a notification of its owner's."""
     s3, name = cloud.client("s3"), "my-videos"
     tiny.watched_bucket(name, Watch(suffix=".txt"))
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     statement = {"Sid": "Mine", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}
     policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": f"arn:aws:s3:::{name}/*"}]}
     s3.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
@@ -91,6 +92,9 @@ def test_own_bucket_that_tells_another_of_its_videos_is_refused(
 ) -> None:
     """S3 takes one notification for each upload; that of the owner stays."""
     tiny.watched_bucket("my-videos", Watch(suffix="4"))
+    cloud.client("s3").put_bucket_versioning(
+        Bucket="my-videos", VersioningConfiguration={"Status": "Enabled"}
+    )
     commands = Commands(tmp_path, lambda: capsys.readouterr().out)
     commands.configure(input_bucket="my-videos")
 

@@ -12,7 +12,7 @@ import pytest
 
 from local_cloud.cloud import LocalCloud
 from tests.deploying import MACHINE, Commands, Ended, bucket, inventory
-from tests.portraits import make_portrait_clip, standing
+from tests.portraits import PortraitClip, make_portrait_clip, standing
 
 PATIENCE_S = 60
 
@@ -68,6 +68,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Return the life of one stage, from an empty account to an empty account."""
     folder = tmp_path_factory.mktemp("life")
     clip = make_portrait_clip(folder / "portrait.mp4", standing(0.5)).read_bytes()
+    codec = PortraitClip([(240, 135)] * 5, codec="mpeg4", options=())
+    old = make_portrait_clip(folder / "mpeg4.mp4", codec).read_bytes()
     printed = io.StringIO()
     with LocalCloud() as cloud, redirect_stdout(printed):
         story = Story(cloud, Commands(folder, lambda: _taken(printed)))
@@ -80,7 +82,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         story.run("dry run of a setting", "up", "--dry-run")
         story.run("wrong setting", "up")
         story.upload("unlucky.mp4", clip)
-        story.upload("letter.mp4", b"Dear Sir or Madam")
+        story.upload("old.mp4", old)
         story.run("status", "status")
         story.run("status of one", "status", "--key", "unlucky.mp4")
         story.commands.configure(blur_faces={"CRF": 23})
@@ -145,7 +147,7 @@ def test_status_lists_state_source_and_cause(life: Life) -> None:
     lines = life.ended["status"].printed.splitlines()
 
     assert [line.split()[0] for line in lines] == ["FAILED", "FAILED", "SUCCEEDED"]
-    assert f"s3://{bucket('input')}/letter.mp4  DetectionFailed: " in lines[0]
+    assert f"s3://{bucket('input')}/old.mp4  DetectionFailed: " in lines[0]
     assert "unlucky.mp4  ConfigurationError: CRF must be" in lines[1]
 
 
@@ -161,7 +163,7 @@ def test_redrive_starts_what_failed_and_can_succeed(life: Life) -> None:
     lines = sorted(life.ended["redrive"].printed.splitlines())
 
     assert [line.split()[0] for line in lines] == ["left", "started"]
-    assert "letter.mp4: Rekognition refused this version, upload it again" in lines[0]
+    assert "old.mp4: Rekognition refused this version, upload it again" in lines[0]
     assert "unlucky.mp4" in lines[1]
     assert life.ended["redrive again"].printed == "Nothing has failed for good.\n"
 

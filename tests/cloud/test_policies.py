@@ -121,6 +121,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         cloud.client("s3").put_bucket_versioning(
             Bucket=cloud.buckets.input, VersioningConfiguration={"Status": "Suspended"}
         )
+        # Each is refused, once S3 was asked for a version that the event does not name.
         _upload(pipeline, clip, long_clip, "unversioned")
         _lose_events(cloud)
         yield Session(_permissions(cloud), cloud.calls())

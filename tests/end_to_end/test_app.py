@@ -37,13 +37,26 @@ def source(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Sour
     clip = make_portrait_clip(tmp_path_factory.mktemp("clip") / "portrait.mp4", standing(1.0))
     s3 = pipeline.cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     answer = s3.put_object(Bucket=BUCKET, Key="a face+.mp4", Body=clip.read_bytes())
-    return SourceObject(BUCKET, "a face+.mp4", None, answer["ETag"].strip('"'), "1", clip.stat().st_size)
+    version_id, etag = answer["VersionId"], answer["ETag"].strip('"')
+    return SourceObject(BUCKET, "a face+.mp4", version_id, etag, "1", clip.stat().st_size)
 
 
 def invoke(functions: Client, name: str, job: Job) -> Job:
     """Return what the function `name` makes of `job`."""
     return Job.from_json(functions.lambda_.invoke(name, job.to_json()).payload)
+
+
+def ended(
+    functions: Client, pipeline: Pipeline, bucket: str, key: str, uploaded: dict[str, Any]
+) -> dict[str, Any]:
+    """Return how the execution ended that face-detection starts for an event with such an object."""
+    event: dict[str, Any] = functions.events.generate_s3_event(bucket, key)
+    event["Records"][0]["s3"]["object"].update(uploaded)
+    (name,) = functions.lambda_.invoke("face-detection", event).payload["executions"]
+    arn = pipeline.cloud.state_machine_arn.replace(":stateMachine:", ":execution:")
+    return pipeline.ended(f"{arn}:{name}")
 
 
 def succeeded(functions: Client, job: Job) -> Job:
@@ -120,18 +133,47 @@ def test_function_run_twice_does_what_it_did_once(functions: Client, source: Sou
     assert first == second
 
 
-def test_missing_object_ends_in_a_refused_detection(
-    functions: Client, pipeline: Pipeline, source: SourceObject
+@pytest.mark.parametrize(
+    ("key", "uploaded", "error"),
+    [
+        pytest.param("deleted.mp4", {"versionId": "0" * 32}, "SourceChanged", id="version gone"),
+        pytest.param("never-there.mp4", {}, "SourceNotVersioned", id="no version, no object"),
+    ],
+)
+def test_missing_object_ends_in_a_recorded_failure(
+    functions: Client, pipeline: Pipeline, key: str, uploaded: dict[str, Any], error: str
 ) -> None:
     """An upload that was deleted at once still gets its execution, which records why there is no output."""
-    event: dict[str, Any] = functions.events.generate_s3_event(source.bucket, "deleted.mp4")
-    event["Records"][0]["s3"]["object"]["size"] = 100
+    described = ended(functions, pipeline, BUCKET, key, {"size": 100, **uploaded})
 
-    (name,) = functions.lambda_.invoke("face-detection", event).payload["executions"]
+    assert (described["status"], described["error"]) == ("FAILED", error)
 
-    arn = pipeline.cloud.state_machine_arn.replace(":stateMachine:", ":execution:")
-    described = pipeline.ended(f"{arn}:{name}")
-    assert (described["status"], described["error"]) == ("FAILED", "DetectionRefused")
+
+def test_upload_to_a_bucket_without_versions_ends_in_a_recorded_failure(
+    functions: Client, pipeline: Pipeline, source: SourceObject
+) -> None:
+    """Another upload could be analysed, or blurred, in its place; the failure says what to do."""
+    s3, bucket = pipeline.cloud.client("s3"), "uploads-without-versions"
+    s3.create_bucket(Bucket=bucket)
+    s3.copy_object(Bucket=bucket, Key="plain.mp4", CopySource={"Bucket": BUCKET, "Key": source.key})
+
+    described = ended(
+        functions, pipeline, bucket, "plain.mp4", {"eTag": source.etag, "size": source.size_bytes}
+    )
+
+    assert (described["status"], described["error"]) == ("FAILED", "SourceNotVersioned")
+    assert "put-bucket-versioning --bucket uploads-without-versions" in described["cause"]
+    assert json.loads(pipeline.read("plain.mp4.manifest.json") or b"{}")["error"] == "SourceNotVersioned"
+
+
+def test_event_without_a_version_is_blurred_by_the_one_that_s3_names(
+    functions: Client, pipeline: Pipeline, source: SourceObject
+) -> None:
+    """Under the name that the same upload has by its version: it is one execution."""
+    described = ended(functions, pipeline, BUCKET, quote_plus(source.key), {"eTag": source.etag})
+
+    assert described["status"] == "SUCCEEDED"
+    assert described["name"] == execution_name(source)
 
 
 def test_names_in_the_app_are_those_in_the_configuration(pipeline: Pipeline) -> None:

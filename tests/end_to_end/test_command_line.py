@@ -71,7 +71,7 @@ def test_video_that_cannot_be_blurred_says_why_and_leaves_nothing(tmp_path: Path
     code, printed = run(temporary, "run", "--video", str(video), "--out", str(target))
 
     assert code == 1
-    assert "DetectionFailed" in printed
+    assert "NotAVideo" in printed
     assert "Traceback" not in printed
     assert not target.parent.exists()
 

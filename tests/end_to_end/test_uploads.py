@@ -13,6 +13,7 @@ import pytest
 from blur_container.detector import DetectorSettings, FaceDetector
 from tests.end_to_end.conftest import Outcome, Pipeline
 from tests.media.reading import audio_packets, shown_frames, video_times
+from tests.media.test_movie_lengths import make_bomb
 from tests.portraits import NO_FACE, PortraitClip, make_portrait_clip, standing
 
 
@@ -151,7 +152,7 @@ def test_second_upload_under_a_key_is_blurred_too(pipeline: Pipeline, folder: Pa
     ("content", "error"),
     [
         pytest.param(b"", "EmptyObject", id="empty"),
-        pytest.param(b"This is a letter, not a video." * 50, "DetectionFailed", id="not a video"),
+        pytest.param(b"This is a letter, not a video." * 50, "NotAVideo", id="not a video"),
     ],
 )
 def test_bytes_that_are_no_video_end_in_a_recorded_failure(
@@ -198,7 +199,16 @@ def test_audio_without_video_ends_in_a_recorded_failure(pipeline: Pipeline, fold
 
     outcome = pipeline.blur(path, "sound.mp4")
 
-    assert_failed(outcome, "DetectionFailed")
+    assert_failed(outcome, "NoVideoStream")
+
+
+def test_video_over_six_hours_is_refused_before_it_is_paid_for(pipeline: Pipeline, folder: Path) -> None:
+    """Half a megabyte of black frames: no Rekognition job is started, and the failure names both numbers."""
+    outcome = pipeline.blur(make_bomb(folder / "bomb.mp4", 6 * 3600 + 1), "bomb.mp4")
+
+    assert_failed(outcome, "VideoTooLarge")
+    assert outcome.manifest["detection_job"] is None
+    assert "lasts 21601 s, MAX_DURATION_S is 21600" in outcome.manifest["cause"]
 
 
 def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, folder: Path) -> None:

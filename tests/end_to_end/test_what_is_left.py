@@ -95,7 +95,7 @@ def test_uploads_ended_in_all_the_ways_that_are_logged(left: Left) -> None:
     assert {key: one.error for key, one in left.outcomes.items()} == {
         GOOD: "",
         "cut.mp4": "DamagedVideo",
-        "letter.mp4": "DetectionFailed",
+        "letter.mp4": "NotAVideo",
     }
     assert left.refusals == dict.fromkeys(REFUSED, "StorageUnavailable")
     assert left.lines.keys() >= {

@@ -144,6 +144,36 @@ def test_any_answer_of_rekognition_is_read_or_refused_by_name(page: Any) -> None
     assert all(document.to_json().encode() for document in documents)
 
 
+@st.composite
+def shortened(draw: st.DrawFn, original: Any) -> Any:
+    """Return `original` without one of its fields, at any depth, or with null in its place."""
+    if isinstance(original, list):
+        place = draw(st.integers(0, len(original) - 1))
+        kept = [draw(shortened(original[place]))] if isinstance(original[place], dict) else []
+        return [*original[:place], *kept, *original[place + 1 :]]
+    name = draw(st.sampled_from(sorted(original)))
+    if isinstance(original[name], (dict, list)) and original[name] and draw(st.booleans()):
+        return {**original, name: draw(shortened(original[name]))}
+    absent = {other: value for other, value in original.items() if other != name}
+    return absent if draw(st.booleans()) else {**absent, name: None}
+
+
+@fuzzed
+@given(shortened(PAGE))
+def test_answer_that_lacks_a_field_has_all_its_faces_or_is_refused(page: Any) -> None:
+    """Absent is not empty: fewer faces would be a face uncovered."""
+    documents = read_or_refused(lambda: collect_faces(RUNNING, FaceDetectionJobs(OnePage(page))))
+
+    assert all(len(document.detections) == len(PAGE["Faces"]) for document in documents)
+
+
+@fuzzed
+@given(shortened(json.loads(FACES)))
+def test_faces_document_that_lacks_a_field_is_refused(document: Any) -> None:
+    """Each of its fields is needed."""
+    assert read_or_refused(lambda: FacesDocument.from_json(json.dumps(document))) == []
+
+
 @pytest.mark.parametrize(
     ("old", "fresh"),
     [

@@ -131,6 +131,39 @@ def test_tracks_at_a_time_that_no_video_has_are_refused(part: str, time_ms: obje
         TracksDocument.from_json(json.dumps({**TRACKS, part: fresh[part]}), TrackSettings())
 
 
+WHOLE_PLAN = json.loads(PLAN.to_json())
+READERS: dict[str, Any] = {
+    "plan": (WHOLE_PLAN, Plan.from_json),
+    "record": (RECORD, SegmentRecord.from_json),
+    "tracks": (TRACKS, lambda text: TracksDocument.from_json(text, TrackSettings())),
+}
+# Why a segment was not copied: it decides nothing.
+NEEDED = [
+    (kind, name) for kind, (document, _) in READERS.items() for name in document if name != "fallback_reason"
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), NEEDED)
+@pytest.mark.parametrize("absent", [{}, {"null": None}], ids=["absent", "null"])
+def test_document_that_lacks_a_field_is_refused(kind: str, name: str, absent: dict[str, None]) -> None:
+    """Absent is not empty: what is not told of faces, frames or times would be taken for none."""
+    document, reader = READERS[kind]
+    left = {other: value for other, value in document.items() if other != name}
+
+    with pytest.raises(InvalidDocument):
+        reader(json.dumps({**left, **dict.fromkeys(absent and [name])}))
+
+
+@pytest.mark.parametrize("name", WHOLE_PLAN["segments"][0])
+def test_segment_that_lacks_a_field_is_refused(name: str) -> None:
+    """Without its end it would be the rest of the video, without `open` lose frames before its key."""
+    first, last = WHOLE_PLAN["segments"]
+    left = {other: value for other, value in first.items() if other != name}
+
+    with pytest.raises(InvalidDocument):
+        Plan.from_json(plan_with(segments=[left, last]))
+
+
 @fuzzed
 @given(changed(json.loads(PLAN.to_json())))
 def test_any_plan_is_read_or_refused_by_name(document: Any) -> None:

@@ -15,6 +15,7 @@ from chalicelib.contract.errors import (
     InvalidDocument,
     RekognitionLimited,
     RekognitionUnavailable,
+    SourceNotVersioned,
 )
 from chalicelib.contract.faces import Box, Detection, VideoDescription
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Job
@@ -23,10 +24,11 @@ from chalicelib.faces_store import collect_faces
 from chalicelib.rekognition import (
     LONGEST_DETECTION_S,
     LONGEST_WAIT_S,
+    PAGE_SIZE,
+    PAGES_MAX,
     FaceDetectionJobs,
     check_detection,
     next_wait_s,
-    start_detection,
 )
 
 SOURCE = SourceObject("input", "clip.mp4", "v1", "etag1", "00A1", 100)
@@ -79,15 +81,30 @@ def make_face(time_ms: int, left: float) -> dict[str, Any]:
 def test_job_is_started_for_the_version_that_was_uploaded() -> None:
     """The version analysed is the one that will be blurred; the token makes a second start the same job."""
     client = ScriptedRekognition({"JobId": "job1"}, {"JobId": "job1"})
+    jobs = FaceDetectionJobs(client)
 
-    first = start_detection(
-        Job(SOURCE, DetectionProgress(DetectionStatus.NOT_STARTED)), FaceDetectionJobs(client)
-    )
-    start_detection(Job(SOURCE, DetectionProgress(DetectionStatus.NOT_STARTED)), FaceDetectionJobs(client))
+    job_ids = {jobs.start(SOURCE), jobs.start(SOURCE)}
 
-    assert first.detection == DetectionProgress(DetectionStatus.IN_PROGRESS, "job1")
+    assert job_ids == {"job1"}
     assert client.requests[0]["Video"]["S3Object"] == {"Bucket": "input", "Name": "clip.mp4", "Version": "v1"}
     assert client.requests[0] == client.requests[1]
+
+
+def test_no_job_is_started_without_a_version() -> None:
+    """Rekognition takes no ETag: it would analyse whatever lies there by then."""
+    client = ScriptedRekognition()
+
+    with pytest.raises(SourceNotVersioned):
+        FaceDetectionJobs(client).start(replace(SOURCE, version_id=None))
+
+    assert client.requests == []
+
+
+@pytest.mark.parametrize("answer", [{}, {"JobId": None}, {"JobId": 7}])
+def test_start_without_a_job_is_tried_again(answer: dict[str, Any]) -> None:
+    """The same token will find the same job."""
+    with pytest.raises(RekognitionUnavailable, match="JobId"):
+        FaceDetectionJobs(ScriptedRekognition(answer)).start(SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -216,12 +233,71 @@ def test_faces_of_all_pages_are_collected_in_order() -> None:
     assert {request["MaxResults"] for request in client.requests} == {1000}
 
 
-def test_answer_without_a_video_is_no_document() -> None:
-    """Faces of an unknown video must not reach the renderer."""
-    jobs = FaceDetectionJobs(ScriptedRekognition({"JobStatus": "SUCCEEDED", "Faces": []}))
+PAGE: dict[str, Any] = {"JobStatus": "SUCCEEDED", "VideoMetadata": METADATA, "Faces": [make_face(467, 0.25)]}
+FACE = PAGE["Faces"][0]
 
-    with pytest.raises(InvalidDocument):
-        collect_faces(make_job(), jobs)
+
+def without(part: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return `part` without one of its fields."""
+    return {other: value for other, value in part.items() if other != name}
+
+
+HALF_ANSWERS = [
+    *(pytest.param(without(PAGE, name), id=name) for name in PAGE),
+    *(pytest.param({**PAGE, name: None}, id=f"{name} null") for name in PAGE),
+    *(pytest.param({**PAGE, "VideoMetadata": without(METADATA, name)}, id=name) for name in METADATA),
+    *(pytest.param({**PAGE, "Faces": [without(FACE, name)]}, id=name) for name in FACE),
+    *(
+        pytest.param({**PAGE, "Faces": [{**FACE, "Face": without(FACE["Face"], name)}]}, id=name)
+        for name in FACE["Face"]
+    ),
+    pytest.param({**PAGE, "VideoMetadata": {**METADATA, "FrameWidth": 0}}, id="a frame without pixels"),
+    pytest.param({**PAGE, "JobStatus": "PARTIAL_SUCCESS"}, id="a status that is none"),
+    pytest.param(None, id="nothing"),
+]
+
+
+@pytest.mark.parametrize("half", HALF_ANSWERS)
+def test_half_an_answer_is_asked_for_again(half: Any) -> None:
+    """Absent is not empty: an answer without Faces says nothing of faces. Another try finds them."""
+    client = ScriptedRekognition(half, PAGE)
+
+    with pytest.raises(RekognitionUnavailable):
+        collect_faces(make_job(), FaceDetectionJobs(client))
+    document = collect_faces(make_job(), FaceDetectionJobs(client))
+
+    assert len(document.detections) == 1
+
+
+def test_full_page_without_a_token_is_asked_for_twice() -> None:
+    """Only the token says that more faces follow: lost once, it is found by the second question."""
+    full = {**PAGE, "Faces": [FACE] * PAGE_SIZE}
+    client = ScriptedRekognition(full, {**full, "NextToken": "t1"}, PAGE)
+
+    document = collect_faces(make_job(), FaceDetectionJobs(client))
+
+    assert len(document.detections) == PAGE_SIZE + 1
+
+
+@pytest.mark.parametrize("cycle", ["A", "AB", "ABC", "XYABCD"])
+def test_tokens_that_come_again_are_refused(cycle: str) -> None:
+    """As soon as one comes twice, however long the way around."""
+    pages = [{**PAGE, "Faces": [], "NextToken": token} for token in cycle * 2]
+    client = ScriptedRekognition(*pages)
+
+    with pytest.raises(InvalidDocument, match="again and again"):
+        collect_faces(make_job(), FaceDetectionJobs(client))
+
+    assert len(client.requests) == len(cycle) + 1
+
+
+def test_empty_pages_without_end_are_refused() -> None:
+    """Each with a token of its own."""
+    pages = ({**PAGE, "Faces": [], "NextToken": str(number)} for number in range(PAGES_MAX + 1))
+    client = ScriptedRekognition(*pages)
+
+    with pytest.raises(InvalidDocument, match=f"over {PAGES_MAX} pages"):
+        collect_faces(make_job(), FaceDetectionJobs(client))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 
+from blur_container.limits import Limits
 from chalicelib.contract.errors import ConfigurationError
-from chalicelib.settings import StartSettings
+from chalicelib.settings import StartSettings, UploadLimit, VideoLimits
 
 ENVIRONMENT = {
     "INPUT_BUCKET": "in",
@@ -44,3 +45,36 @@ def test_region_without_rekognition_is_refused_with_those_that_have_it(region: s
 
     with pytest.raises(ConfigurationError, match="eu-west-1"):
         StartSettings.from_env(environment)
+
+
+def test_limits_of_videos_are_those_of_the_renderer() -> None:
+    """What is paid for at Rekognition can be rendered."""
+    assert VideoLimits.from_env({}) == VideoLimits(Limits().duration_s, Limits().frame_px)
+
+
+def test_limits_of_a_stage_are_taken() -> None:
+    """Uploads are not counted unless that is asked for."""
+    environment = {**ENVIRONMENT, "MAX_DURATION_S": "60", "MAX_PIXELS": "1000", "UPLOADS_PER_HOUR": ""}
+
+    settings = StartSettings.from_env(environment)
+
+    assert (settings.limits, settings.upload_limit) == (VideoLimits(60, 1000), None)
+
+
+def test_counted_uploads_need_a_work_bucket() -> None:
+    """There lie their markers."""
+    environment = {**ENVIRONMENT, "UPLOADS_PER_HOUR": "5"}
+
+    assert StartSettings.from_env({**environment, "WORK_BUCKET": "work"}).upload_limit == UploadLimit(
+        5, "work"
+    )
+    with pytest.raises(ConfigurationError, match="WORK_BUCKET"):
+        StartSettings.from_env(environment)
+
+
+@pytest.mark.parametrize("name", ["MAX_DURATION_S", "MAX_PIXELS", "UPLOADS_PER_HOUR"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "1" * 40, "٣"])
+def test_limit_that_is_no_whole_number_is_named(name: str, value: str) -> None:
+    """A limit that cannot be read must not be no limit."""
+    with pytest.raises(ConfigurationError, match=name):
+        StartSettings.from_env({**ENVIRONMENT, "WORK_BUCKET": "work", name: value})

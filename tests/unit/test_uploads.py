@@ -104,3 +104,19 @@ def test_sizes_that_can_never_be_analysed_are_refused(size_bytes: int, error: st
     found = refusal(source)
 
     assert (type(found).__name__ if found else None) == error
+
+
+@pytest.mark.parametrize("event", [{}, {"Event": "s3:TestEvent ", "Bucket": "input"}, {"Records": None}])
+def test_event_without_its_records_is_refused_by_name(event: dict[str, Any]) -> None:
+    """Absent is not empty: the uploads that it should tell of would be lost without a word."""
+    with pytest.raises(InvalidDocument):
+        read_records(event)
+
+
+@pytest.mark.parametrize("version_id", [None, "", "null"])
+def test_version_that_is_none_is_read_as_none(version_id: str | None) -> None:
+    """A bucket whose versioning was suspended calls every object `null`, and keeps the last."""
+    source = read_record(make_record(versionId=version_id))
+
+    assert isinstance(source, SourceObject)
+    assert source.version_id is None

@@ -1,0 +1,91 @@
+"""Admission: what an upload may ask of a stage, settled before Rekognition is paid for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from chalicelib.contract.errors import (
+    PermanentError,
+    SourceNotVersioned,
+    StorageUnavailable,
+    UploadLimitExceeded,
+    VideoTooLarge,
+)
+from chalicelib.contract.job import WORK_PREFIX, DetectionProgress, DetectionStatus, Job, execution_name
+from chalicelib.contract.log import EventLog
+from chalicelib.contract.objects import ObjectReference, SourceObject
+from chalicelib.movie_index import Movie, read_movie
+from chalicelib.rekognition import FaceDetectionJobs
+from chalicelib.settings import UploadLimit, VideoLimits
+from chalicelib.sources import SourceRanges
+from chalicelib.storage import named_errors, write_json
+
+LIMITS_PREFIX = f"{WORK_PREFIX}limits/"  # Below what the work bucket's lifecycle lets expire.
+_HOUR_CHARACTERS = len("2026-11-28T09")
+_SECONDS_IN_MINUTE = 60
+
+
+def require_within(limits: VideoLimits, movie: Movie, uri: str) -> None:
+    """Raise VideoTooLarge where `movie`, the one at `uri`, is over a limit of the stage."""
+    if movie.duration_s > limits.max_duration_s:
+        raise VideoTooLarge(
+            f"{uri} lasts {float(movie.duration_s):.0f} s, MAX_DURATION_S is {limits.max_duration_s}: cut it,"
+            " or raise the setting and `make redrive`."
+        )
+    pixels = movie.width * movie.height
+    if pixels > limits.max_pixels:
+        raise VideoTooLarge(
+            f"{uri} has frames of {movie.width}x{movie.height}, {pixels} pixels, MAX_PIXELS is"
+            f" {limits.max_pixels}: scale it down, or raise the setting and `make redrive`."
+        )
+
+
+def require_room(limit: UploadLimit, source: SourceObject, uploaded_at: str, s3: Any) -> None:
+    """Raise UploadLimitExceeded where as many uploads of the same hour and key prefix came before `source`.
+
+    The order is that of S3's own times, so a second delivery of an event is answered as the first was.
+    """
+    prefix = source.key.rpartition("/")[0]
+    digest = hashlib.sha256(json.dumps([source.bucket, prefix]).encode()).hexdigest()[:32]
+    folder = f"{LIMITS_PREFIX}{uploaded_at[:_HOUR_CHARACTERS]}/{digest}/"
+    own = f"{folder}{uploaded_at}-{execution_name(source)}"
+    write_json(s3, ObjectReference(limit.work_bucket, own), "{}")
+    with named_errors(f"listing s3://{limit.work_bucket}/{folder}"):
+        answer = s3.list_objects_v2(Bucket=limit.work_bucket, Prefix=folder, MaxKeys=limit.per_hour)
+    if not answer.get("Contents"):
+        # The marker was written: a list without one is no answer.
+        raise StorageUnavailable(f"S3 lists nothing in s3://{limit.work_bucket}/{folder}")
+    if own not in [entry["Key"] for entry in answer["Contents"]]:
+        raise UploadLimitExceeded(
+            f"{source.uri} is over the limit of {limit.per_hour} uploads an hour with the prefix {prefix!r}:"
+            " upload it again in the next hour, or `make redrive`; uploads_per_hour in deploy/stages.yaml is"
+            " the limit."
+        )
+
+
+def start_detection(job: Job, jobs: FaceDetectionJobs, s3: Any, limits: VideoLimits, log: EventLog) -> Job:
+    """Return `job` with its Rekognition job started, where the video is within the limits.
+
+    Each start is logged with the minutes it costs. Rekognition takes the same token for the same job, so a
+    second try may log again what was paid once: the count may be too high, never too low.
+    """
+    if not job.source.version_id:
+        raise SourceNotVersioned(f"{job.source.uri} is pinned to no version: upload it again.")
+    movie = measured(job.source, s3)
+    require_within(limits, movie, job.source.uri)
+    job_id = jobs.start(job.source)
+    minutes = round(float(movie.duration_s / _SECONDS_IN_MINUTE), 3)
+    log.info("detection started", job_id=job_id, video_minutes=minutes)
+    return job.with_detection(DetectionProgress(DetectionStatus.IN_PROGRESS, job_id))
+
+
+def measured(source: SourceObject, s3: Any) -> Movie:
+    """Return how long and how large the video at `source` says it is; errors name the object."""
+    try:
+        return read_movie(SourceRanges(source, s3).read, source.size_bytes)
+    except PermanentError as error:
+        if source.uri in str(error):
+            raise
+        raise type(error)(f"{source.uri}: {error}") from error
