@@ -12,7 +12,7 @@ from deploy.account import Clients, quota_notes
 from deploy.buckets import parts_to_make, require_tls
 from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_record
 from deploy.engine import Engine
-from deploy.image import ImagePlace, content_tag, push_image, pushed_digest
+from deploy.image import ImagePlace, ImageSource, find_source, push_image, pushed_digest
 from deploy.lifecycles import lifecycle_notes
 from deploy.names import PARTS, Names
 from deploy.report import Report
@@ -55,7 +55,6 @@ class Deployment:
         self._names = names
         self._place = place
         self._report = place.report
-        self._image = ImagePlace(names.prefix, content_tag(place.project, names.settings))
 
     def deploy(self) -> None:
         """Bring the stage to what the project says, and print each step."""
@@ -105,7 +104,16 @@ class Deployment:
         for part in [part for part in PARTS if part not in to_make]:
             for note in lifecycle_notes(clients("s3"), part, names.buckets[part]):
                 self._report.line(note)
+        self._report.line(f"{'base image':<14} {self._source.base}")
         return to_make
+
+    @cached_property
+    def _source(self) -> ImageSource:
+        return find_source(self._place.project, self._names.settings, self._place.find_engine)
+
+    @cached_property
+    def _image(self) -> ImagePlace:
+        return ImagePlace(self._names.prefix, self._source.version)
 
     def _digest(self) -> str:
         return pushed_digest(self._place.clients("ecr"), self._image)
@@ -151,7 +159,7 @@ class Deployment:
         if not digest:
             with self._report.under_way("building and pushing the image"):
                 ecr, place = self._place.clients("ecr"), self._place
-                digest = push_image(place.project, self._names.settings, self._image, ecr, place.find_engine)
+                digest = push_image(self._source, self._image, ecr, place.find_engine)
             outcome = f"pushed, {digest}"
         self._report.step("image", outcome)
         return self._image_uri(digest)

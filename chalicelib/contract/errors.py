@@ -21,7 +21,8 @@ FaceBlurError
     ├── VideoTooLarge            over a limit of pixels, duration, streams or packets
     ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
     ├── OutputMismatch           the rendered file is not what was asked for
-    └── FailureRecorded          the execution was given up while this function went on
+    ├── FailureRecorded          the execution was given up while this function went on
+    └── RendererChanged          code or settings were deployed while the execution was under way
 """
 
 from chalicelib.contract.log import printable, without_secrets
@@ -123,6 +124,10 @@ class FailureRecorded(PermanentError):
     """The execution has recorded its failure; what is rendered after that is not delivered."""
 
 
+class RendererChanged(PermanentError):
+    """The segments were planned or rendered by other code or settings than those that would go on."""
+
+
 TRANSIENT_ERRORS = (RekognitionLimited, RekognitionUnavailable, StorageUnavailable, ScratchFull)
 PERMANENT_ERRORS = (
     ConfigurationError,
@@ -140,4 +145,5 @@ PERMANENT_ERRORS = (
     UnsupportedVideo,
     OutputMismatch,
     FailureRecorded,
+    RendererChanged,
 )
