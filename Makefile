@@ -10,6 +10,8 @@ export PYTHONDONTWRITEBYTECODE = 1
 LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
+# A package that is not the one that was locked is not installed.
+PIP := --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat lock clean
 .DEFAULT_GOAL := help
@@ -95,14 +97,13 @@ bench-scale: $(READY) ## Measure segments against one function (20 min), and com
 	@$(BIN)/python -m benchmarks.scale
 	@$(BIN)/python -m benchmarks.scale_cost --picture docs/img/scale.png
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes
 lock: $(READY) ## Write the pinned requirements files anew
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header \
-	    requirements-dev.in -o requirements-dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --no-header --generate-hashes \
-	    blur_container/requirements.in -o blur_container/requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header \
-	    requirements-lint.in -o requirements-lint.txt
+	@$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) --python-version 3.10 --no-deps requirements-assets.in -o requirements-assets.txt
+	@$(COMPILE) --python-version 3.13 blur_container/requirements.in -o blur_container/requirements.txt
+	@$(COMPILE) --python-version 3.10 requirements-lint.in -o requirements-lint.txt
 
 clean: ## Remove everything that the other commands made
 	@rm -rf $(VENV) $(LINT_VENV) .local-cloud out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments
@@ -119,13 +120,13 @@ $(READY): requirements-dev.txt requirements-assets.txt
 	    echo "$(VENV) is a link: making it anew would empty what it points to. Remove the link first." >&2; exit 1; }
 	@echo "Setting up $(VENV), once: about a minute and 700 MB ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-assets.txt
+	@$(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
+	@$(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt
 	@touch $@
 
 $(LINT_READY): requirements-lint.txt
 	@[ ! -L $(LINT_VENV) ] || { echo "$(LINT_VENV) is a link: remove it first." >&2; exit 1; }
 	@echo "Setting up $(LINT_VENV), once: about half a minute and 350 MB ..."
 	@$(PYTHON) -m venv --clear $(LINT_VENV)
-	@$(LINT_BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-lint.txt
+	@$(LINT_BIN)/python -m pip install $(PIP) -r requirements-lint.txt
 	@touch $@

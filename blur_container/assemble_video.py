@@ -77,9 +77,13 @@ class AssembleVideo(Worker):
         plan = Plan.from_json(self.storage.read_text(segments.plan))
         if plan.source_id != job.source.identity or len(plan.spans) != len(segments.numbers):
             raise InvalidDocument("the plan belongs to another upload")
+        self.renderer.require(plan.renderer, "the plan")
         keys = SegmentKeys.beside(segments.plan)
         places = (ObjectReference(segments.plan.bucket, keys.report(number)) for number in segments.numbers)
-        return faces, plan, [SegmentRecord.from_json(self.storage.read_text(place)) for place in places]
+        records = [SegmentRecord.from_json(self.storage.read_text(place)) for place in places]
+        for number, record in enumerate(records):
+            self.renderer.require(record.renderer, f"segment {number}")
+        return faces, plan, records
 
     def _join(self, assembly: Assembly, joined: ObjectReference, steps: Steps) -> RenderReport:
         with steps.timed("assemble") as facts:

@@ -55,16 +55,18 @@ class _Task:
     number: int
 
     def is_finished(self) -> bool:
-        """Return whether an earlier run wrote the record, and its video is still there."""
+        """Return whether an earlier run of this very code wrote the record, and its video is still there."""
         storage, place = self.worker.storage, self._place(self._keys.report(self.number))
-        return storage.exists(place) and storage.exists(
-            SegmentRecord.from_json(storage.read_text(place)).video
-        )
+        if not storage.exists(place):
+            return False
+        record = SegmentRecord.from_json(storage.read_text(place))
+        return record.renderer == self.worker.renderer and storage.exists(record.video)
 
     def render(self, folder: Path) -> dict[str, object]:
         """Render, verify and upload the segment; return the facts of it."""
         steps, storage = Steps(), self.worker.storage
         plan = Plan.from_json(storage.read_text(self.segments.plan))
+        self.worker.renderer.require(plan.renderer, "the plan")
         text = storage.read_text(self._place(self._keys.tracks(self.number)))
         document = TracksDocument.from_json(text, track_settings(self.worker.settings.render))
         target = folder / "segment.mp4"
@@ -81,7 +83,7 @@ class _Task:
         with steps.timed("upload") as facts:
             facts["bytes"] = storage.upload(target, video, MP4, {})
         findings = Findings.of(tracks, plan, self.number)
-        record = SegmentRecord.of(report, packets, findings, video, steps)
+        record = SegmentRecord.of(report, packets, findings, video, steps, plan.renderer)
         storage.write_json(record.to_json(), self._place(self._keys.report(self.number)))
         return {"frames": len(report.pts), **read, "steps": steps.to_json()}
 

@@ -54,7 +54,8 @@ def assemble_video(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 def _tools(function: str, job: Job) -> tuple[Storage, Settings, EventLog]:
     settings = Settings.from_env(os.environ)
-    log = EventLog(function, execution=job.execution.id if job.execution else None)
+    execution = job.execution.id if job.execution else None
+    log = EventLog(function, execution=execution, code_version=settings.code_version)
     return Storage(s3_client()), settings, log
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from blur_container.renderer_version import RendererVersion
 from blur_container.span import Span
 from blur_container.timeline import Clock, Section
 from chalicelib.contract.errors import InvalidDocument
@@ -25,7 +26,7 @@ from chalicelib.contract.fields import (
     whole_field,
 )
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 # After the end of any video.
 _NEVER_MS = 1e12
 _TIME_BASE = re.compile(r"[1-9][0-9]{0,9}(/[1-9][0-9]{0,9})?")
@@ -36,7 +37,7 @@ class Plan:
     """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
 
     `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about;
-    `analysed` is what the detector says of it.
+    `analysed` is what the detector says of it; `renderer` may render it, and no other.
     """
 
     source_id: str
@@ -45,6 +46,7 @@ class Plan:
     clock: Clock
     duration_ms: int
     spans: tuple[Span, ...]
+    renderer: RendererVersion
 
     def section(self, number: int) -> Section:
         """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
@@ -63,6 +65,7 @@ class Plan:
             "time_base": str(self.clock.time_base),
             "duration_ms": self.duration_ms,
             "segments": [asdict(span) for span in self.spans],
+            "renderer": self.renderer.to_json(),
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -86,6 +89,7 @@ class Plan:
             clock=Clock(whole_field(document, "first_pts"), _time_base(text_field(document, "time_base"))),
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
+            renderer=RendererVersion.from_json(document.get("renderer")),
         )
 
 

@@ -42,6 +42,7 @@ class PlanSegments(Worker):
                     margin_ms=-replace(layout, section=_NOW).look.start_ms,
                     render=self.settings.render,
                     cutting=self.settings.cutting,
+                    code_version=self.settings.code_version,
                 )
                 plan = planner.plan()
                 facts.update(segments=len(plan.spans) if plan else 1, bytes=source.fetched_bytes)
@@ -59,9 +60,11 @@ class PlanSegments(Worker):
         return Segments(target, tuple(range(len(plan.spans))), self.settings.cutting.at_once)
 
     def _name(self, faces: FacesDocument, plan: Plan) -> str:
-        """Return a name that stands for everything that decides what the segments show."""
-        deciding = (faces.to_json(), plan.to_json(), repr(self.settings.render), self.settings.code_version)
+        """Return a name that stands for everything that decides what the segments show.
+
+        Code, settings and weights are in the plan, as its renderer.
+        """
         digest = hashlib.sha256()
-        for text in deciding:
+        for text in (faces.to_json(), plan.to_json()):
             digest.update(hashlib.sha256(text.encode()).digest())
         return digest.hexdigest()[:16]

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from blur_container.container_index import Border, ContainerIndex, Group, border_at
 from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
 from blur_container.plan import Plan
+from blur_container.renderer_version import RendererVersion
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.span import Span
@@ -44,6 +45,7 @@ class Planner:
     margin_ms: float
     render: RenderSettings
     cutting: CuttingSettings
+    code_version: str
 
     def plan(self) -> Plan | None:
         """Return the plan, or None where the video stays in one piece.
@@ -67,8 +69,15 @@ class Planner:
             early = _early_frames(container, stream, clock.first_pts)
             spans = tuple(_spans(borders, clock.first_pts))
             duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
+            renderer = RendererVersion.of(self.code_version, self.render)
             return Plan(
-                self.faces.source_id, self.faces.video, index.frames - early, clock, duration_ms, spans
+                self.faces.source_id,
+                self.faces.video,
+                index.frames - early,
+                clock,
+                duration_ms,
+                spans,
+                renderer,
             )
 
     def _work_s(self, index: ContainerIndex, clock: Clock, pixels: int) -> Iterator[float]:

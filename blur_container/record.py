@@ -10,6 +10,7 @@ from typing import Any
 from blur_container.audio import StreamDigest
 from blur_container.doubts import Doubt, doubts_of, edges_of
 from blur_container.plan import Plan
+from blur_container.renderer_version import RendererVersion
 from blur_container.report import Steps
 from blur_container.segment import SegmentReport
 from blur_container.tracks import Tracks
@@ -29,7 +30,7 @@ from chalicelib.contract.fields import (
 )
 from chalicelib.contract.objects import ObjectReference
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 Edges = dict[str, dict[str, int]]
 
@@ -67,7 +68,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class SegmentRecord:
-    """A rendered segment: where it lies, its packets as they are decoded, and when its last frame ends."""
+    """A rendered segment: its place, its packets as they are decoded, its last frame's end, its renderer."""
 
     video: ObjectReference
     packets: VideoPackets
@@ -77,6 +78,7 @@ class SegmentRecord:
     frames_copied: int
     fallback_reason: str | None
     steps: dict[str, dict[str, float]]
+    renderer: RendererVersion
 
     @classmethod
     def of(
@@ -86,6 +88,7 @@ class SegmentRecord:
         findings: Findings,
         video: ObjectReference,
         steps: Steps,
+        renderer: RendererVersion,
     ) -> SegmentRecord:
         """Return the record of a segment that was rendered, verified, and lies at `video`."""
         return cls(
@@ -97,6 +100,7 @@ class SegmentRecord:
             frames_copied=report.frames_copied,
             fallback_reason=report.fallback_reason,
             steps=steps.to_json(),
+            renderer=renderer,
         )
 
     def to_json(self) -> str:
@@ -113,6 +117,7 @@ class SegmentRecord:
             "frames_copied": self.frames_copied,
             "fallback_reason": self.fallback_reason,
             "steps": self.steps,
+            "renderer": self.renderer.to_json(),
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -131,6 +136,7 @@ class SegmentRecord:
             frames_copied=count_field(document, "frames_copied"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
             steps=_steps(require_object(document.get("steps"), "steps")),
+            renderer=RendererVersion.from_json(document.get("renderer")),
         )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from blur_container import __version__
 from blur_container.cutting import CuttingSettings
+from blur_container.installed import source_version
 from blur_container.limits import Limits
 from chalicelib.contract.errors import ConfigurationError
 
@@ -179,7 +179,7 @@ class Settings:
         return cls(
             work_bucket=read.text("WORK_BUCKET"),
             output_bucket=read.text("OUTPUT_BUCKET"),
-            code_version=environment.get("CODE_VERSION") or __version__,
+            code_version=environment.get("CODE_VERSION") or source_version(),
             render=RenderSettings(
                 crf=read.whole("CRF", default.crf, 0, _CRF_MAX),
                 preset=read.choice("PRESET", default.preset, PRESETS),

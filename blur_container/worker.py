@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blur_container.delivery import Delivery
+from blur_container.renderer_version import RendererVersion
 from blur_container.scratch import scratch_folder
 from blur_container.settings import Settings
 from blur_container.transfer import Storage
@@ -27,6 +28,11 @@ class Worker:
     settings: Settings
     log: EventLog
     scratch: Path | None = None
+
+    @property
+    def renderer(self) -> RendererVersion:
+        """Return which code, with which settings, works here."""
+        return RendererVersion.of(self.settings.code_version, self.settings.render)
 
     def folder(self) -> AbstractContextManager[Path]:
         """Return a context with a folder for files, which goes with it; raise ScratchFull without room."""

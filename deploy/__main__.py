@@ -18,9 +18,9 @@ from rich.console import Console
 from deploy.account import find_account, require_rekognition
 from deploy.deployment import Deployment, Workplace
 from deploy.engine import find_engine
-from deploy.errors import DeployError
+from deploy.errors import BaseUnknown, DeployError
 from deploy.executions import now, read_executions, redrive
-from deploy.image import build_image, content_tag
+from deploy.image import ImageSource, base_name, build_image, find_source
 from deploy.names import APP, Names
 from deploy.removal import RemovalWish, plan_removal, remove
 from deploy.replays import replay
@@ -90,10 +90,16 @@ def _image(options: argparse.Namespace, console: Console) -> None:
     settings = read_settings(options.settings, options.stage)
     if options.base_image:
         settings = replace(settings, base_image=options.base_image)
-    uri = f"{APP}:{content_tag(PROJECT, settings)}"
     engine = find_engine(options.engine)
+    try:
+        source = find_source(PROJECT, settings, lambda: engine)
+    except BaseUnknown as error:
+        # A base that was built here is in no registry.
+        source = ImageSource(PROJECT, base_name(PROJECT, settings), settings.architecture)
+        console.print(f"{source.base} is taken as it is here. {error}", markup=False, soft_wrap=True)
+    uri = f"{APP}:{source.version}"
     with console.status("building the image"):
-        build_image(PROJECT, settings, engine, uri)
+        build_image(source, engine, uri)
     console.print(f"{uri}  {settings.architecture}, {engine.size_bytes(uri) / 1e6:.0f} MB", soft_wrap=True)
 
 

@@ -13,6 +13,9 @@ from deploy.names import Account
 
 Clients = Callable[[str], Any]
 _FEW_AT_ONCE = 50
+_ZONES = 2
+# Lambda attaches no function to a subnet there.
+_ZONES_WITHOUT_LAMBDA = {"use1-az3", "usw1-az2", "apne1-az3", "cac1-az3"}
 
 
 def find_account(sts: Any, region: str | None) -> Account:
@@ -47,6 +50,21 @@ def quota_notes(functions: Any) -> list[str]:
     return [
         f"Lambda runs {limit} functions at once in this account: ask for the quota L-B99A9384 to be raised."
     ]
+
+
+def isolated_zones(ec2: Any) -> tuple[str, str]:
+    """Return the two zones for functions without a way out: the first by their ids, the same in each run.
+
+    Raise WrongRegion where there are not two.
+    """
+    filters = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+    zones = ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]
+    usable = sorted(
+        (one["ZoneId"], one["ZoneName"]) for one in zones if one["ZoneId"] not in _ZONES_WITHOUT_LAMBDA
+    )
+    if len(usable) < _ZONES:
+        raise WrongRegion("isolated needs two zones with Lambda: deploy to another region, or leave it out.")
+    return usable[0][1], usable[1][1]
 
 
 def _rekognition_regions() -> list[str]:

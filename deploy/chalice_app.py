@@ -19,7 +19,7 @@ from typing import Any
 
 from deploy.account import Clients
 from deploy.errors import ChaliceFailed
-from deploy.names import APP, EVENT_FUNCTIONS, Names
+from deploy.names import APP, EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Names
 from deploy.upload_events import silence, told_functions
 
 DIGEST_TAG = "face-blur-app"
@@ -56,6 +56,8 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
         function["iam_policy_file"] = f"policy-{name}.json"
         policy = filled_policy(source.read_text(encoding="utf-8"), names, name)
         _write_json(folder / ".chalice" / function["iam_policy_file"], policy)
+        if name in INTAKE_FUNCTIONS:
+            function["environment_variables"] = names.intake_environment
     config["lambda_architecture"] = names.settings.architecture
     config["stages"] = {names.settings.stage: {"environment_variables": names.environment}}
     _write_json(folder / ".chalice" / "config.json", config)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from deploy.account import Clients, quota_notes
+from deploy.account import Clients, isolated_zones, quota_notes
 from deploy.buckets import parts_to_make, require_tls
 from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_record
 from deploy.engine import Engine
-from deploy.image import ImagePlace, content_tag, push_image, pushed_digest
-from deploy.lifecycles import lifecycle_notes
+from deploy.image import ImagePlace, ImageSource, find_source, push_image, pushed_digest
 from deploy.names import PARTS, Names
+from deploy.own_buckets import exposure_notes, lifecycle_notes
 from deploy.report import Report
 from deploy.stacks import Stacks, StackWish
 from deploy.upload_events import require_room
@@ -55,7 +55,6 @@ class Deployment:
         self._names = names
         self._place = place
         self._report = place.report
-        self._image = ImagePlace(names.prefix, content_tag(place.project, names.settings))
 
     def deploy(self) -> None:
         """Bring the stage to what the project says, and print each step."""
@@ -103,16 +102,36 @@ class Deployment:
             verb = "of the stage" if part in to_make else "used as it is"
             self._report.line(f"{part + ' bucket':<14} s3://{names.buckets[part]}, {verb}")
         for part in [part for part in PARTS if part not in to_make]:
-            for note in lifecycle_notes(clients("s3"), part, names.buckets[part]):
+            for note in self._notes(part):
                 self._report.line(note)
+        if names.settings.isolated:
+            self._report.line(f"{'isolated':<14} a VPC without a way out, in {' and '.join(self._zones)}")
+        self._report.line(f"{'base image':<14} {self._source.base}")
         return to_make
+
+    def _notes(self, part: str) -> list[str]:
+        s3, bucket = self._place.clients("s3"), self._names.buckets[part]
+        return [*exposure_notes(s3, bucket), *lifecycle_notes(s3, part, bucket)]
+
+    @cached_property
+    def _zones(self) -> tuple[str, str]:
+        return isolated_zones(self._place.clients("ec2")) if self._names.settings.isolated else ("", "")
+
+    @cached_property
+    def _source(self) -> ImageSource:
+        return find_source(self._place.project, self._names.settings, self._place.find_engine)
+
+    @cached_property
+    def _image(self) -> ImagePlace:
+        return ImagePlace(self._names.prefix, self._source.version)
 
     def _digest(self) -> str:
         return pushed_digest(self._place.clients("ecr"), self._image)
 
     def _foundation(self, to_make: set[str]) -> StackWish:
         makes = {f"Create{part.title()}Bucket": "yes" if part in to_make else "no" for part in PARTS}
-        parameters = {**self._names.stack_parameters, **makes}
+        review = {"ReviewDays": str(self._names.settings.review_days)}
+        parameters = {**self._names.stack_parameters, **makes, **review}
         return StackWish(self._names.foundation_stack, self._place.template("foundation"), parameters)
 
     def _pipeline(self, image_uri: str, *, app_deployed: str) -> StackWish:
@@ -127,6 +146,9 @@ class Deployment:
             "MemorySize": str(settings.memory_mb),
             "SubnetIds": ",".join(settings.subnet_ids),
             "SecurityGroupIds": ",".join(settings.security_group_ids),
+            "IsolatedZoneA": self._zones[0],
+            "IsolatedZoneB": self._zones[1],
+            "RekognitionMinutesADay": str(settings.rekognition_minutes_a_day or ""),
             **settings.renderer_parameters,
         }
         return StackWish(self._names.pipeline_stack, self._place.template("pipeline"), parameters)
@@ -151,7 +173,7 @@ class Deployment:
         if not digest:
             with self._report.under_way("building and pushing the image"):
                 ecr, place = self._place.clients("ecr"), self._place
-                digest = push_image(place.project, self._names.settings, self._image, ecr, place.find_engine)
+                digest = push_image(self._source, self._image, ecr, place.find_engine)
             outcome = f"pushed, {digest}"
         self._report.step("image", outcome)
         return self._image_uri(digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from deploy.errors import ImageNotPushed, NoEngine
+from deploy.errors import BaseUnknown, ImageNotPushed, NoEngine
 
 _PROGRAMS = ("docker", "podman")
 _LAST_LINES = 15
@@ -33,6 +34,9 @@ class ImageBuild:
 class Engine(Protocol):
     """What builds images and pushes them."""
 
+    def resolve(self, image: str, architecture: str) -> str:
+        """Return `image` by the digest that its registry has under this name now."""
+
     def build(self, build: ImageBuild) -> None:
         """Build an image."""
 
@@ -49,13 +53,33 @@ class CommandEngine:
 
     words: tuple[str, ...]
 
+    def resolve(self, image: str, architecture: str) -> str:
+        """Pull `image` and return it by its digest; raise BaseUnknown where its registry does not answer.
+
+        An index and the manifest in it have a digest each: any of them stands for the same layers.
+        """
+        try:
+            self._run("pull", "--quiet", "--platform", _platform(architecture), image)
+            told = self._run("image", "inspect", "--format", "{{json .RepoDigests}}", image)
+            digests = sorted(str(one) for one in json.loads(told) or [])
+        except (ImageNotPushed, ValueError) as error:
+            raise BaseUnknown(
+                f"Which image {image} is now, its registry does not say: {error} Or name it by its digest,"
+                " base_image in deploy/stages.yaml."
+            ) from error
+        repository = _repository(image)
+        own = [one for one in digests if repository.endswith(one.partition("@")[0])] or digests
+        if not own:
+            raise BaseUnknown(f"{image} has no digest: push it to a registry, and name it from there.")
+        return own[0]
+
     def build(self, build: ImageBuild) -> None:
         """Build an image; raise ImageNotPushed with the last lines of a failure."""
         arguments = [word for pair in build.arguments.items() for word in ("--build-arg", "=".join(pair))]
         self._run(
             "build",
             *("--file", str(build.dockerfile), "--tag", build.uri),
-            *("--platform", f"linux/{'amd64' if build.architecture == 'x86_64' else build.architecture}"),
+            *("--platform", _platform(build.architecture)),
             *arguments,
             str(build.context),
         )
@@ -90,6 +114,16 @@ class CommandEngine:
                 "Mend that and deploy again: what arrived before is kept."
             )
         return ended.stdout
+
+
+def _platform(architecture: str) -> str:
+    return f"linux/{'amd64' if architecture == 'x86_64' else architecture}"
+
+
+def _repository(image: str) -> str:
+    """Return the name without its tag; a colon before a slash is that of a port."""
+    head, colon, tag = image.rpartition(":")
+    return head if colon and "/" not in tag else image
 
 
 def find_engine(named: str) -> CommandEngine:

@@ -6,6 +6,7 @@ DeployError
 ├── InvalidSettings       deploy/stages.yaml contradicts itself
 ├── BucketUnusable        taken, elsewhere, or not there
 ├── NoEngine              neither docker nor podman answers
+├── BaseUnknown           nobody says which base image its name means now
 ├── ImageNotPushed        the image was not built, or did not arrive
 ├── StackFailed           CloudFormation rolled back
 ├── ChaliceFailed         `chalice deploy` or `chalice delete` ended with an error
@@ -35,6 +36,10 @@ class BucketUnusable(DeployError):
 
 class NoEngine(DeployError):
     """No program builds images here."""
+
+
+class BaseUnknown(DeployError):
+    """The registry of the base image does not say which image its name means now."""
 
 
 class ImageNotPushed(DeployError):

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.contract.code_version import code_version
 from deploy.engine import Engine, ImageBuild
 from deploy.errors import ImageNotPushed
 from deploy.settings import StageSettings
 
 DOCKERFILE = Path("blur_container") / "Dockerfile"
-_PARTS = ("blur_container", "chalicelib/__init__.py", "chalicelib/contract")
-_TAG_LENGTH = 24
+_BASE = re.compile(r"^ARG BASE_IMAGE=(\S+)$", re.MULTILINE)
+_BY_DIGEST = "@sha256:"
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """What an image is built from: the project, a base image by its digest, an architecture."""
+
+    project: Path
+    base: str
+    architecture: str
+
+    @property
+    def version(self) -> str:
+        """Return the tag of what would be built, which is its code version: new with each new base too."""
+        return code_version(self.project, self.architecture, self.base)
 
 
 @dataclass(frozen=True)
@@ -26,18 +41,29 @@ class ImagePlace:
     tag: str
 
 
-def content_tag(project: Path, settings: StageSettings) -> str:
-    """Return the tag of what would be built: the same for the same files, base and architecture."""
-    digest = hashlib.sha256(f"{settings.architecture}\0{settings.base_image}\0".encode())
-    for path in _files(project):
-        digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:_TAG_LENGTH]
+def base_name(project: Path, settings: StageSettings) -> str:
+    """Return the base image as the stage or else the Dockerfile names it."""
+    found = _BASE.search((project / DOCKERFILE).read_text(encoding="utf-8"))
+    if found is None:
+        raise ImageNotPushed(f"{DOCKERFILE} has no line ARG BASE_IMAGE=...: give it one again.")
+    return settings.base_image or found[1]
 
 
-def build_image(project: Path, settings: StageSettings, engine: Engine, uri: str) -> None:
-    """Build the image as `uri`."""
-    arguments = {"BASE_IMAGE": settings.base_image} if settings.base_image else {}
-    engine.build(ImageBuild(project / DOCKERFILE, project, uri, settings.architecture, arguments))
+def find_source(project: Path, settings: StageSettings, find_engine: Callable[[], Engine]) -> ImageSource:
+    """Return what the image is built from: the base is what its name means in its registry now.
+
+    AWS mends its images under one name. Raise BaseUnknown where the registry does not answer.
+    """
+    base = base_name(project, settings)
+    if _BY_DIGEST not in base:
+        base = find_engine().resolve(base, settings.architecture)
+    return ImageSource(project, base, settings.architecture)
+
+
+def build_image(source: ImageSource, engine: Engine, uri: str) -> None:
+    """Build the image as `uri`; it knows its own code version."""
+    arguments = {"BASE_IMAGE": source.base, "CODE_VERSION": source.version}
+    engine.build(ImageBuild(source.project / DOCKERFILE, source.project, uri, source.architecture, arguments))
 
 
 def pushed_digest(ecr: Any, place: ImagePlace) -> str:
@@ -49,14 +75,12 @@ def pushed_digest(ecr: Any, place: ImagePlace) -> str:
     return str(answer["imageDetails"][0]["imageDigest"])
 
 
-def push_image(
-    project: Path, settings: StageSettings, place: ImagePlace, ecr: Any, find_engine: Callable[[], Engine]
-) -> str:
+def push_image(source: ImageSource, place: ImagePlace, ecr: Any, find_engine: Callable[[], Engine]) -> str:
     """Build and push the image; return its digest. ImageNotPushed where it did not arrive whole."""
     repository = ecr.describe_repositories(repositoryNames=[place.repository])["repositories"][0]
     uri = f"{repository['repositoryUri']}:{place.tag}"
     engine = find_engine()
-    build_image(project, settings, engine, uri)
+    build_image(source, engine, uri)
     user, password = _credentials(ecr)
     engine.login(repository["repositoryUri"].partition("/")[0], user, password)
     engine.push(uri)
@@ -70,10 +94,3 @@ def _credentials(ecr: Any) -> tuple[str, str]:
     token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     user, _, password = base64.b64decode(token).decode().partition(":")
     return user, password
-
-
-def _files(project: Path) -> Iterator[Path]:
-    for part in _PARTS:
-        path = project / part
-        found = [path] if path.is_file() else sorted(path.rglob("*"))
-        yield from (one for one in found if one.is_file() and "__pycache__" not in one.parts)

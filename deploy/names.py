@@ -10,6 +10,7 @@ from deploy.settings import StageSettings
 APP = "face-blur"
 PARTS = ("input", "work", "output")
 EVENT_FUNCTIONS = ("face-detection", "face-detection-capitals")
+INTAKE_FUNCTIONS = (*EVENT_FUNCTIONS, "start-face-detection")
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,16 @@ class Names:
             "OUTPUT_BUCKET": self.buckets["output"],
             "STATE_MACHINE_ARN": self.state_machine_arn,
         }
+
+    @property
+    def intake_environment(self) -> dict[str, str]:
+        """Return what the functions that start a detection are told besides: what an upload may cost."""
+        limits = {
+            "MAX_DURATION_S": self.settings.max_duration_s,
+            "MAX_PIXELS": self.settings.max_pixels,
+            "UPLOADS_PER_HOUR": self.settings.uploads_per_hour,
+        }
+        return {name: str(limit) for name, limit in limits.items() if limit}
 
     @property
     def stack_parameters(self) -> dict[str, str]:

@@ -24,6 +24,10 @@ class RemovalWish:
 def remove(names: Names, place: Workplace, wish: RemovalWish) -> None:
     """Take the stage away, whatever part of it there is, and print what is left."""
     _stop_executions(names, place, wish)
+    if names.settings.isolated or names.settings.subnet_ids:
+        place.report.step(
+            "network", "Lambda takes its interfaces back up to 40 minutes after the functions go"
+        )
     staged = stage_app(place.project, place.folder, names)
     _tell(place, "app", delete_app(staged, place.clients, names))
     _tell(place, "pipeline", [names.pipeline_stack] if place.stacks.delete(names.pipeline_stack) else [])

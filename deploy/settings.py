@@ -35,6 +35,14 @@ _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _BUCKET_KEYS = ("input_bucket", "work_bucket", "output_bucket")
 _TEXT_KEYS = (*_BUCKET_KEYS, "kms_key_arn", "notification_email", "architecture", "base_image")
 _LIST_KEYS = ("subnet_ids", "security_group_ids")
+_WHOLE_KEYS = (
+    "memory_mb",
+    "review_days",
+    "max_duration_s",
+    "max_pixels",
+    "uploads_per_hour",
+    "rekognition_minutes_a_day",
+)
 _ARCHITECTURES = ("x86_64", "arm64")
 
 
@@ -50,7 +58,15 @@ class StageSettings:
     memory_mb: int = 3538
     subnet_ids: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
+    isolated: bool = False
     base_image: str = ""
+    review_days: int = 90
+    # What Rekognition analyses at most, and 8K; the renderer refuses more.
+    max_duration_s: int = 6 * 3600
+    max_pixels: int = 7680 * 4320
+    # 0: no limit, no alarm.
+    uploads_per_hour: int = 0
+    rekognition_minutes_a_day: int = 0
     renderer: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -68,9 +84,10 @@ class StageSettings:
             kms_key_arn=texts["kms_key_arn"],
             notification_email=texts["notification_email"],
             architecture=texts["architecture"] or "x86_64",
-            memory_mb=_whole(stage, entry.get("memory_mb") or cls.memory_mb),
+            **{key: _whole(stage, key, entry[key]) for key in _WHOLE_KEYS if entry.get(key) is not None},
             subnet_ids=tuple(entry.get("subnet_ids") or ()),
             security_group_ids=tuple(entry.get("security_group_ids") or ()),
+            isolated=_flag(stage, "isolated", entry.get("isolated")),
             base_image=texts["base_image"],
             renderer={name: _text(value) for name, value in (entry.get("blur_faces") or {}).items()},
         )
@@ -102,16 +119,20 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _whole(stage: str, value: Any) -> int:
-    if not isinstance(value, int):
-        raise InvalidSettings(
-            f"deploy/stages.yaml, {stage}: memory_mb must be a whole number, not {value!r}."
-        )
+def _whole(stage: str, key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidSettings(f"deploy/stages.yaml, {stage}: {key} must be a whole number, not {value!r}.")
     return value
 
 
+def _flag(stage: str, key: str, value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidSettings(f"deploy/stages.yaml, {stage}: {key} must be true or false, not {value!r}.")
+    return bool(value)
+
+
 def _require_known(stage: str, entry: Mapping[str, Any]) -> None:
-    unknown = entry.keys() - {*_TEXT_KEYS, *_LIST_KEYS, "memory_mb", "blur_faces"}
+    unknown = entry.keys() - {*_TEXT_KEYS, *_LIST_KEYS, *_WHOLE_KEYS, "isolated", "blur_faces"}
     unknown |= (entry.get("blur_faces") or {}).keys() - set(RENDERER_VARIABLES)
     if unknown:
         raise InvalidSettings(
@@ -130,3 +151,10 @@ def _require_consistent(settings: StageSettings) -> None:
         )
     if bool(settings.subnet_ids) != bool(settings.security_group_ids):
         raise InvalidSettings(f"{where}: subnet_ids and security_group_ids need each other.")
+    if settings.isolated and settings.subnet_ids:
+        raise InvalidSettings(
+            f"{where}: isolated makes a VPC of its own, and subnet_ids name another: keep one of them."
+        )
+    for key in ("review_days", "max_duration_s", "max_pixels", "memory_mb"):
+        if not getattr(settings, key):
+            raise InvalidSettings(f"{where}: {key} must be over 0.")

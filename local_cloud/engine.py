@@ -19,7 +19,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local_cloud.image import LocalImage, build_image
+from local_cloud.image import LocalImage, base_by_digest, build_image
 from local_cloud.pushed_images import PUSH_PATH
 
 _STORE = Path(__file__).resolve().parent.parent / ".local-cloud" / "images"
@@ -29,18 +29,24 @@ def main(arguments: list[str]) -> int:
     """Run the command in `arguments` and return the exit code."""
     options = _parse(arguments)
     if options.command == "build":
-        _build(options.tag, options.file, options.context)
+        given = dict(one.split("=", 1) for one in options.build_arg)
+        _keep(options.tag, build_image(options.file, options.context, _emptied(options.tag), given))
     elif options.command == "push":
         return _push(options.uri)
+    elif options.command == "image":
+        print(json.dumps([base_by_digest(options.name)]))
     return 0
 
 
-def _build(uri: str, dockerfile: Path, context: Path) -> None:
-    place = _place(uri)
-    shutil.rmtree(place, ignore_errors=True)
-    image = build_image(dockerfile, context, place / "task")
+def _emptied(uri: str) -> Path:
+    """Return the folder for the files of `uri`, after what an earlier build left is gone."""
+    shutil.rmtree(_place(uri), ignore_errors=True)
+    return _place(uri) / "task"
+
+
+def _keep(uri: str, image: LocalImage) -> None:
     described = {"variables": image.variables, "command": image.command}
-    (place / "image.json").write_text(json.dumps(described), encoding="utf-8")
+    (_place(uri) / "image.json").write_text(json.dumps(described), encoding="utf-8")
 
 
 def _push(uri: str) -> int:
@@ -99,6 +105,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     login.add_argument("--password-stdin", action="store_true")
     login.add_argument("registry")
     commands.add_parser("info")
+    pull = commands.add_parser("pull")
+    pull.add_argument("--quiet", action="store_true")
+    pull.add_argument("--platform")
+    pull.add_argument("name")
+    image = commands.add_parser("image")
+    image.add_argument("verb", choices=["inspect"])
+    image.add_argument("--format", choices=["{{json .RepoDigests}}"], required=True)
+    image.add_argument("name")
     return parser.parse_args(arguments)
 
 

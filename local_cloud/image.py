@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from blur_container.installed import installed_versions
 
 _IN_TASK_ROOT = re.compile(r"^(\$\{LAMBDA_TASK_ROOT\}|\$LAMBDA_TASK_ROOT|/var/task)(?=/|$)")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")
@@ -27,11 +31,19 @@ class LocalImage:
     command: str = ""
 
 
-def build_image(dockerfile: Path, context: Path, folder: Path) -> LocalImage:
+def base_by_digest(image: str) -> str:
+    """Return `image` with a digest of what stands in its place here: this interpreter and its packages."""
+    repository = image.rpartition(":")[0] or image
+    return f"{repository}@sha256:{hashlib.sha256(repr(installed_versions()).encode()).hexdigest()}"
+
+
+def build_image(
+    dockerfile: Path, context: Path, folder: Path, given: Mapping[str, str] | None = None
+) -> LocalImage:
     """Return the image of `dockerfile`, its files copied from `context` into `folder`, which is made.
 
     What goes from the context into the task root counts, in any stage; installed packages are those of
-    this interpreter.
+    this interpreter. Build arguments are those `given`, or else their defaults.
     """
     folder.mkdir(parents=True)
     arguments = {"LAMBDA_TASK_ROOT": str(folder)}
@@ -42,7 +54,7 @@ def build_image(dockerfile: Path, context: Path, folder: Path) -> LocalImage:
             _copy(shlex.split(rest), context, folder)
         elif word == "ARG":
             name, _, default = rest.partition("=")
-            arguments[name] = default
+            arguments[name] = (given or {}).get(name, default)
         elif word == "ENV":
             variables.update(_assignments(_expand(rest, {**arguments, **variables})))
         elif word == "CMD":

@@ -14,7 +14,7 @@ from deploy.names import Account, Names
 from deploy.report import silent_report
 from deploy.settings import StageSettings
 from local_cloud.errors import DeployFailed
-from local_cloud.image import LocalImage, build_image
+from local_cloud.image import LocalImage, base_by_digest, build_image
 from local_cloud.pushed_images import PushedImages
 from local_cloud.resource_kinds import Clients
 from local_cloud.sandbox_environment import ACCOUNT_ID, REGION
@@ -39,10 +39,14 @@ class ReplayEngine:
         self._folder = folder
         self._built: dict[str, LocalImage] = {}
 
+    def resolve(self, image: str, _architecture: str) -> str:
+        """Return the base by a digest of what stands in its place here."""
+        return base_by_digest(image)
+
     def build(self, build: ImageBuild) -> None:
         """Replay the Dockerfile's COPY and ENV lines."""
         folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="image-")) / "task"
-        self._built[build.uri] = build_image(build.dockerfile, build.context, folder)
+        self._built[build.uri] = build_image(build.dockerfile, build.context, folder, build.arguments)
 
     def login(self, registry: str, user: str, password: str) -> None:
         """Do nothing: this cloud asks nobody who they are."""

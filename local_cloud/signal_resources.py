@@ -1,4 +1,4 @@
-"""Resources that tell people: topics, rules, alarms, the dashboard."""
+"""Resources that tell people: topics, rules, metrics of logs, alarms, the dashboard."""
 
 from __future__ import annotations
 
@@ -55,8 +55,27 @@ def _delete_rule(made: Made, clients: Clients) -> None:
     events.delete_rule(Name=made.reference)
 
 
+def _make_metric_filter(properties: Properties, clients: Clients) -> Made:
+    [metric] = properties["MetricTransformations"]
+    group, name = properties["LogGroupName"], f"{metric['MetricName']}-{properties['LogGroupName']}"
+    clients("logs").put_metric_filter(
+        logGroupName=group,
+        filterName=name.replace("/", "-"),
+        filterPattern=properties["FilterPattern"],
+        metricTransformations=[{key[0].lower() + key[1:]: value for key, value in metric.items()}],
+    )
+    return Made(name.replace("/", "-"), {"LogGroupName": group})
+
+
+def _delete_metric_filter(made: Made, clients: Clients) -> None:
+    group = made.attributes["LogGroupName"]
+    clients("logs").delete_metric_filter(logGroupName=group, filterName=made.reference)
+
+
 def _make_alarm(properties: Properties, clients: Clients) -> Made:
-    clients("cloudwatch").put_metric_alarm(**properties)
+    # A parameter comes as text.
+    threshold = float(properties["Threshold"])
+    clients("cloudwatch").put_metric_alarm(**{**properties, "Threshold": threshold})
     return Made(properties["AlarmName"])
 
 
@@ -99,6 +118,11 @@ SIGNAL_KINDS = {
     ),
     "AWS::Events::Rule": ResourceKind(
         frozenset({"Name", "EventPattern", "Targets"}), _make_rule, _delete_rule
+    ),
+    "AWS::Logs::MetricFilter": ResourceKind(
+        frozenset({"LogGroupName", "FilterPattern", "MetricTransformations"}),
+        _make_metric_filter,
+        _delete_metric_filter,
     ),
     "AWS::CloudWatch::Alarm": ResourceKind(_ALARM, _make_alarm, _delete_alarm),
     "AWS::CloudWatch::Dashboard": ResourceKind(

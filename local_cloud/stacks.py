@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local_cloud.function_resources import FUNCTION_KINDS
+from local_cloud.network_resources import NETWORK_KINDS
 from local_cloud.resource_kinds import Change, Clients, Made, ResourceKind
 from local_cloud.sandbox_environment import ACCOUNT_ID, REGION
 from local_cloud.signal_resources import SIGNAL_KINDS
@@ -14,7 +15,12 @@ from local_cloud.storage_resources import STORAGE_KINDS
 from local_cloud.template_scope import Scope
 from local_cloud.templates import Resource, Template, UnsupportedTemplate
 
-RESOURCE_KINDS: Mapping[str, ResourceKind] = {**STORAGE_KINDS, **FUNCTION_KINDS, **SIGNAL_KINDS}
+RESOURCE_KINDS: Mapping[str, ResourceKind] = {
+    **STORAGE_KINDS,
+    **NETWORK_KINDS,
+    **FUNCTION_KINDS,
+    **SIGNAL_KINDS,
+}
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT_ID,
     "AWS::Partition": "aws",
@@ -111,7 +117,7 @@ def planned(
 
 
 def _made_later(name: str) -> Made:
-    attributes = ("Arn", "Name", "RepositoryUri", "TopicArn", "TopicName")
+    attributes = ("Arn", "GroupId", "Name", "RepositoryUri", "TopicArn", "TopicName")
     return Made(f"(made later: {name})", {one: f"(made later: {name}.{one})" for one in attributes})
 
 

@@ -51,14 +51,18 @@ def _encryption_rules(encryption: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     """Return CloudFormation's rule in the words of S3's own API."""
-    unknown = rule.keys() - {"Id", "Status", "Prefix", "ExpirationInDays", "AbortIncompleteMultipartUpload"}
+    unknown = rule.keys() - _RULE
     if unknown:
         raise UnsupportedTemplate(f"lifecycle rule with {', '.join(sorted(unknown))}")
     renamed = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": rule.get("Prefix", "")}}
     if "ExpirationInDays" in rule:
-        renamed["Expiration"] = {"Days": rule["ExpirationInDays"]}
-    if "AbortIncompleteMultipartUpload" in rule:
-        renamed["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
+        # A parameter comes as text.
+        renamed["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
+    if "ExpiredObjectDeleteMarker" in rule:
+        renamed["Expiration"] = {"ExpiredObjectDeleteMarker": rule["ExpiredObjectDeleteMarker"]}
+    for name in ("AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration"):
+        if name in rule:
+            renamed[name] = rule[name]
     return renamed
 
 
@@ -157,6 +161,17 @@ _BUCKET = frozenset(
         "PublicAccessBlockConfiguration",
         "OwnershipControls",
         "LifecycleConfiguration",
+    }
+)
+_RULE = frozenset(
+    {
+        "Id",
+        "Status",
+        "Prefix",
+        "ExpirationInDays",
+        "ExpiredObjectDeleteMarker",
+        "NoncurrentVersionExpiration",
+        "AbortIncompleteMultipartUpload",
     }
 )
 _REPOSITORY = frozenset(

@@ -25,7 +25,8 @@ FaceBlurError
     ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
     ├── OutputMismatch           the rendered file is not what was asked for
     ├── FailureRecorded          the execution was given up while this function went on
-    └── Superseded               a newer upload of the same key has taken its place
+    ├── Superseded               a newer upload of the same key has taken its place
+    └── RendererChanged          code or settings were deployed while the execution was under way
 """
 
 from chalicelib.contract.log import printable, without_secrets
@@ -143,6 +144,10 @@ class Superseded(PermanentError):
     """A newer upload of the same key is delivered, or on its way: this one is not delivered any more."""
 
 
+class RendererChanged(PermanentError):
+    """The segments were planned or rendered by other code or settings than those that would go on."""
+
+
 TRANSIENT_ERRORS = (RekognitionLimited, RekognitionUnavailable, StorageUnavailable, ScratchFull)
 PERMANENT_ERRORS = (
     ConfigurationError,
@@ -164,4 +169,5 @@ PERMANENT_ERRORS = (
     OutputMismatch,
     FailureRecorded,
     Superseded,
+    RendererChanged,
 )

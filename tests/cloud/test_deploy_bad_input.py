@@ -156,6 +156,15 @@ def test_named_bucket_that_is_not_there_is_refused(cloud: LocalCloud, commands: 
         pytest.param({"blur_faces": {"BLUR": "x"}}, "there is no setting BLUR", id="unknown variable"),
         pytest.param({"architecture": "sparc"}, "x86_64 or arm64", id="architecture"),
         pytest.param({"memory_mb": "much"}, "whole number", id="memory"),
+        pytest.param({"uploads_per_hour": -1}, "uploads_per_hour must be a whole number", id="negative"),
+        pytest.param({"max_pixels": True}, "max_pixels must be a whole number", id="a truth value"),
+        pytest.param({"review_days": 0}, "review_days must be over 0", id="no days"),
+        pytest.param({"isolated": "yes please"}, "true or false", id="no truth value"),
+        pytest.param(
+            {"isolated": True, "subnet_ids": ["subnet-1"], "security_group_ids": ["sg-1"]},
+            "isolated makes a VPC of its own",
+            id="two VPCs",
+        ),
         pytest.param({"subnet_ids": ["subnet-1"]}, "need each other", id="half a VPC"),
     ],
 )

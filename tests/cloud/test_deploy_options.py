@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.objects import SourceObject
+from deploy.names import INTAKE_FUNCTIONS
 from local_cloud.cloud import LocalCloud
 from tests.deploying import MACHINE, STAGE, Commands, bucket, inventory, told
 from tests.tiny_cloud import TinyCloud, Watch
@@ -68,6 +69,7 @@ def test_own_bucket_keeps_what_it_had(
 
     assert (deployed.code, removed.code) == (0, 0), deployed.printed + removed.printed
     assert "s3://my-work has no rule by which executions/ expires" in deployed.printed
+    assert "s3://my-videos has no whole Public Access Block" in deployed.printed
     assert during == ["Mine", "FaceBlurTlsOnly"]
     assert len(events) == 3
     assert told_suffixes(cloud, own_bucket) == [".txt"]
@@ -168,6 +170,82 @@ def test_running_executions_are_not_cut_off(
     assert still_told == 2
     assert stopped.code == 0, stopped.printed
     assert inventory(cloud) == {}
+
+
+def vpcs(cloud: LocalCloud) -> list[str]:
+    """Return the VPCs that the account did not have from the beginning."""
+    every = cloud.client("ec2").describe_vpcs(Filters=[{"Name": "is-default", "Values": ["false"]}])
+    return [one["VpcId"] for one in every["Vpcs"]]
+
+
+def test_isolated_stage_reaches_s3_and_nothing_else(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two subnets, one endpoint, no gateway; and it goes again with the stage."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.configure(isolated=True)
+    ec2 = cloud.client("ec2")
+
+    deployed = commands.run("up")
+    [vpc] = vpcs(cloud)
+    inside = [{"Name": "vpc-id", "Values": [vpc]}]
+    subnets = {one["SubnetId"] for one in ec2.describe_subnets(Filters=inside)["Subnets"]}
+    routes = [
+        one for table in ec2.describe_route_tables(Filters=inside)["RouteTables"] for one in table["Routes"]
+    ]
+    [endpoint] = ec2.describe_vpc_endpoints(Filters=inside)["VpcEndpoints"]
+    renderer = cloud.client("lambda").get_function_configuration(FunctionName=f"face-blur-{STAGE}-blur-faces")
+    again = commands.run("up")
+    removed = commands.run("remove")
+
+    assert (deployed.code, removed.code) == (0, 0), deployed.printed + removed.printed
+    assert "a VPC without a way out, in us-east-1" in deployed.printed
+    assert set(renderer["VpcConfig"]["SubnetIds"]) == subnets
+    assert {one.get("GatewayId", "local") for one in routes} <= {"local", endpoint["VpcEndpointId"]}
+    assert endpoint["VpcEndpointType"] == "Gateway"
+    assert again.printed.count("no change") == 4
+    assert "up to 40 minutes" in removed.printed
+    assert (vpcs(cloud), inventory(cloud)) == ([], {})
+
+
+def test_stage_that_is_isolated_no_longer_has_no_vpc(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The setting is taken back as it was given."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.configure(isolated=True)
+    commands.run("up")
+    commands.configure()
+
+    ended = commands.run("up")
+
+    assert ended.code == 0, ended.printed
+    assert vpcs(cloud) == []
+
+
+def test_limits_of_a_stage_reach_the_functions_that_start_detections(
+    cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And no other; an alarm on minutes is there once a stage asks, reviews stay as long as it says."""
+    commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+    commands.configure(max_duration_s=600, uploads_per_hour=20, rekognition_minutes_a_day=90, review_days=5)
+
+    ended = commands.run("up")
+
+    assert ended.code == 0, ended.printed
+    variables = {
+        one["FunctionName"]: one["Environment"]["Variables"]
+        for one in cloud.client("lambda").list_functions()["Functions"]
+    }
+    limits = {"MAX_DURATION_S": "600", "MAX_PIXELS": "33177600", "UPLOADS_PER_HOUR": "20"}
+    told_limits = {name for name, has in variables.items() if limits.items() <= has.items()}
+    assert told_limits == {f"face-blur-{STAGE}-{name}" for name in INTAKE_FUNCTIONS}
+    assert all("INPUT_BUCKET" in variables[name] for name in told_limits)
+    alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert [one["Threshold"] for one in alarms if one["MetricName"] == "RekognitionMinutes"] == [90.0]
+    assert len(cloud.client("logs").describe_metric_filters()["metricFilters"]) == len(INTAKE_FUNCTIONS)
+    rules = cloud.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket("work"))["Rules"]
+    assert [one["Expiration"] for one in rules if one["ID"] == "expire-reviews"] == [{"Days": 5}]
 
 
 def test_chalices_own_commands_work_in_the_staged_app(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import time
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from local_cloud.cloud import LocalCloud
-from tests.deploying import MACHINE, Commands, Ended, bucket, inventory
+from tests.deploying import MACHINE, STAGE, Commands, Ended, bucket, inventory
 from tests.portraits import PortraitClip, make_portrait_clip, standing
 
 PATIENCE_S = 60
@@ -24,6 +26,7 @@ class Life:
     ended: dict[str, Ended]
     held: dict[str, dict[str, list[str]]]
     outputs: list[str]
+    versions: list[object]
 
 
 class Story:
@@ -32,7 +35,7 @@ class Story:
     def __init__(self, cloud: LocalCloud, commands: Commands) -> None:
         self.cloud = cloud
         self.commands = commands
-        self.life = Life({}, {}, [])
+        self.life = Life({}, {}, [], [])
 
     def run(self, chapter: str, command: str, *options: str) -> None:
         """Run a command as `chapter`."""
@@ -77,6 +80,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         story.run("deploy", "up")
         story.upload("good.mp4", clip)
         story.life.outputs.extend(_keys(cloud, "output"))
+        story.life.versions.extend(_versions(cloud))
         story.run("again", "up")
         story.commands.configure(blur_faces={"CRF": 99})
         story.run("dry run of a setting", "up", "--dry-run")
@@ -105,6 +109,17 @@ def _taken(printed: io.StringIO) -> str:
     return text
 
 
+def _versions(cloud: LocalCloud) -> Iterator[object]:
+    """Yield the tag of the image, and the code version that the manifest and the renderer's log tell."""
+    [image] = cloud.client("ecr").describe_images(repositoryName=f"face-blur-{STAGE}")["imageDetails"]
+    yield image["imageTags"][0]
+    answer = cloud.client("s3").get_object(Bucket=bucket("output"), Key="good.mp4.manifest.json")
+    yield json.loads(answer["Body"].read())["code_version"]
+    group = f"/aws/lambda/face-blur-{STAGE}-blur-faces"
+    lines = cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+    yield from {json.loads(one["message"])["code_version"] for one in lines if one["message"].startswith("{")}
+
+
 def _keys(cloud: LocalCloud, part: str) -> list[str]:
     listed = cloud.client("s3").list_objects_v2(Bucket=bucket(part))
     return [one["Key"] for one in listed.get("Contents", [])]
@@ -125,6 +140,14 @@ def test_dry_run_shows_all_and_makes_nothing(life: Life) -> None:
 def test_upload_comes_out_blurred(life: Life) -> None:
     """The deployed stage does what it is for."""
     assert life.outputs == ["good.mp4", "good.mp4.manifest.json"]
+
+
+def test_code_version_is_the_images_tag_everywhere(life: Life) -> None:
+    """In the manifest and in every line of the renderer's log: which code drew a video can be told."""
+    [tag, *told] = life.versions
+
+    assert len(told) == 2
+    assert set(told) == {tag}
 
 
 def test_second_deployment_changes_nothing(life: Life) -> None:

@@ -13,6 +13,8 @@ from chalicelib.contract.job import WORK_PREFIX, faces_key, segment_keys, work_f
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentKeys
 from deploy.deployment import DEFINITIONS
+from deploy.own_buckets import REVIEW_PREFIX
+from deploy.settings import StageSettings
 from local_cloud.templates import Template, read_template
 from tests.contract.test_templates import APP_FUNCTIONS, CONTAINER_FUNCTIONS, ROOT, of_kind
 
@@ -29,7 +31,7 @@ def rules(bucket: str) -> list[dict[str, Any]]:
     return [rule for rule in found if rule["Status"] == "Enabled"]
 
 
-def expiring(bucket: str) -> dict[str, int]:
+def expiring(bucket: str) -> dict[str, Any]:
     """Return after how many days objects of a bucket expire, by prefix."""
     return {
         rule.get("Prefix", ""): rule["ExpirationInDays"]
@@ -48,10 +50,23 @@ def log_groups(*templates: Template) -> dict[str, int | None]:
 
 
 def test_work_objects_expire_after_seven_days_and_videos_never() -> None:
-    """As long as Rekognition keeps its own results; definitions of the machine stay for a rollback."""
-    assert expiring("WorkBucket") == {WORK_PREFIX: 7}
+    """As long as Rekognition keeps its results; reviews for as long as a stage says; definitions stay."""
+    assert expiring("WorkBucket") == {WORK_PREFIX: 7, REVIEW_PREFIX: {"Ref": "ReviewDays"}}
+    assert FOUNDATION.defaults["ReviewDays"] == str(StageSettings("dev").review_days) == "90"
     assert (expiring("InputBucket"), expiring("OutputBucket")) == ({}, {})
     assert not DEFINITIONS.startswith(WORK_PREFIX)
+
+
+def test_delivered_videos_that_were_replaced_go_after_a_month() -> None:
+    """Whoever uploads under a key once more takes no delivered video away for good."""
+    output = FOUNDATION.resources["OutputBucket"].properties
+    versions = [
+        rule["NoncurrentVersionExpiration"] for rule in rules("OutputBucket") if "Noncurrent" in str(rule)
+    ]
+
+    assert output["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert versions == [{"NoncurrentDays": 30}]
+    assert any(rule.get("ExpiredObjectDeleteMarker") for rule in rules("OutputBucket"))
 
 
 def test_deleted_work_objects_leave_no_version() -> None:

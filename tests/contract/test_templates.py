@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from blur_container.settings import Settings
-from deploy.names import EVENT_FUNCTIONS, Account, Names
+from blur_container.limits import Limits
+from blur_container.settings import RenderSettings, Settings
+from deploy.names import EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Account, Names
 from deploy.settings import RENDERER_VARIABLES, StageSettings
 from local_cloud.templates import Template, read_template
 
@@ -18,6 +22,10 @@ CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-
 NAMES = Names(StageSettings("dev"), Account("123456789012", "us-east-1"))
 APP_FUNCTIONS = CONFIG["lambda_functions"]
 CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
+NETWORK = {
+    f"AWS::EC2::{kind}"
+    for kind in ("VPC", "Subnet", "RouteTable", "SubnetRouteTableAssociation", "SecurityGroup", "VPCEndpoint")
+}
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
 
@@ -103,6 +111,112 @@ def test_every_bucket_is_private_encrypted_and_tls_only(foundation: Template) ->
     statements = [one["PolicyDocument"]["Statement"][0] for one in policies.values()]
     assert all(one["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for one in statements)
     assert all(foundation.resources[name].is_kept for name in buckets)
+
+
+def s3_statements(pipeline: Template) -> list[dict[str, Any]]:
+    """Return what the roles of all functions say about S3, options switched on."""
+    own = [
+        statement
+        for role in of_kind(pipeline, "AWS::IAM::Role").values()
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    own = [one["Fn::If"][1] if "Fn::If" in one else one for one in own]
+    for path in (ROOT / ".chalice").glob("policy-*.json"):
+        own += json.loads(path.read_text(encoding="utf-8"))["Statement"]
+    return [one for one in own if "s3:" in str(one["Action"])]
+
+
+def test_roles_reach_buckets_of_the_account_only(pipeline: Template) -> None:
+    """A bucket that was deleted and made again by somebody else has the name, and not the account."""
+    allowed = [one for one in s3_statements(pipeline) if one["Effect"] == "Allow"]
+    accounts = [one["Condition"]["StringEquals"]["aws:ResourceAccount"] for one in allowed]
+
+    assert len(accounts) > len(CONTAINER_FUNCTIONS)
+    assert all(account in ({"Ref": "AWS::AccountId"}, "${AccountId}") for account in accounts)
+
+
+def test_isolated_functions_have_no_way_but_to_the_buckets_of_the_stage(pipeline: Template) -> None:
+    """No gateway, no route, no peer: one endpoint, whose policy names buckets, actions and roles."""
+    kinds = [one.kind for one in pipeline.resources.values()]
+    endpoint = pipeline.resources["IsolatedS3Endpoint"].properties
+    [statement] = endpoint["PolicyDocument"]["Statement"]
+    resources = {one["Fn::Sub"].partition(":::")[2] for one in statement["Resource"]}
+
+    assert not [kind for kind in kinds if kind.startswith("AWS::EC2::") and kind not in NETWORK]
+    assert kinds.count("AWS::EC2::VPCEndpoint") == 1
+    assert endpoint["ServiceName"] == {"Fn::Sub": "com.amazonaws.${AWS::Region}.s3"}
+    assert all(
+        one.startswith(("${InputBucketName}", "${WorkBucketName}", "${OutputBucketName}"))
+        for one in resources
+    )
+    assert "*" not in "".join(statement["Action"])
+    assert len(statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]) == len(CONTAINER_FUNCTIONS)
+
+
+def test_credentials_of_isolated_functions_are_of_no_use_elsewhere(pipeline: Template) -> None:
+    """Whoever carries them out, by names that are looked up, finds S3 closed."""
+    refusing = [one for one in s3_statements(pipeline) if one["Effect"] == "Deny"]
+
+    assert len(refusing) == len(CONTAINER_FUNCTIONS)
+    assert all(
+        one["Condition"] == {"StringNotEquals": {"aws:SourceVpce": {"Ref": "IsolatedS3Endpoint"}}}
+        for one in refusing
+    )
+
+
+def test_what_runs_in_a_function_may_not_use_what_lambda_needs_for_its_vpc(pipeline: Template) -> None:
+    """Lambda's own calls carry no source function."""
+    statements = [
+        policy["PolicyDocument"]["Statement"]
+        for role in of_kind(pipeline, "AWS::IAM::Role").values()
+        for policy in role["Policies"]
+    ]
+    said = [
+        str([one for one in each if "JoinVpc" in str(one) or "LeaveVpcToLambda" in str(one)])
+        for each in statements
+    ]
+    joining = [text for text in said if "JoinVpc" in text]
+
+    assert len(joining) == len(CONTAINER_FUNCTIONS)
+    assert all("LeaveVpcToLambda" in text and "lambda:SourceFunctionArn" in text for text in joining)
+
+
+def test_limits_of_a_stage_are_those_of_the_renderer() -> None:
+    """What is refused before Rekognition is paid is what the container would refuse after it."""
+    stage, limits = StageSettings("dev"), Limits()
+
+    assert (stage.max_duration_s, stage.max_pixels) == (limits.duration_s, limits.frame_px)
+
+
+def test_every_setting_of_a_stage_is_explained_where_it_is_written() -> None:
+    """stages.yaml is its own reference; the defaults are those of the code."""
+    text = re.sub(
+        r"^# ?", "", (ROOT / "deploy" / "stages.yaml").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    shown = yaml.safe_load(text[text.index("dev:") : text.rindex("dev:")])["dev"]
+    [[variable, style]] = shown.pop("blur_faces").items()
+
+    stage = StageSettings.from_entry("dev", shown)
+
+    assert (variable, style) == ("BLUR_STYLE", RenderSettings().style.value)
+    assert stage == StageSettings("dev")
+    named = {field.name for field in fields(StageSettings)} - {"stage", "buckets", "renderer"}
+    assert shown.keys() == named | {"input_bucket", "work_bucket", "output_bucket"}
+
+
+def test_minutes_are_counted_in_every_log_of_a_function_that_starts_detections(pipeline: Template) -> None:
+    """Twenty more uploads under capitals cost as much."""
+    filters = of_kind(pipeline, "AWS::Logs::MetricFilter").values()
+    groups = {
+        one["LogGroupName"]["Fn::Sub"].removeprefix("/aws/lambda/face-blur-${Stage}-") for one in filters
+    }
+    alarm = pipeline.resources["RekognitionMinutesAlarm"].properties
+    metrics = [one["MetricTransformations"][0] for one in filters]
+
+    assert groups == set(INTAKE_FUNCTIONS)
+    assert all(one["MetricName"] == alarm["MetricName"] for one in metrics)
+    assert all(one["MetricNamespace"] == alarm["Namespace"] for one in metrics)
 
 
 def test_names_fit_their_limits() -> None:

@@ -20,7 +20,7 @@ import pytest
 from chalicelib.contract.job import Job
 from deploy.engine import CommandEngine, find_engine
 from deploy.errors import NoEngine
-from deploy.image import build_image, content_tag
+from deploy.image import ImageSource, base_name, build_image
 from deploy.settings import StageSettings
 from local_cloud.cloud import LocalCloud
 from tests.end_to_end.conftest import ROOT, Pipeline
@@ -88,8 +88,9 @@ def image() -> BuiltImage:
     except NoEngine as error:
         pytest.skip(str(error))
     settings = StageSettings("test", base_image=os.environ.get("BASE_IMAGE", ""))
-    uri = f"localhost/face-blur:{content_tag(ROOT, settings)}"
-    build_image(ROOT, settings, engine, uri)
+    source = ImageSource(ROOT, base_name(ROOT, settings), settings.architecture)
+    uri = f"localhost/face-blur:{source.version}"
+    build_image(source, engine, uri)
     print(f"\n{engine.words[0]}: {uri}, {engine.size_bytes(uri) / 1e6:.0f} MB unpacked")
     return BuiltImage(engine, uri)
 

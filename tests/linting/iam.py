@@ -16,6 +16,12 @@ ACCEPTED = {
     ("PlanSegmentsRole", "RESOURCE_STAR"): "Lambda checks these on every resource before it joins a VPC",
     ("BlurFacesRole", "RESOURCE_STAR"): "the same",
     ("AssembleVideoRole", "RESOURCE_STAR"): "the same",
+    (
+        "PlanSegmentsRole",
+        "UNKNOWN_CONDITION_FOR_ACTION",
+    ): "Lambda gives lambda:SourceFunctionArn to every service",
+    ("BlurFacesRole", "UNKNOWN_CONDITION_FOR_ACTION"): "the same",
+    ("AssembleVideoRole", "UNKNOWN_CONDITION_FOR_ACTION"): "the same",
     ("StateMachineRole", "PERMISSIONS_MANAGEMENT_ACTIONS"): "how Step Functions sets up its log delivery",
 }
 

@@ -39,6 +39,8 @@ def _of_template(name: str) -> Iterator[tuple[str, Any]]:
         **NAMES.stack_parameters,
         "SubnetIds": "subnet-1",
         "SecurityGroupIds": "sg-1",
+        "IsolatedZoneA": "us-east-1a",
+        "IsolatedZoneB": "us-east-1b",
         "ImageUri": "image",
         "DefinitionKey": "key",
     }
@@ -63,7 +65,7 @@ def _made(name: str) -> tuple[str, dict[str, str]]:
         "ExecutionEnded": "arn:aws:events:us-east-1:123456789012:rule/face-blur-lint-execution-ended",
     }
     arn = arns.get(name, f"arn:aws:iam::123456789012:role/{name}")
-    return (arn if name == "Topic" else name), {"Arn": arn, "RepositoryUri": name}
+    return (arn if name == "Topic" else name), {"Arn": arn, "GroupId": name, "RepositoryUri": name}
 
 
 if __name__ == "__main__":

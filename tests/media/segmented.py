@@ -41,7 +41,7 @@ class InSegments:
     def plan(self) -> Plan:
         """Return the plan, which must have more than one segment."""
         size_bytes = self.source.stat().st_size
-        plan = Planner(self.source, size_bytes, lambda: 1, self.faces, 500, self.settings, EAGER).plan()
+        plan = Planner(self.source, size_bytes, lambda: 1, self.faces, 500, self.settings, EAGER, "1").plan()
         assert plan is not None
         return plan
 
@@ -59,7 +59,8 @@ class InSegments:
         segment = Segment(self.source, plan.spans[number], subject, tracks, self.settings)
         report = segment.render(target, lambda _progress: None)
         video, findings = ObjectReference("work", target.name), Findings.of(tracks, plan, number)
-        record = SegmentRecord.of(report, verify_output(target, report), findings, video, Steps())
+        packets = verify_output(target, report)
+        record = SegmentRecord.of(report, packets, findings, video, Steps(), plan.renderer)
         return Part(target, SegmentRecord.from_json(record.to_json()))
 
     def parts(self) -> list[Part]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from blur_container.installed import source_version
 from blur_container.settings import OutputCodec, Refine, RenderSettings, Settings
 from chalicelib.contract.errors import ConfigurationError
 
@@ -12,7 +13,7 @@ BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
 def test_buckets_are_all_that_must_be_set() -> None:
     """Everything else has a default."""
-    assert Settings.from_env(BUCKETS) == Settings("work", "output", "0.1.0", RenderSettings())
+    assert Settings.from_env(BUCKETS) == Settings("work", "output", source_version(), RenderSettings())
 
 
 @pytest.mark.parametrize("name", ["WORK_BUCKET", "OUTPUT_BUCKET"])

@@ -26,7 +26,7 @@ CLIP = Clip(faces=[Face(speed_x=0.05)], seconds=4, options=GROUPS)
 def planner(path: Path, clip: Clip = CLIP, cutting: CuttingSettings = EAGER) -> Planner:
     """Return the planner of `clip`, written to `path`."""
     size_bytes = make_clip(path, clip).stat().st_size
-    return Planner(path, size_bytes, lambda: 1000, faces_document(clip), 500, RenderSettings(), cutting)
+    return Planner(path, size_bytes, lambda: 1000, faces_document(clip), 500, RenderSettings(), cutting, "1")
 
 
 def contents(path: Path, span: Span | None = None) -> list[tuple[int | None, bytes]]:

@@ -23,6 +23,7 @@ from chalicelib.contract.errors import (
     FailureRecorded,
     InvalidDocument,
     OutputMismatch,
+    RendererChanged,
     SourceChanged,
 )
 from chalicelib.contract.job import (
@@ -38,6 +39,7 @@ from chalicelib.contract.job import (
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.manifest import failure_manifest
 from chalicelib.contract.objects import ObjectReference, SourceObject
+from chalicelib.contract.segments import SegmentKeys
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.fake_s3 import FakeS3, etag_of, refusal
 
@@ -45,6 +47,7 @@ GROUPS = {"preset": "ultrafast", "x264-params": "keyint=10:min-keyint=10:scenecu
 CLIP = Clip(faces=[Face(speed_x=0.1)], seconds=1, size=(160, 96), options=GROUPS, audio=["aac"])
 RENDER = RenderSettings(preset="ultrafast", encoder_threads=1)
 SETTINGS = Settings("work", "output", "0.1.0", RENDER, CuttingSettings(aim_s=0.001, at_once=2))
+MENDED = replace(SETTINGS, code_version="0.1.1")
 FAULTS = {
     "500": refusal("InternalError", 500),
     "503 SlowDown": refusal("SlowDown", 503),
@@ -124,6 +127,15 @@ class Functions:
         assert self.job.segments is not None
         for number in self.job.segments.numbers:
             self.segment(number)
+
+    def other_record(self, number: int) -> None:
+        """Let the record of a segment be that of other code."""
+        assert self.job.segments is not None
+        key = SegmentKeys.beside(self.job.segments.plan).report(number)
+        text = self.client.objects["work", key].decode()
+        assert f'"{SETTINGS.code_version}"' in text
+        other = text.replace(f'"{SETTINGS.code_version}"', f'"{MENDED.code_version}"')
+        self.client.objects["work", key] = other.encode()
 
     @property
     def told(self) -> str:
@@ -242,6 +254,61 @@ def test_other_settings_begin_anew(tmp_path: Path) -> None:
 
     assert functions.job.segments != first
     assert "upload_file" in functions.client.operations
+
+
+def test_segments_of_other_code_are_never_taken(tmp_path: Path) -> None:
+    """A mended renderer begins anew: what the old one drew may show a face."""
+    functions = Functions.on(tmp_path)
+    functions.until("assembly")
+    first = functions.job.segments
+    functions.settings = MENDED
+    functions.client.operations.clear()
+
+    run_all([functions.plan, functions.segments])
+
+    assert functions.job.segments is not None
+    assert functions.job.segments != first
+    assert functions.client.operations.count("upload_file") == len(functions.job.segments.numbers)
+
+
+@pytest.mark.parametrize("other", ["code", "settings"])
+@pytest.mark.parametrize("step", ["segment", "assembly"])
+def test_a_plan_of_another_renderer_is_refused(tmp_path: Path, step: str, other: str) -> None:
+    """A deployment came while the execution was under way; half a video of each is neither."""
+    functions = Functions.on(tmp_path)
+    run = functions.until(step)
+    functions.settings = {"code": MENDED, "settings": replace(SETTINGS, render=replace(RENDER, crf=30))}[
+        other
+    ]
+
+    with pytest.raises(RendererChanged, match="make redrive"):
+        run()
+
+    assert functions.output is None
+
+
+def test_a_segment_of_another_renderer_is_rendered_again(tmp_path: Path) -> None:
+    """Its record says whose it is, whatever plan it lies beside."""
+    functions = Functions.on(tmp_path)
+    functions.until("segment")()
+    functions.other_record(1)
+    functions.client.operations.clear()
+
+    functions.segment(1)
+
+    assert "upload_file" in functions.client.operations
+
+
+def test_a_segment_of_another_renderer_is_not_joined(tmp_path: Path) -> None:
+    """The assembly looks at every record too."""
+    functions = Functions.on(tmp_path)
+    assembly = functions.until("assembly")
+    functions.other_record(1)
+
+    with pytest.raises(RendererChanged, match="segment 1"):
+        assembly()
+
+    assert functions.output is None
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -11,6 +11,7 @@ from hypothesis import given
 
 from blur_container.plan import Plan
 from blur_container.record import SegmentRecord
+from blur_container.renderer_version import RendererVersion
 from blur_container.settings import TrackSettings
 from blur_container.span import Span
 from blur_container.timeline import Clock
@@ -26,10 +27,11 @@ PLAN = Plan(
     clock=Clock(0, Fraction(1, 15360)),
     duration_ms=400,
     spans=(Span(0, 0, 0, 2048, 2048), Span(2048, 2048, 2048)),
+    renderer=RendererVersion("4f2a", "91cd"),
 )
 
 RECORD: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "video": {"bucket": "work", "key": "executions/clip/plan/0-try.mp4"},
     "pts": [0, 512],
     "packets": 2,
@@ -40,6 +42,7 @@ RECORD: dict[str, Any] = {
     "frames_copied": 0,
     "fallback_reason": None,
     "steps": {"render": {"seconds": 0.25, "bytes": 2874}},
+    "renderer": {"code_version": "4f2a", "settings_digest": "91cd"},
 }
 
 TRACKS: dict[str, Any] = {

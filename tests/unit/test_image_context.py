@@ -94,6 +94,16 @@ def test_env_line_sets_variables(context: Path, lines: str, variables: dict[str,
     assert image.variables == variables
 
 
+def test_build_argument_that_is_given_takes_the_place_of_its_default(context: Path) -> None:
+    """So a deployment tells the image its code version."""
+    path = context.parent / "Dockerfile"
+    path.write_text("FROM base\nARG CODE_VERSION=\nENV CODE_VERSION=${CODE_VERSION}\n")
+
+    image = build_image(path, context, context.parent / "task", {"CODE_VERSION": "4f2a"})
+
+    assert image.variables == {"CODE_VERSION": "4f2a"}
+
+
 def test_missing_source_is_an_error(context: Path) -> None:
     """A COPY of what is not there fails, as a build would."""
     with pytest.raises(UnreadableDockerfile, match=r"gone\.py"):

@@ -1,0 +1,115 @@
+"""Buckets of the user's own: what stays in them for ever, what can be lost, what may be seen by all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.contract.job import WORK_PREFIX
+
+# Reports for reviewers: where and when faces may be uncovered.
+REVIEW_PREFIX = "review/"
+# What the functions write: all else in a bucket is its owner's business.
+_WRITTEN = {"work": (WORK_PREFIX, REVIEW_PREFIX), "output": ("",)}
+_EXPIRY = (
+    f"no rule by which {WORK_PREFIX} expires: where a video failed, who was seen when stays for ever."
+    " Add one of 7 days."
+)
+_REVIEWS = (
+    f"no rule by which {REVIEW_PREFIX} expires: where faces may be uncovered stays for ever. Add one of 90"
+    " days."
+)
+_VERSIONS = (
+    f"versions and no rule by which old ones of {WORK_PREFIX} and {REVIEW_PREFIX} expire: what is deleted"
+    " there stays. Add one of 7 days for noncurrent versions."
+)
+_ONE_VERSION = (
+    "no versions: whoever uploads under a key once more takes the video that was delivered away for good."
+    " Enable versioning."
+)
+_OLD_OUTPUTS = (
+    "versions and no rule by which old ones expire: replaced videos stay for ever. Add one of 30 days for"
+    " noncurrent versions."
+)
+_PARTS = (
+    "no rule that aborts incomplete uploads: parts of videos that broke off stay, unseen. Add one of a day."
+)
+_OPEN = "no whole Public Access Block: one policy or ACL could show it to everybody. Set all four."
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+@dataclass(frozen=True)
+class _Lifecycle:
+    """The rules of a bucket that are on; versioning is Enabled, Suspended or an empty text."""
+
+    rules: list[dict[str, Any]]
+    versioning: str
+
+    def has(self, action: str, *prefixes: str) -> bool:
+        """Return whether a rule does that, some days later, with every object below each of `prefixes`."""
+        doing = [rule for rule in self.rules if "Days" in str(rule.get(action, ""))]
+        return all(any(_is_about(rule, prefix) for rule in doing) for prefix in prefixes)
+
+
+def lifecycle_notes(s3: Any, part: str, bucket: str) -> list[str]:
+    """Return what the user should know of a bucket of his own, a sentence each; none where all is well."""
+    if part not in _WRITTEN:
+        return []
+    try:
+        found = _read(s3, bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        return [f"s3://{bucket}: its lifecycle may not be read; docs/deploying.md says what it should do"]
+    missing = list(_missing_of_work(found) if part == "work" else _missing_of_output(found))
+    if not found.has("AbortIncompleteMultipartUpload", *_WRITTEN[part]):
+        missing.append(_PARTS)
+    return [f"s3://{bucket} has {what}" for what in missing]
+
+
+def exposure_notes(s3: Any, bucket: str) -> list[str]:
+    """Return a sentence where the bucket does not block all public access by itself."""
+    try:
+        block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "AccessDenied":
+            return [f"s3://{bucket}: its Public Access Block may not be read; all four settings should be on"]
+        if code != "NoSuchPublicAccessBlockConfiguration":
+            raise
+        block = {}
+    return [] if all(block.get(name) for name in _BLOCKS) else [f"s3://{bucket} has {_OPEN}"]
+
+
+def _missing_of_work(found: _Lifecycle) -> list[str]:
+    no_expiry = [] if found.has("Expiration", WORK_PREFIX) else [_EXPIRY]
+    no_reviews = [] if found.has("Expiration", REVIEW_PREFIX) else [_REVIEWS]
+    old_go = found.has("NoncurrentVersionExpiration", WORK_PREFIX, REVIEW_PREFIX)
+    return [*no_expiry, *no_reviews, *([_VERSIONS] if found.versioning and not old_go else [])]
+
+
+def _missing_of_output(found: _Lifecycle) -> list[str]:
+    if found.versioning != "Enabled":
+        return [_ONE_VERSION]
+    return [] if found.has("NoncurrentVersionExpiration", "") else [_OLD_OUTPUTS]
+
+
+def _read(s3: Any, bucket: str) -> _Lifecycle:
+    versioning = s3.get_bucket_versioning(Bucket=bucket).get("Status", "")
+    try:
+        rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+            raise
+        rules = []
+    return _Lifecycle([rule for rule in rules if rule["Status"] == "Enabled"], versioning)
+
+
+def _is_about(rule: dict[str, Any], written: str) -> bool:
+    """Return whether a rule holds for every object whose key begins with `written`."""
+    chosen = {**rule.get("Filter", {}), **rule.get("Filter", {}).get("And", {})}
+    prefix = rule.get("Prefix") or chosen.get("Prefix") or ""
+    is_whole = not chosen.keys() - {"Prefix", "And"}
+    return is_whole and written.startswith(prefix)
