@@ -31,6 +31,7 @@ _SUBRESOURCES = {
     "encryption",
 }
 _STATUS_OF_CODE = {
+    "PreconditionFailed": "412 Precondition Failed",
     "NotImplemented": "501 Not Implemented",
     "NoSuchBucket": "404 Not Found",
     "NoSuchBucketPolicy": "404 Not Found",
@@ -74,18 +75,26 @@ class S3Api:
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         bucket, key = bucket_and_key(environ)
-        if bucket and not key and "notification" in query_of(environ):
-            return self._notification(environ, bucket).send(start_response)
-        if bucket and not key and "policy" in query_of(environ):
-            return self._policy(environ, bucket).send(start_response)
-        if bucket and not key and "cors" in query_of(environ):
-            return self._put_cors(environ, bucket).send(start_response)
+        own = {"notification": self._notification, "policy": self._policy, "cors": self._put_cors}
+        asked = [name for name in own if bucket and not key and name in query_of(environ)]
+        if asked:
+            return own[asked[0]](environ, bucket).send(start_response)
         if environ["REQUEST_METHOD"] == "DELETE" and bucket and not key and not query_of(environ):
             return self._delete_bucket(environ, start_response, bucket)
         creation = _creation(environ, bucket, key)
+        if creation is not None and not self._holds(environ, creation):
+            return _error("PreconditionFailed", "The object is not as it was", bucket).send(start_response)
         if creation is None or not self._events.asked_for(creation.bucket, creation.key, creation.event_name):
             return self._moto(environ, start_response)
         return self._create(environ, start_response, creation)
+
+    def _holds(self, environ: WSGIEnvironment, creation: Creation) -> bool:
+        """Return whether If-Match holds where moto does not look: when a multipart upload is completed."""
+        wanted = environ.get("HTTP_IF_MATCH", "").strip('"')
+        if not wanted or environ["REQUEST_METHOD"] != "POST":
+            return True
+        found = self._head(environ, creation, {})
+        return found.succeeded and found.header("etag").strip('"') == wanted
 
     def _create(
         self, environ: WSGIEnvironment, start_response: StartResponse, creation: Creation

@@ -9,6 +9,7 @@ import pytest
 
 from blur_container.block_cache import BLOCK_BYTES, BlockCache
 from blur_container.transfer import Storage
+from chalicelib.contract.delivery import Overtaken, condition
 from chalicelib.contract.errors import SourceChanged
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.tiny_cloud import TinyCloud
@@ -91,6 +92,39 @@ def test_written_object_appears_whole_and_is_copied(
     assert (before, storage.exists(written)) == (False, True)
     assert read(storage, written, tmp_path) == read(storage, copied, tmp_path) == expected
     assert (head["ContentType"], head["Metadata"]) == ("video/quicktime", {"execution": "e2"})
+
+
+@pytest.mark.parametrize("count", [1, 14])
+@pytest.mark.parametrize("etag", ['"another"', None])
+def test_a_write_over_another_object_is_refused(
+    tiny: TinyCloud, storage: Storage, tmp_path: Path, count: int, etag: str | None
+) -> None:
+    """In one step and in parts: what is there is not what was read, or something is there at all."""
+    name = bucket(tiny, f"conditions-{count}-{etag is None}".lower())
+    tiny.upload(name, "out.mp4", OLD)
+    target = ObjectReference(name, "out.mp4")
+    (tmp_path / "video").write_bytes(bytes(count * MEBIBYTE))
+
+    with pytest.raises(Overtaken):
+        storage.upload_over(tmp_path / "video", target, "video/mp4", {}, condition(etag))
+
+    assert read(storage, target, tmp_path) == OLD
+
+
+@pytest.mark.parametrize("count", [1, 14])
+def test_a_write_over_what_was_read_is_taken(
+    tiny: TinyCloud, storage: Storage, tmp_path: Path, count: int
+) -> None:
+    """In one step and in parts, and as a copy."""
+    name = bucket(tiny, f"replaced-{count}")
+    tiny.upload(name, "out.mp4", OLD)
+    target = ObjectReference(name, "out.mp4")
+    etag = tiny.cloud.client("s3").head_object(Bucket=name, Key="out.mp4")["ETag"]
+    (tmp_path / "video").write_bytes(bytes(count * MEBIBYTE))
+
+    storage.upload_over(tmp_path / "video", target, "video/mp4", {}, condition(etag))
+
+    assert read(storage, target, tmp_path) == bytes(count * MEBIBYTE)
 
 
 def test_unfinished_object_leaves_no_parts(tiny: TinyCloud, storage: Storage) -> None:
