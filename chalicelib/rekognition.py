@@ -9,7 +9,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.aws_errors import error_code, is_unanswered
 from chalicelib.contract.errors import (
     ConfigurationError,
     DetectionFailed,
@@ -31,6 +30,7 @@ from chalicelib.contract.fields import (
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, client_request_token
 from chalicelib.contract.log import printable
 from chalicelib.contract.objects import SourceObject
+from chalicelib.contract.service_errors import error_code, is_transient
 
 PAGE_SIZE = 1000  # The most that GetFaceDetection returns at once.
 # Four times what a document can hold: pages may be short, or empty.
@@ -42,8 +42,8 @@ LONGEST_EXECUTION_S = 5 * 24 * 3600
 LONGEST_DETECTION_S = 8 * 3600  # Rekognition takes videos of up to 6 h, and about their length to analyse.
 _LIMITED = {"LimitExceededException", "ThrottlingException", "ProvisionedThroughputExceededException"}
 # A page's token that has expired is no loss: another try begins at the first page.
-_UNAVAILABLE = {"InternalServerError", "ServiceUnavailableException", "InvalidPaginationTokenException"}
-_FORBIDDEN = {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}
+_EXPIRED_PAGE = "InvalidPaginationTokenException"
+_FORBIDDEN = {"AccessDeniedException", "UnrecognizedClientException"}
 
 
 class FaceDetectionJobs:
@@ -179,7 +179,7 @@ def _named_errors(subject: str) -> Iterator[None]:
         code, fact = error_code(error), f"Rekognition on {subject}: {error}"
         if code in _LIMITED:
             raise RekognitionLimited(fact) from error
-        if code in _UNAVAILABLE or is_unanswered(error):
+        if code == _EXPIRED_PAGE or is_transient(error):
             raise RekognitionUnavailable(fact) from error
         if code in _FORBIDDEN:
             raise ConfigurationError(f"{fact}. The function's role must allow this call.") from error

@@ -31,6 +31,8 @@ TRANSIENT_CODES = frozenset(
         # S3: another change of the same object or bucket, an upload that is gone, bytes that came damaged.
         "SlowDown",
         "InternalError",
+        "InternalServerError",
+        "ServiceUnavailableException",
         "ServiceUnavailable",
         "OperationAborted",
         "ConditionalRequestConflict",
@@ -43,6 +45,8 @@ TRANSIENT_CODES = frozenset(
         "XAmzContentChecksumMismatch",
         "RequestTimeTooSkewed",
         "RequestExpired",
+        "RequestInTheFuture",
+        "InvalidSignatureException",
         # Credentials that are renewed while a function runs.
         "ExpiredToken",
         "ExpiredTokenException",
