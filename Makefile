@@ -71,7 +71,7 @@ image: $(READY) ## Build the container image with docker or podman; BASE_IMAGE=.
 test-image: $(READY) ## Build the image and run it as Lambda would, on a real clip
 	@IMAGE_TEST=1 $(if $(BASE_IMAGE),BASE_IMAGE="$(BASE_IMAGE)") $(BIN)/python -m pytest -q -rs -s tests/image
 
-soak: $(READY) ## Every call of a run under every fault, and RUNS=500 random pairs of them, SEED=1; about an hour
+soak: $(READY) ## Every call of a run under every fault, and RUNS=500 random pairs of them, SEED=1; takes hours
 	@$(BIN)/python -m tests.faults.runs $(or $(RUNS),500) $(or $(SEED),1)
 
 fuzz: $(READY) ## Mutated videos and documents through the container's functions, for SECONDS=600, from SEED=1 on
