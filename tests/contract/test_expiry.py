@@ -130,4 +130,4 @@ def test_no_function_may_write_to_the_work_bucket_where_the_rule_does_not_reach(
 
     work = [text for text in resources if "WorkBucketName" in text or "WORK_BUCKET" in text]
     assert len(work) >= 4
-    assert all(f"/{WORK_PREFIX}*" in text for text in work)
+    assert all(f"/{WORK_PREFIX}*" in text or f"/{REVIEW_PREFIX}*" in text for text in work)
