@@ -56,10 +56,11 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
         function["iam_policy_file"] = f"policy-{name}.json"
         policy = filled_policy(source.read_text(encoding="utf-8"), names, name)
         _write_json(folder / ".chalice" / function["iam_policy_file"], policy)
-        if name in INTAKE_FUNCTIONS:
-            function["environment_variables"] = names.intake_environment
     config["lambda_architecture"] = names.settings.architecture
-    config["stages"] = {names.settings.stage: {"environment_variables": names.environment}}
+    # A function's own variables are read here only, not beside its policy.
+    intake = {name: {"environment_variables": names.intake_environment} for name in INTAKE_FUNCTIONS}
+    stage = {"environment_variables": names.environment, "lambda_functions": intake}
+    config["stages"] = {names.settings.stage: stage}
     _write_json(folder / ".chalice" / "config.json", config)
     digest = _digest(folder)
     _write_json(folder / ".chalice" / "config.json", {**config, "tags": {DIGEST_TAG: digest}})

@@ -45,6 +45,8 @@ TRANSIENT_CODES = frozenset(
         "XAmzContentChecksumMismatch",
         "RequestTimeTooSkewed",
         "RequestExpired",
+        # The answer to a HEAD has no body: most of all a token that has expired.
+        "400",
         "RequestInTheFuture",
         "InvalidSignatureException",
         # Credentials that are renewed while a function runs.

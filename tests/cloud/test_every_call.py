@@ -21,7 +21,6 @@ FOR_A_PERSON = (
     FaultKind.FUNCTION_GONE,
     FaultKind.DETECTION_FORBIDDEN,
     FaultKind.MACHINE_DELETING,
-    FaultKind.NO_METADATA,
     FaultKind.KEY_DISABLED,
     FaultKind.ARCHIVED,
     FaultKind.FORBIDDEN,

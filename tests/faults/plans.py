@@ -21,8 +21,6 @@ MAY_FAIL = frozenset(
     {
         FaultKind.JOB_FAILED,
         FaultKind.RESULTS_EXPIRED,
-        FaultKind.NO_FACES_FIELD,
-        FaultKind.NO_METADATA,
         FaultKind.PAGES_IN_CIRCLES,
         FaultKind.DETECTION_FORBIDDEN,
         FaultKind.DETECTION_LAPSED,
@@ -36,19 +34,7 @@ MAY_FAIL = frozenset(
         FaultKind.ARCHIVED,
         FaultKind.FORBIDDEN,
         FaultKind.MANIFEST_FORBIDDEN,
-        FaultKind.INVALID_PART,
-        # S3's words for what passes, which not every function tries again.
-        FaultKind.BAD_DIGEST,
-        FaultKind.OPERATION_ABORTED,
-        FaultKind.CONDITION_CONFLICT,
-        FaultKind.NO_SUCH_UPLOAD,
-        FaultKind.KEY_THROTTLED,
-        FaultKind.REQUEST_TIMEOUT,
-        FaultKind.INCOMPLETE_BODY,
-        FaultKind.OTHER_CHECKSUM,
-        # Of a lost event, or of a question that has no body to say which 400 or 403 it is.
-        FaultKind.SESSION_EXPIRED,
-        FaultKind.SESSION_TO_REFRESH,
+        # The answer to a HEAD has no body to say which 403 it is.
         FaultKind.CLOCK_SKEWED,
     }
 )
