@@ -78,7 +78,7 @@ class Names:
     @property
     def policy_values(self) -> dict[str, str]:
         """Return what the policy files of .chalice may name as `${Name}`; what is empty has no statement."""
-        counts_uploads = bool(self.environment.get("UPLOADS_PER_HOUR"))
+        counts_uploads = bool(self.settings.uploads_per_hour)
         return {
             "Partition": self.account.partition,
             "Region": self.account.region,

@@ -16,7 +16,9 @@ from local_cloud.templates import read_template
 ROOT = Path(__file__).parent.parent.parent
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 NAMES = Names(
-    StageSettings("lint", kms_key_arn=KEY, subnet_ids=("subnet-1",), security_group_ids=("sg-1",)),
+    StageSettings(
+        "lint", kms_key_arn=KEY, subnet_ids=("subnet-1",), security_group_ids=("sg-1",), uploads_per_hour=20
+    ),
     Account("123456789012", "us-east-1"),
 )
 
