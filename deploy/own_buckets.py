@@ -7,10 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.contract.job import WORK_PREFIX
+from chalicelib.contract.job import REVIEW_PREFIX, WORK_PREFIX
 
-# Reports for reviewers: where and when faces may be uncovered.
-REVIEW_PREFIX = "review/"
 # What the functions write: all else in a bucket is its owner's business.
 _WRITTEN = {"work": (WORK_PREFIX, REVIEW_PREFIX), "output": ("",)}
 _EXPIRY = (

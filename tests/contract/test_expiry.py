@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.contract.job import WORK_PREFIX, faces_key, segment_keys, work_folder
+from chalicelib.contract.job import REVIEW_PREFIX, WORK_PREFIX, faces_key, segment_keys, work_folder
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentKeys
 from deploy.deployment import DEFINITIONS
-from deploy.own_buckets import REVIEW_PREFIX
 from deploy.settings import StageSettings
 from local_cloud.templates import Template, read_template
 from tests.contract.test_templates import APP_FUNCTIONS, CONTAINER_FUNCTIONS, ROOT, of_kind
