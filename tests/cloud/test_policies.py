@@ -7,13 +7,28 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.contract.delivery import output_metadata
+from chalicelib.contract.job import (
+    DetectionProgress,
+    DetectionStatus,
+    Execution,
+    Failure,
+    Job,
+    manifest_key,
+)
+from chalicelib.contract.manifest import failure_manifest
+from chalicelib.contract.objects import ObjectReference, SourceObject
+from chalicelib.contract.segments import Segments
 from local_cloud.calls import STATE_MACHINE, ServiceCall
 from local_cloud.cloud import LocalCloud
+from local_cloud.fault_kinds import FaultKind
+from local_cloud.faults import FOR_EVER, Fault, Step
 from local_cloud.rekognition import RekognitionSettings
 from local_cloud.settings import CloudSettings
 from tests.end_to_end.conftest import ROOT, Pipeline
@@ -118,9 +133,12 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         cloud.deploy(ROOT)
         pipeline = Pipeline(cloud, folder)
         _upload(pipeline, clip, long_clip, "versioned")
-        cloud.client("s3").put_bucket_versioning(
-            Bucket=cloud.buckets.input, VersioningConfiguration={"Status": "Suspended"}
-        )
+        _withdraw(cloud, "versioned-output")
+        for bucket in (cloud.buckets.input, cloud.buckets.output):
+            cloud.client("s3").put_bucket_versioning(
+                Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
+            )
+        _withdraw(cloud, "unversioned-output")
         # Each is refused, once S3 was asked for a version that the event does not name.
         _upload(pipeline, clip, long_clip, "unversioned")
         _lose_events(cloud)
@@ -140,6 +158,34 @@ def _upload(pipeline: Pipeline, clip: Path, long_clip: Path, folder: str) -> Non
     arn = pipeline.cloud.state_machine_arn.replace(":stateMachine:", ":execution:")
     for name in pipeline.executions():
         pipeline.ended(f"{arn}:{name}")
+
+
+def _withdraw(cloud: LocalCloud, name: str) -> None:
+    """Let each function that delivers or records find an output of its own that must not stay."""
+    for function in ("blur-faces", "assemble-video", "record-failure"):
+        source = SourceObject(cloud.buckets.input, f"{name}-{function}.mp4", "v1", "e", "1", 1)
+        plan = ObjectReference(cloud.buckets.work, "executions/none/plan.json")
+        failed = Failure("StorageUnavailable", "S3 was down")
+        job = Job(
+            source,
+            DetectionProgress(DetectionStatus.SUCCEEDED, "job"),
+            Execution(f"arn:m:{name}", "2026-11-28T12:00:00Z"),
+            segments=Segments(plan, (0,), 1),
+            failure=failed,
+        )
+        put = partial(cloud.client("s3").put_object, Bucket=cloud.buckets.output)
+        put(Key=source.key, Body=b"video", Metadata=output_metadata(job))
+        put(Key=manifest_key(source), Body=failure_manifest(job, failed).encode())
+        writing = Step(PREFIX + "record-failure", "s3:PutObject")
+        cloud.faults.watch(
+            source.key, Fault(source.key, writing, FaultKind.MANIFEST_FORBIDDEN, attempts=FOR_EVER)
+        )
+        answer = cloud.client("lambda").invoke(
+            FunctionName=PREFIX + function, Payload=json.dumps(job.to_json())
+        )
+        assert answer["FunctionError"], function
+        listed = cloud.client("s3").list_objects_v2(Bucket=cloud.buckets.output, Prefix=source.key)
+        assert [one["Key"] for one in listed["Contents"]] == [manifest_key(source)]
 
 
 def _lose_events(cloud: LocalCloud) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.job import execution_name, manifest_key
+from chalicelib.contract.job import REVIEW_PREFIX, execution_name, manifest_key
 from chalicelib.contract.objects import SourceObject
 from local_cloud.cloud import LocalCloud
 from local_cloud.rekognition import RekognitionSettings
@@ -81,6 +81,13 @@ class Pipeline:
         except s3.exceptions.NoSuchKey:
             return None
         return bytes(answer["Body"].read())
+
+    def report(self, upload: Upload) -> dict[str, Any]:
+        """Return the full report on `upload`, which the work bucket holds."""
+        name, bucket = upload.execution_arn.rpartition(":")[2], self.cloud.buckets.work
+        answer = self.cloud.client("s3").get_object(Bucket=bucket, Key=f"{REVIEW_PREFIX}{name}.json")
+        found: dict[str, Any] = json.loads(answer["Body"].read())
+        return found
 
     def states(self, upload: Upload) -> list[str]:
         """Return the states that the execution of `upload` entered, in order."""

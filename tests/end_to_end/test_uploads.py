@@ -204,10 +204,12 @@ def test_audio_without_video_ends_in_a_recorded_failure(pipeline: Pipeline, fold
 
 def test_video_over_six_hours_is_refused_before_it_is_paid_for(pipeline: Pipeline, folder: Path) -> None:
     """Half a megabyte of black frames: no Rekognition job is started, and the failure names both numbers."""
-    outcome = pipeline.blur(make_bomb(folder / "bomb.mp4", 6 * 3600 + 1), "bomb.mp4")
+    upload = pipeline.put(make_bomb(folder / "bomb.mp4", 6 * 3600 + 1), "bomb.mp4")
+
+    outcome = pipeline.wait(upload)
 
     assert_failed(outcome, "VideoTooLarge")
-    assert outcome.manifest["detection_job"] is None
+    assert pipeline.report(upload)["detection_job"] is None
     assert "lasts 21601 s, MAX_DURATION_S is 21600" in outcome.manifest["cause"]
 
 
