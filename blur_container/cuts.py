@@ -34,6 +34,8 @@ _SAME_SHOT = 0.85
 _MOVED_ROWS, _MOVED_COLUMNS = 4, 8
 # In flicker every picture begins a shot: more changes at once are not looked after.
 _OPEN_MAX = 32
+# A shot this short at the start or the end of a video has no other beside it that tells of a glitch.
+_EDGE_MS = 500
 # How fast the usual change is learnt.
 _LEARNING = 0.2
 # How long a change is remembered: looks that begin at different moments soon agree on what is usual.
@@ -78,7 +80,7 @@ class GlitchFinder:
 
     It looks back from the first picture after a change, and onward from the last one before it, for
     GLITCH_MAX_MS: the same is told wherever looking begins, unless it is later than that before a change.
-    Where the video begins or ends within that time there is nothing to compare with: no change is believed.
+    Where the video begins or ends beside a short shot there is nothing to compare with: it is none.
     """
 
     def __init__(self) -> None:
@@ -100,7 +102,7 @@ class GlitchFinder:
             like = (past for past in reversed(self._past) if is_same_shot(past[1], thumbnail))
             if (found := next(like, None)) is not None:
                 yield _between(found[0], time_ms)
-            if oldest_ms <= 0:
+            if time_ms <= _EDGE_MS:
                 yield _between(0.0, time_ms)
             self._open.append(self._past[-1])
         self._past.append((time_ms, thumbnail))
@@ -109,7 +111,8 @@ class GlitchFinder:
         """Yield the glitches that last until the end: the video has no more pictures."""
         last_ms = self._past[-1][0] if self._past else 0.0
         for before_ms, _ in self._open:
-            yield _between(before_ms, last_ms)
+            if before_ms >= last_ms - _EDGE_MS:
+                yield _between(before_ms, last_ms)
 
 
 def _between(before_ms: float, after_ms: float) -> Glitch:
