@@ -31,6 +31,7 @@ class DoubtKind(str, Enum):
     LOW_CONFIDENCE = "low-confidence"
     LARGE_AT_FIRST = "first-seen-large"
     LOST_IN_FRAME = "ends-inside-frame"
+    DAMAGED_PICTURE = "damaged-picture"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ def doubts_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> l
             gap.earlier.box,
         )
         for gap in tracks.gaps
+    ]
+    found += [
+        Doubt(DoubtKind.DAMAGED_PICTURE, glitch.before_ms, glitch.after_ms, track.box_at(glitch.before_ms))
+        for glitch, track in tracks.hidden
     ]
     return in_order(doubt for doubt in found if section.holds(doubt.from_ms))
 

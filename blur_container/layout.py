@@ -10,6 +10,7 @@ from blur_container.association import associate
 from blur_container.bridges import Bridge, Chain, bridges
 from blur_container.paths import Chase
 from blur_container.settings import RenderSettings, TrackSettings
+from blur_container.sightings import GLITCH_MAX_MS
 from blur_container.timeline import WHOLE, Section, sampling_interval_ms
 from chalicelib.contract.faces import Detection, FacesDocument
 
@@ -72,10 +73,12 @@ class Layout:
         `hold + r` beyond a detection, the hold of a face that leaves counted from its last fix. Whether that
         detection is the end of a track is up to pairs within r of it. A pair yields to closer pairs that
         share a detection, and these lie between its two: the greedy choice does not spread. Whether those
-        detections are free for a pair is up to links that reach r farther.
+        detections are free for a pair is up to links that reach r farther. A face that a glitch hides is held
+        from its end on.
         """
         reach = max(self.settings.open_intervals, self.settings.follow_intervals)
-        return self.section.wider((_REACHES * reach + self.settings.hold_intervals) * self.interval_ms)
+        reach_ms = (_REACHES * reach + self.settings.hold_intervals) * self.interval_ms
+        return self.section.wider(reach_ms + GLITCH_MAX_MS)
 
     def times_ms(self) -> list[int]:
         """Return the distinct times of all detections, in order."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
-from blur_container.cuts import CutFinder
+from blur_container.cuts import CutFinder, GlitchFinder
 from blur_container.detector import DetectorSettings, FaceDetector
 from blur_container.frames import read_ahead
 from blur_container.layout import Layout, layout_of
@@ -17,18 +17,19 @@ from blur_container.paths import Chase, Path
 from blur_container.pursuits import NEAR_MS, Pursuits
 from blur_container.reduced import CELL_MS, Moment, ReducedFrames, Skip, cell_of, open_decoder
 from blur_container.settings import Refine, RenderSettings
-from blur_container.sightings import Cut, Sightings
+from blur_container.sightings import GLITCH_MAX_MS, Cut, Glitch, Sightings, without_glitches
 from blur_container.source import Source
 from blur_container.times import time_base
 from blur_container.tracks import Tracks
 from blur_container.video import first_frame, open_source, video_stream
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
 
-# A gap longer than this between two looks is jumped over.
-_JUMP_MS = 2000
+# A gap longer than this between two looks is jumped over: each goes on behind what it needs, and warms up.
+_JUMP_MS = 2000 + 2 * GLITCH_MAX_MS
 _PERCENT = 100
-# Longer than changes are remembered: what is a cut is then known.
-_WARM_UP_MS = 1000
+# Longer than changes are remembered, before the earliest picture that tells of a glitch: what is a cut is
+# then known.
+_WARM_UP_MS = 1000 + GLITCH_MAX_MS
 # The own detector's samples lie at the first frame that others refer to behind each multiple of its
 # interval, so they can be this much farther apart.
 _WAIT = 1.2
@@ -100,7 +101,7 @@ class _Look:
         with self._frames(samples_ms) as (frames, lens):
             for stretch in _stretches(chases, _JUMP_MS):
                 notes.take(frames, stretch, lens)
-        return Sightings(notes.paths, _near(chases, notes.cuts))
+        return notes.sightings(chases)
 
     def for_faces(self, layout: Layout) -> Layout:
         """Return the layout of the faces that the container's own detector finds, now and then.
@@ -138,17 +139,24 @@ class _Notes:
 
     paths: list[tuple[Chase, Path]] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
+    glitches: list[Glitch] = field(default_factory=list)
 
     def take(self, frames: ReducedFrames, chases: Sequence[Chase], lens: Lens) -> None:
         """Look at the frames that `chases` lead through: a thread decodes while faces are followed."""
-        pursuits = Pursuits(chases, lens.orientation)
+        pursuits, breaks = Pursuits(chases, lens.orientation), GlitchFinder()
         begin_ms = _warm(min(chase.begin_ms for chase in chases) - NEAR_MS)
-        end_ms = max(chase.end_ms for chase in chases) + NEAR_MS
+        end_ms = max(chase.end_ms for chase in chases) + NEAR_MS + GLITCH_MAX_MS
         with closing(read_ahead(_watched(frames, begin_ms, end_ms), _AHEAD)) as watched:
             for moment, cut in watched:
                 self.paths.extend(pursuits.see(moment))
                 self.cuts.extend([cut] if cut else [])
+                self.glitches.extend(breaks.see(moment.picture, moment.time_ms, begins_shot=cut is not None))
         self.paths.extend(pursuits.finish())
+        self.glitches.extend(breaks.finish() if frames.has_ended else [])
+
+    def sightings(self, chases: Sequence[Chase]) -> Sightings:
+        """Return what was seen, with the cuts that no glitch makes, and those glitches that make some."""
+        return Sightings(self.paths, *without_glitches(_near(chases, self.cuts), self.glitches))
 
 
 def _watched(

@@ -81,6 +81,8 @@ class ReducedFrames:
         self._cell = -1
         self._begin_ms = 0.0
         self.skip = Skip.NOTHING
+        # Whether the last frame that was read is the last of the stream.
+        self.has_ended = False
 
     def between(self, begin_ms: float, end_ms: float) -> Iterator[Moment]:
         """Yield what is decoded of the frames from `begin_ms` to `end_ms`; raise DamagedVideo."""
@@ -101,7 +103,7 @@ class ReducedFrames:
                 yield time_ms, self._shrink.colours(frame)
 
     def _decoded(self, begin_ms: float, end_ms: float) -> Iterator[tuple[float, VideoFrame]]:
-        self._begin_ms = begin_ms
+        self._begin_ms, self.has_ended = begin_ms, False
         try:
             for time_ms, frame in self._from(max(begin_ms, 0.0)):
                 if time_ms > end_ms:
@@ -110,6 +112,7 @@ class ReducedFrames:
                 if time_ms >= begin_ms:
                     self._looked(self._passed(time_ms), self._stream.frames)
                     yield time_ms, frame
+            self.has_ended = True
         except av.FFmpegError as error:
             raise DamagedVideo(f"a frame cannot be decoded: {error.strerror}") from error
 

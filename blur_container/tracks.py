@@ -13,10 +13,10 @@ from blur_container.joining import join
 from blur_container.layout import Layout
 from blur_container.paths import Knot
 from blur_container.settings import TrackSettings
-from blur_container.sightings import NOTHING_SEEN, Sightings
+from blur_container.sightings import NOTHING_SEEN, Glitch, Sightings
 from blur_container.timeline import Section, SpanIndex
 from blur_container.track import Edge, Track
-from blur_container.ways import UNSEEN, Way, way_between, way_out
+from blur_container.ways import UNSEEN, Way, way_between, way_in_doubt, way_out
 from chalicelib.contract.faces import Box, Detection
 
 
@@ -28,6 +28,13 @@ class Gap(NamedTuple):
     is_cut: bool
 
 
+class Hidden(NamedTuple):
+    """A face behind a glitch, and what covers it there beside its own track."""
+
+    glitch: Glitch
+    track: Track
+
+
 class Tracks:
     """All tracks of one video; finding the boxes of a frame costs only the tracks that last at its time."""
 
@@ -37,9 +44,11 @@ class Tracks:
         self.of_faces: list[Track] = []
         self._bridges: list[Track] = []
         self.gaps: list[Gap] = []
+        self.hidden: list[Hidden] = []
         for layout in layouts:
             self._build(layout, seen)
-        self._index = SpanIndex([*self.of_faces, *self._bridges], self.interval_ms)
+        behind = (hidden.track for hidden in self.hidden)
+        self._index = SpanIndex([*self.of_faces, *self._bridges, *behind], self.interval_ms)
 
     def _build(self, layout: Layout, seen: Sightings) -> None:
         joined = join(layout, seen)
@@ -48,6 +57,7 @@ class Tracks:
         self._bridges.extend(track for pair in joined.bridges for track in builder.bridge(*pair))
         self.gaps.extend(gap for chain in joined.chains for gap in builder.gaps(chain))
         self.gaps.extend(Gap(*pair, is_cut=False) for pair in joined.bridges)
+        self.hidden.extend(hidden for chain in joined.chains for hidden in builder.hidden(chain))
 
     @property
     def count(self) -> int:
@@ -108,6 +118,57 @@ class _Builder:
             is_long = later.time_ms - earlier.time_ms > longest_ms
             if not way.certain and (is_long or not self.seen.is_empty):
                 yield Gap(earlier, later, self._is_parted(earlier, later, way))
+
+    def hidden(self, chain: Sequence[Detection]) -> Iterator[Hidden]:
+        """Yield what covers a face across glitches: where it is followed in them may be wrong."""
+        yield from self._hidden_beyond(chain[0], backward=True)
+        for earlier, later in pairwise(chain):
+            if self._is_parted(earlier, later, self._way(earlier, later)):
+                yield from self._hidden_beyond(earlier, backward=False)
+                yield from self._hidden_beyond(later, backward=True)
+            else:
+                yield from self._hidden_between(earlier, later)
+        yield from self._hidden_beyond(chain[-1], backward=False)
+
+    def _hidden_between(self, earlier: Detection, later: Detection) -> Iterator[Hidden]:
+        for glitch in self.seen.glitches_between(earlier.time_ms, later.time_ms):
+            between = way_in_doubt(earlier, later, *self.seen.between(earlier, later), self.layout.settings)
+            knots = _knot(earlier), *between.knots, _knot(later)
+            span = max(earlier.time_ms, glitch.before_ms), min(later.time_ms, glitch.after_ms)
+            yield Hidden(glitch, self._cover((earlier, later), knots, Section(*span)))
+
+    def _hidden_beyond(self, end: Detection, *, backward: bool) -> Iterator[Hidden]:
+        """Yield what holds a face through each glitch near its end, and as long behind it."""
+        hold_ms = self.layout.settings.hold_intervals * self.layout.interval_ms
+        path = self.seen.out(end, backward=backward)
+        times_ms = [end.time_ms, end.time_ms - hold_ms if backward else end.time_ms + hold_ms]
+        times_ms += [fix.time_ms for fix in path.fixes]
+        met = self.seen.glitches_between(min(times_ms), max(times_ms))
+        for glitch in met:
+            sound = path.until(max(one.after_ms for one in met) if backward else met[0].before_ms)
+            knots = [_knot(end), *(Knot(*fix) for fix in sound.fixes)]
+            if backward:
+                held = Section(glitch.before_ms - hold_ms, glitch.after_ms)
+            else:
+                held = Section(glitch.before_ms, glitch.after_ms + hold_ms)
+            yield Hidden(glitch, self._cover((end,), knots[::-1] if backward else knots, held))
+
+    def _cover(self, part: Sequence[Detection], knots: Sequence[Knot], span: Section) -> Track:
+        """Return a track in one shot of its own detections, wider than those that pictures tell of."""
+        after_ms, before_ms = self.seen.shot(part[0].time_ms, part[-1].time_ms)
+        return Track(
+            first=part[0],
+            last=part[-1],
+            confidence=max(detection.confidence for detection in part),
+            knots=tuple(knot._replace(doubt=knot.doubt + 1) for knot in knots),
+            start_ms=max(span.start_ms, math.nextafter(after_ms, math.inf)),
+            end_ms=min(span.end_ms, math.nextafter(before_ms, -math.inf)),
+            opening=Edge.OPEN,
+            closing=Edge.OPEN,
+            interval_ms=self.layout.interval_ms,
+            settings=self.layout.settings,
+            names=tuple((face.time_ms, self.names[face]) for face in part),
+        )
 
     def _way(self, earlier: Detection, later: Detection) -> Way:
         if self.seen.is_empty:

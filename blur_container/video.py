@@ -114,8 +114,10 @@ def decoded_frames(
     context = stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = threads
-    # Behind an open keyframe the decoder has to go on after errors; damaged frames are marked as corrupt.
-    strictness = {} if span and span.open else {"err_detect": "explode"}
+    # Behind an open keyframe the decoder has to go on after errors; damaged frames are marked as corrupt. The
+    # one for HEVC marks none, and leaves out by itself what refers to frames before that keyframe.
+    is_lenient = span is not None and span.open and context.name != "hevc"
+    strictness = {} if is_lenient else {"err_detect": "explode"}
     context.options = {**strictness, **limits.decoder_options()}
     census = Census(stream, limits)
     try:

@@ -44,6 +44,14 @@ def way_between(
     return Way(tuple(between_both), certain)
 
 
+def way_in_doubt(
+    earlier: Detection, later: Detection, onward: Path, back: Path, settings: TrackSettings
+) -> Way:
+    """Return the way from one detection to a later one as if neither path had been followed rightly."""
+    knots = _Line(earlier, later).in_doubt(onward, back, settings)
+    return Way(tuple(knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms), certain=False)
+
+
 def way_out(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> Way:
     """Return the way beyond the first or last detection of a track, nearest knot first.
 

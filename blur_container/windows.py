@@ -17,7 +17,7 @@ from chalicelib.contract.faces import Detection
 
 # Detections so much farther away than the look are kept: their pictures are always decoded, and what is
 # decoded tells what is left out after it. The first look begins at most so much before what it needs.
-_WARM_UP_MS = 2500
+_WARM_UP_MS = 4500
 _BUCKET_MS = 10_000
 
 

@@ -13,7 +13,8 @@ from tests.fuzz import boxes, documents
 from tests.fuzz.trials import CLIP, FIND, Laboratory
 from tests.fuzz.truth import Truth
 
-SEEDS = range(45)
+# The last three were finds: HEVC that its decoder shows broken, and says nothing of.
+SEEDS = (*range(45), 3499, 3662, 4637)
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,7 @@ def test_face_is_followed_back_to_its_entrance(tmp_path: Path) -> None:
 
 def test_hold_ends_with_its_shot(tmp_path: Path) -> None:
     """The first frame behind the cut shows another shot; the last one before it still shows the face."""
-    truth = film(tmp_path / "in.mp4", CLIP, [(0.4, 0.4)] * 20 + [None] * 15, [0] * 20 + [1] * 15)
+    truth = film(tmp_path / "in.mp4", CLIP, [(0.4, 0.4)] * 20 + [None] * 30, [0] * 20 + [1] * 30)
 
     tracks = locate(tmp_path / "in.mp4", document_of(samples(truth, 12)), SETTINGS)
 

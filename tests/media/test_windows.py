@@ -139,15 +139,12 @@ def test_segment_without_faces_near_is_not_opened(tmp_path: Path) -> None:
 
 def test_look_of_a_segment_is_its_own_time_and_a_margin(tmp_path: Path) -> None:
     """Frames far away are not decoded."""
-    source, faces = (
-        make_clip(tmp_path / "in.mp4", replace(CLIP, options={"x264-params": SHORT})),
-        sampled(CLIP),
-    )
-    window = Windows(layout_of(faces, SETTINGS)).of(Section(7500, 8500))
+    clip = replace(CLIP, seconds=25, options={"x264-params": SHORT})
+    source, faces = make_clip(tmp_path / "in.mp4", clip), sampled(clip)
+    window = Windows(layout_of(faces, SETTINGS)).of(Section(12_000, 13_000))
     looked: list[int] = []
 
     locate_in(source, faces.video, window, SETTINGS, lambda passed, _all: looked.append(passed))
 
-    margin = 30 * 6.5
-    assert min(looked) > 225 - margin
-    assert max(looked) < 255 + margin
+    assert min(looked) > 30 * (12 - 10.5)
+    assert max(looked) < 30 * (13 + 8.5)

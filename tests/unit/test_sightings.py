@@ -7,7 +7,7 @@ import math
 import pytest
 
 from blur_container.paths import LOST, Chase, Fix, Path
-from blur_container.sightings import NOTHING_SEEN, Cut, Sightings
+from blur_container.sightings import NOTHING_SEEN, Cut, Glitch, Sightings, without_glitches
 from chalicelib.contract.faces import Box, Detection
 
 FACE = Box(0.4, 0.4, 0.1, 0.1)
@@ -98,3 +98,30 @@ def test_way_out_ends_at_the_next_cut() -> None:
 
     assert seen.out(end, backward=False) == path(1966, 2000, 2033)
     assert seen.out(start, backward=True) == path(1066, 1033, 1000)
+
+
+@pytest.mark.parametrize(
+    ("cuts", "glitches", "kept"),
+    [
+        ([], [], ([], [])),
+        (CUTS, [], (sorted(CUTS), [])),
+        (CUTS, [Glitch(3000, 4000)], (sorted(CUTS), [])),
+        (CUTS, [Glitch(1000, 1033)], ([CUTS[0]], [Glitch(1000, 1033)])),
+        (CUTS, [Glitch(900, 1500), Glitch(950, 1033)], ([CUTS[0]], [Glitch(900, 1500), Glitch(950, 1033)])),
+        (CUTS, [Glitch(900, 2500)], ([], [Glitch(900, 2500)])),
+        (CUTS, [Glitch(1001, 2032)], (sorted(CUTS), [])),
+    ],
+)
+def test_cut_within_a_glitch_is_none(
+    cuts: list[Cut], glitches: list[Glitch], kept: tuple[list[Cut], list[Glitch]]
+) -> None:
+    """A glitch that makes no cut is none either."""
+    assert without_glitches(cuts, glitches) == kept
+
+
+@pytest.mark.parametrize(
+    ("start_ms", "end_ms", "count"), [(0, 1000, 0), (0, 1001, 1), (1499, 3000, 1), (1500, 3000, 0)]
+)
+def test_glitches_between_two_moments_are_found(start_ms: float, end_ms: float, count: int) -> None:
+    """Its own ends are sound."""
+    assert len(Sightings(glitches=[Glitch(1000, 1500)]).glitches_between(start_ms, end_ms)) == count

@@ -13,7 +13,7 @@ from blur_container.doubts import Doubt, DoubtKind, doubts_of, edges_of, in_orde
 from blur_container.layout import Layout
 from blur_container.paths import Chase, Fix, Path
 from blur_container.settings import TrackSettings
-from blur_container.sightings import Cut, Sightings
+from blur_container.sightings import GLITCH_MAX_MS, Cut, Glitch, Sightings, without_glitches
 from blur_container.timeline import Section
 from blur_container.tracks import Tracks
 from blur_container.windows import Windows
@@ -41,10 +41,18 @@ class Film:
         times = sorted({chance.randrange(0, LENGTH_MS, STEP_MS) for _ in range(chance.randrange(8))})
         return [Cut(time_ms, time_ms + STEP_MS) for time_ms in times]
 
+    def glitches(self) -> list[Glitch]:
+        """Return a few stretches of broken pictures, some of which overlap."""
+        chance = chances(self.seed + 2)
+        times = [chance.randrange(0, LENGTH_MS, STEP_MS) for _ in range(chance.randrange(6))]
+        return [
+            Glitch(time_ms, time_ms + chance.randrange(STEP_MS, GLITCH_MAX_MS, STEP_MS)) for time_ms in times
+        ]
+
     def tracks(self, layout: Layout) -> Tracks:
         """Return the tracks of the layout or of a window of it."""
         paths = [(chase, self.path(chase)) for chase in layout.chases()]
-        return Tracks([layout], Sightings(paths, self.cuts()))
+        return Tracks([layout], Sightings(paths, *without_glitches(self.cuts(), self.glitches())))
 
     def path(self, chase: Chase) -> Path:
         """Return where a chase leads: near its goal, elsewhere, or nowhere; the same in every window."""
@@ -128,7 +136,7 @@ def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
 
     assert window.interval_ms == 200
     assert window.names == (every[0],)
-    assert 0 < len(window.chains[0]) < 60
+    assert 0 < len(window.chains[0]) < 90
 
 
 def test_cut_chain_is_not_chased_out_of_its_window() -> None:
