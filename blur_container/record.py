@@ -75,6 +75,7 @@ class SegmentRecord:
     frames_with_faces: int
     findings: Findings
     frames_copied: int
+    frames_merged: int
     fallback_reason: str | None
     steps: dict[str, dict[str, float]]
 
@@ -95,6 +96,7 @@ class SegmentRecord:
             frames_with_faces=report.frames_with_faces,
             findings=findings,
             frames_copied=report.frames_copied,
+            frames_merged=report.frames_merged,
             fallback_reason=report.fallback_reason,
             steps=steps.to_json(),
         )
@@ -111,6 +113,7 @@ class SegmentRecord:
             "frames_with_faces": self.frames_with_faces,
             "findings": self.findings.to_json(),
             "frames_copied": self.frames_copied,
+            "frames_merged": self.frames_merged,
             "fallback_reason": self.fallback_reason,
             "steps": self.steps,
         }
@@ -129,6 +132,7 @@ class SegmentRecord:
             frames_with_faces=count_field(document, "frames_with_faces"),
             findings=Findings.from_json(document.get("findings")),
             frames_copied=count_field(document, "frames_copied"),
+            frames_merged=count_field(document, "frames_merged"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
             steps=_steps(require_object(document.get("steps"), "steps")),
         )

@@ -22,3 +22,23 @@ def presentation_time(frame: VideoFrame) -> int:
     if frame.pts is None:
         raise UnsupportedVideo("a frame has no presentation time")
     return frame.pts
+
+
+def last_duration(stream: VideoStream, pts: int, told: int, step: int) -> int:
+    """Return how long the last frame of `stream`, at `pts`, is shown.
+
+    `told` is what its packet says, 0 where it says nothing: then the frame is shown as long as the one
+    before, for `step`. An edit list may end earlier, in the middle of the frame.
+    """
+    duration = told if told > 0 else max(step, 1)
+    if stream.duration is not None and stream.start_time is not None:
+        left = stream.start_time + stream.duration - pts
+        if 0 < left < duration:
+            return left
+    return duration
+
+
+def usual_step(stream: VideoStream) -> int:
+    """Return how long a frame is shown by the frame rate of `stream`."""
+    rate = stream.average_rate or stream.guessed_rate
+    return round(1 / (rate * time_base(stream))) if rate else 1
