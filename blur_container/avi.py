@@ -30,7 +30,7 @@ _REPEATED_BYTES = 16
 
 @contextmanager
 def with_times(source: Source, folder: Path, limits: Limits) -> Iterator[Source]:
-    """Yield `source`, or, of an AVI whose frames may be reordered, a copy of its video that tells their times.
+    """Yield `source`, or, of an AVI whose frames may be reordered, a copy of its video with their times.
 
     The copy lies in `folder` until the end of this context. The n-th frame that is shown gets the time of the
     n-th packet. Raise DamagedVideo where a frame is missing.

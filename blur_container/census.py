@@ -40,8 +40,6 @@ class Census:
         self._packets = 0
         self._frames = 0
         self._last_pts: int | None = None
-        # Until when markers of dropped frames repeat the frame before.
-        self.repeated_until: int | None = None
         # Of which only frames are expected and counted.
         self.span: Span | None = None
         # Packets until the first frame; those shown before it belong to a group cut off at the start.
@@ -56,8 +54,6 @@ class Census:
     def count_packet(self, packet: Packet[VideoStream]) -> None:
         """Take note of a packet; raise DamagedVideo, UnsupportedVideo or VideoTooLarge."""
         if not packet.size:
-            if is_marker(packet) and packet.pts is not None and not packet.is_discard:
-                self.repeated_until = packet.pts + (packet.duration or 0)
             return
         self._packets += 1
         if packet.is_corrupt:

@@ -69,9 +69,16 @@ def placement_of(names: Sequence[str]) -> Placement:
         layout = _DEFAULTS[len(names)]
         note = f"{len(names)} channels without known places taken as {layout}"
         said = note if len(names) > len(places_of("stereo")) else None
-        return Placement(layout, layout, tuple(range(len(names))), note=said)
+        return Placement(layout, layout, _filled(names, places_of(layout)), note=said)
     rows = (_every_other(len(names), 0), _every_other(len(names), 1))
     return _mixed(rows, f"{len(names)} channels mixed down to stereo")
+
+
+def _filled(names: Sequence[str], places: Sequence[str]) -> tuple[int, ...]:
+    """Return which channel is at each of `places`: the one meant for it, and where there is none the next."""
+    meant = {name: number for number, name in enumerate(names) if name in places and names.count(name) == 1}
+    others = iter([number for number, name in enumerate(names) if name not in meant])
+    return tuple(meant[place] if place in meant else next(others) for place in places)
 
 
 @cache

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 
+import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from blur_container.channels import Placement
 from chalicelib.contract.errors import UnsupportedVideo
 
-# Of each sample format: what stands for silence, and for the loudest.
-_SCALES = {"u8": (128, 128), "s16": (0, 2**15), "s32": (0, 2**31), "flt": (0, 1), "dbl": (0, 1)}
 # Longer silences between two pieces stay jumps in time.
 _SILENCE_MAX_S = 10
 
@@ -30,13 +31,14 @@ class ArrangedSound:
         self._held: Samples | None = None
         self._held_at = 0
         self._rate = 0
+        self._to_floats = AudioResampler(format="flt")
 
     def frames(self, decoded: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
         """Yield `decoded` frames, arranged; of sound with edits the last one is held back."""
         if self._placement.is_as_it_was and not self._is_edited:
             yield from decoded
             return
-        for frame in decoded:
+        for frame in chain.from_iterable(map(self._packed, decoded)):
             samples = self._placed(self._samples(frame))
             if self._is_edited:
                 yield from self._joined(frame, samples)
@@ -74,18 +76,20 @@ class ArrangedSound:
             return samples[:, self._placement.order]
         return np.asarray(samples @ np.array(self._placement.mix, np.float32).T, np.float32)
 
-    def _samples(self, frame: AudioFrame) -> Samples:
+    def _packed(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Return `frame` as floats with its channels side by side: of 8 planes PyAV reads a ninth."""
         try:
-            zero, full = _SCALES[frame.format.packed.name]
-            array = frame.to_ndarray()
-        except (KeyError, ValueError) as error:
-            raise UnsupportedVideo(f"sound with samples of the kind {frame.format.name}") from error
-        shaped = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
-        if shaped.shape[1] != self._source_channels:
+            return self._to_floats.resample(frame)
+        except (ValueError, av.FFmpegError) as error:
+            raise UnsupportedVideo(f"sound that changes its form on its way: {error}") from error
+
+    def _samples(self, frame: AudioFrame) -> Samples:
+        channels = frame.layout.nb_channels
+        if channels != self._source_channels:
             raise UnsupportedVideo(
-                f"sound that goes from {self._source_channels} channels to {shaped.shape[1]} on its way"
+                f"sound that goes from {self._source_channels} channels to {channels} on its way"
             )
-        return np.asarray((shaped.astype(np.float64) - zero) / full, np.float32)
+        return np.asarray(frame.to_ndarray().reshape(-1, channels), np.float32)
 
     def _timed(self, samples: Samples, start: int) -> AudioFrame:
         frame = self._frame(samples, self._rate)

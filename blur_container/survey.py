@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from blur_container.avc import Nal, ParameterRecord, SequenceParameters, UnfitStream, nal_units
-from blur_container.census import is_marker, promised_packets
+from blur_container.census import promised_packets
 from blur_container.gops import Groups
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
@@ -92,27 +92,25 @@ def shown_times(source: Source, settings: RenderSettings, span: Span) -> Times:
     with _opened(source, settings) as (container, stream):
         ends = _Ends(stream)
         for packet in needed_packets(container, stream, span):
-            if packet.pts is not None and span.holds(packet.pts) and not packet.is_discard:
+            is_shown = packet.size and packet.pts is not None and not packet.is_discard
+            if is_shown and span.holds(cast("int", packet.pts)):
                 ends.add(packet)
         return ends.times(span)
 
 
 class _Ends:
-    """When frames are shown, and the last of them ends; markers of dropped frames prolong the one before."""
+    """When frames are shown, and the last of them ends."""
 
     def __init__(self, stream: VideoStream) -> None:
         self._stream = stream
         self._pts: array[int] = array("q")
-        self._last_pts = self._told = self._marked_until = 0
+        self._last_pts = self._told = 0
 
     def add(self, packet: Packet[VideoStream]) -> None:
-        """Take in one packet, or a marker."""
-        pts, duration = cast("int", packet.pts), packet.duration or 0
-        if not packet.size:
-            self._marked_until = pts + duration
-            return
+        """Take in one packet."""
+        pts = cast("int", packet.pts)
         if not self._pts or pts >= self._last_pts:
-            self._last_pts, self._told = pts, duration
+            self._last_pts, self._told = pts, packet.duration or 0
         self._pts.append(pts)
 
     def times(self, span: Span | None) -> Times:
@@ -121,8 +119,7 @@ class _Ends:
         if span is not None and (span.end_pts is not None or not pts):
             return Times(pts, span.start_pts if span.end_pts is None else span.end_pts)
         step = pts[-1] - pts[-2] if len(pts) > 1 else usual_step(self._stream)
-        until = max(pts[-1] + self._told, self._marked_until) if self._told else pts[-1]
-        return Times(pts, pts[-1] + last_duration(self._stream, pts[-1], until - pts[-1], step))
+        return Times(pts, pts[-1] + last_duration(self._stream, pts[-1], self._told, step))
 
 
 @contextmanager
@@ -173,8 +170,6 @@ class _Reading:
         groups, ends = Groups(array("q"), array("q")), _Ends(self._stream)
         for packet in self._packets():
             ends.add(packet)
-            if not packet.size:
-                continue
             if self._begins_group(packet):
                 groups.starts.append(len(groups.pts))
             elif not groups.starts:
@@ -190,7 +185,7 @@ class _Reading:
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         try:
             for packet in needed_packets(self._container, self._stream, self._span):
-                if packet.size or is_marker(packet):
+                if packet.size:
                     _require_plain(packet)
                     self._settings.limits.require_packet(packet.size)
                     yield packet

@@ -28,14 +28,21 @@ def last_duration(stream: VideoStream, pts: int, told: int, step: int) -> int:
     """Return how long the last frame of `stream`, at `pts`, is shown.
 
     `told` is what its packet says, 0 where it says nothing: then the frame is shown as long as the one
-    before, for `step`. An edit list may end earlier, in the middle of the frame.
+    before, for `step`. An edit list may end earlier, in the middle of the frame; samples without bytes, which
+    stand for dropped frames, may go on behind it.
     """
     duration = told if told > 0 else max(step, 1)
-    if stream.duration is not None and stream.start_time is not None:
-        left = stream.start_time + stream.duration - pts
-        if 0 < left < duration:
-            return left
+    if stream.duration is None or stream.start_time is None:
+        return duration
+    left = stream.start_time + stream.duration - pts
+    if 0 < left < duration or (left > duration and _ends_with_dropped_frames(stream)):
+        return left
     return duration
+
+
+def _ends_with_dropped_frames(stream: VideoStream) -> bool:
+    entries = stream.index_entries
+    return len(entries) > 1 and entries[0].size > 0 and not entries[len(entries) - 1].size
 
 
 def usual_step(stream: VideoStream) -> int:

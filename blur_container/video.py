@@ -158,8 +158,7 @@ def _shown(
     if span is not None and span.end_pts is not None:
         held.duration = span.end_pts - pts
     else:
-        until = max(pts + held.duration, census.repeated_until or 0) if held.duration else pts
-        held.duration = last_duration(stream, pts, until - pts, step)
+        held.duration = last_duration(stream, pts, held.duration, step)
         census.require_end(pts + held.duration)
     yield held
 
