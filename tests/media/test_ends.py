@@ -17,7 +17,7 @@ from blur_container.report import Steps, report_to_json
 from blur_container.settings import RenderSettings, Settings
 from blur_container.verify import verify_output
 from chalicelib.contract.errors import OutputMismatch
-from tests.boxes import payload_of, with_empty_sample, with_steps
+from tests.boxes import payload_of, with_edits, with_empty_sample, with_steps
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import audio_packets, detail, shown_frames, video_times
 from tests.media.segmented import InSegments
@@ -84,6 +84,11 @@ def bare_faces(path: Path, clip: Clip) -> list[float]:
         pytest.param("in.mov", replace(CLIP, codec="mjpeg", pixel_format="yuvj420p", options={}), id="MJPEG"),
         pytest.param("in.mkv", CLIP, id="Matroska"),
         pytest.param(
+            "in.mkv",
+            replace(CLIP, codec="mjpeg", pixel_format="yuvj420p", options={}),
+            id="MJPEG in Matroska",
+        ),
+        pytest.param(
             "in.mp4", replace(CLIP, codec="libx265", options={"x265-params": "bframes=0"}), id="HEVC"
         ),
     ],
@@ -120,6 +125,26 @@ def test_uneven_frames_that_are_reordered_end_when_they_should(tmp_path: Path) -
     render(source, clip)
 
     assert length_of(tmp_path / "out.mp4") == Fraction(42, 10)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(lambda source: render(source, CLIP), id="one piece"),
+        pytest.param(lambda source: render(source, CLIP, SMART), id="smart"),
+        pytest.param(lambda source: in_segments(source, CLIP), id="segments"),
+    ],
+)
+def test_an_edit_may_end_in_the_middle_of_a_frame(
+    tmp_path: Path, run: Callable[[Path], RenderReport]
+) -> None:
+    """The last frame is shown as long as players show it."""
+    source = make_clip(tmp_path / "in.mp4", CLIP)
+    source.write_bytes(with_edits(source.read_bytes(), [(950, 0)]))
+
+    run(source)
+
+    assert length_of(tmp_path / "out.mp4") == Fraction(95, 100)
 
 
 def test_an_output_that_ends_early_is_found(tmp_path: Path) -> None:
@@ -196,6 +221,20 @@ def test_a_sample_without_bytes_prolongs_the_frame_before(
 
     assert video_times(tmp_path / "out.mp4") == [Fraction(n, 10) for n in range(10) if n != number]
     assert length_of(tmp_path / "out.mp4") == 1
+
+
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
+def test_packets_of_sound_of_one_time_are_copied(tmp_path: Path, codec: str) -> None:
+    """They come a tick after each other, where MP4 wants no two at once."""
+    source = make_clip(tmp_path / "in.mp4", replace(CLIP, audio=[codec]))
+    content = source.read_bytes()
+    count = struct.unpack_from(">I", payload_of(content, b"stsz", 1), 8)[0]
+    runs = [(7, 1024), (2, 0), (1, 3072), (count - 10, 1024)]
+    source.write_bytes(with_steps(content, runs, 1))
+
+    render(source, CLIP)
+
+    assert audio_packets(tmp_path / "out.mp4") == audio_packets(source)
 
 
 @pytest.mark.parametrize("codec", ["aac", "ac3", "libmp3lame"])
