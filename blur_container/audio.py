@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -24,6 +25,10 @@ _MP4_CODECS = frozenset(
 )
 _AAC_BITS_PER_CHANNEL = 96_000
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+
+
+# Packets that prepare a decoder: Opus asks for 80 ms, four of its usual ones; AAC for one.
+_PREPARING = 4
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class CopiedStream:
     """A stream of the output that takes the packets of the source as they are, but hidden ones.
 
     Before each piece of an edit list the demuxer gives packets that only prepare the decoder, from another
-    place of the source. In the output they would be heard; those before the first piece MP4 can hide.
+    place of the source. In the output they would be heard; the last ones before the first piece MP4 can hide.
     """
 
     def __init__(self, target: OutputContainer, source: Any) -> None:
@@ -65,6 +70,7 @@ class CopiedStream:
             raise UnsupportedVideo(f"stream {source.index} cannot be copied into MP4: {error}") from error
         self._name = f"{source.type} stream {source.index}"
         self._has_begun = False
+        self._early: deque[Packet[Any]] = deque(maxlen=_PREPARING)
         self._hidden = 0
         self._last_dts: int | None = None
 
@@ -77,21 +83,27 @@ class CopiedStream:
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
         """Return what is written for one packet of the source."""
-        if packet.is_discard and self._has_begun:
-            self._hidden += 1
+        if packet.is_discard:
+            self._hidden += self._has_begun or len(self._early) == _PREPARING
+            self._early.append(packet)
             return []
-        self._has_begun = not packet.is_discard
+        early = [] if self._has_begun else list(self._early)
+        self._has_begun = True
+        self._early.clear()
+        return [self._after_the_last(one) for one in (*early, packet)]
+
+    def rest(self) -> list[Packet[Any]]:
+        """Return what is written at the end."""
+        return []
+
+    def _after_the_last(self, packet: Packet[Any]) -> Packet[Any]:
         if packet.dts is not None and self._last_dts is not None and packet.dts <= self._last_dts:
             # Two packets of one time, or the end of one piece and the start of the next in each other's time:
             # MP4, as FFmpeg writes it, needs a tick between them.
             packet.dts = self._last_dts + 1
             packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
         self._last_dts = packet.dts
-        return [packet]
-
-    def rest(self) -> list[Packet[Any]]:
-        """Return what is written at the end."""
-        return []
+        return packet
 
 
 class EncodedSound:

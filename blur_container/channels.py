@@ -12,6 +12,8 @@ from functools import cache
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.layout import AudioLayout
 
+from chalicelib.contract.errors import UnsupportedVideo
+
 # AAC has a form for these; of two with the same channels the first is taken.
 _AAC_LAYOUTS = (
     *("mono", "stereo", "2.1", "3.0", "3.0(back)", "3.1", "4.0", "quad", "quad(side)", "4.1"),
@@ -54,6 +56,8 @@ class Placement:
 
 def placement_of(names: Sequence[str]) -> Placement:
     """Return how channels for the places in `names`, in the order they are stored, are brought into AAC."""
+    if not names:
+        raise UnsupportedVideo("sound without a channel")
     layout = _layouts().get(frozenset(names)) if len(set(names)) == len(names) else None
     if layout is not None:
         order = tuple(names.index(place) for place in places_of(layout))

@@ -74,6 +74,19 @@ def test_packets_that_an_edit_hides_are_left_out(tmp_path: Path, codec: str, tra
     assert "packets hidden by its edit list are left out" in report.beside.changes[0]
 
 
+def test_sound_before_the_first_edit_does_not_come_back(tmp_path: Path) -> None:
+    """What was cut off at the start stays out of the file, but for what prepares the decoder."""
+    source = make_clip(tmp_path / "in.mp4", replace(CLIP, audio=["aac"]))
+    source.write_bytes(with_edits(source.read_bytes(), [(2000, 1024 + 44_100)], 1))
+
+    render(source)
+
+    heard, (written,) = packets_heard(source), audio_packets(tmp_path / "out.mp4")
+    assert written[-len(heard) :] == heard
+    assert len(written) - len(heard) <= 4
+    assert packets_heard(tmp_path / "out.mp4") == heard
+
+
 def test_the_second_piece_stays_in_step(tmp_path: Path) -> None:
     """Its first packet comes a second after the start, where the edit list has it."""
     source = without_the_middle(tmp_path / "in.mp4", "aac")

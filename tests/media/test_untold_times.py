@@ -9,6 +9,8 @@ from pathlib import Path
 
 import av
 import pytest
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from blur_container.limits import Limits
 from blur_container.redact import RenderReport, redact_video
@@ -25,6 +27,9 @@ MPEG4 = {"bf": "2", "g": "12", "q": "2"}
 SETTINGS = Settings("work", "output", "1", RenderSettings())
 LIKE_DB = 33.0
 DAY_S = 86_400
+VOP = b"\0\0\1\xb6"
+# A P-frame that is not coded.
+REPEAT = VOP + b"\x50\x10\x7f"
 
 
 def ignore(_: Progress) -> None:
@@ -85,6 +90,41 @@ def test_faces_of_an_avi_are_covered(tmp_path: Path, settings: RenderSettings) -
 
     assert report.frames_with_faces == 20
     assert {path.name for path in tmp_path.iterdir()} == {"in.avi", "out.mp4"}
+
+
+def packed(source: Path, target: Path) -> Path:
+    """Copy an MPEG-4 AVI; each B-frame goes into the packet before it, a frame that repeats takes its place."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as copy:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        twin = copy.add_stream_from_template(container.streams.video[0], opaque=True)
+        contents = [
+            REPEAT if _is_b_frame(own) else own + (after if _is_b_frame(after) else b"")
+            for own, after in zip(packets, [*packets[1:], b""], strict=True)
+        ]
+        for number, content in enumerate(contents):
+            packet: Packet[VideoStream] = Packet(content)
+            packet.stream, packet.time_base = twin, Fraction(1, 20)
+            packet.pts = packet.dts = number
+            copy.mux_one(packet)
+    return target
+
+
+def _is_b_frame(content: bytes) -> bool:
+    """Return whether an MPEG-4 packet begins with a B-frame (ISO/IEC 14496-2, 6.2.5)."""
+    return content[:4] == VOP and content[4] >> 6 == 2  # noqa: PLR2004 vop_coding_type
+
+
+def test_b_frames_that_are_packed_with_others_are_shown_in_their_turn(tmp_path: Path) -> None:
+    """DivX and Xvid wrote AVIs so for players that could not wait for a frame."""
+    clip = replace(CLIP, codec="mpeg4", options={"bf": "1", "b_strategy": "0", "g": "12", "q": "2"})
+    source = packed(make_clip(tmp_path / "plain.avi", clip), tmp_path / "in.avi")
+    target = tmp_path / "out.mp4"
+
+    report = redact_video(source, target, document_of([]), RenderSettings(), ignore)
+    verify_output(target, report)
+
+    assert len(report.pts) == 20
+    assert luma_psnr(target, make_clip(tmp_path / "plain.mp4", clip)) > LIKE_DB
 
 
 def test_an_avi_with_a_broken_frame_is_damaged(tmp_path: Path) -> None:

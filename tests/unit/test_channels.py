@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blur_container.channels import placement_of, places_of
+from chalicelib.contract.errors import UnsupportedVideo
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,12 @@ def test_each_channel_has_its_place(names: list[str], layout: str, order: tuple[
 
     assert (placement.layout, placement.encoded, placement.order) == (layout, layout, order)
     assert placement.mix is None
+
+
+def test_sound_without_a_channel_is_refused() -> None:
+    """Nothing could be heard of it."""
+    with pytest.raises(UnsupportedVideo, match="without a channel"):
+        placement_of([])
 
 
 def test_a_layout_that_aac_has_not_is_mixed_down() -> None:
