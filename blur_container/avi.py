@@ -36,9 +36,10 @@ def with_times(source: Source, folder: Path, limits: Limits) -> Iterator[Source]
     n-th packet. Raise DamagedVideo where a frame is missing.
     """
     with open_source(source, limits) as container:
-        if container.format.name != _AVI or video_stream(container).codec_context.codec.intra_only:
-            yield source
-            return
+        is_plain = tells_times(container) or video_stream(container).codec_context.codec.intra_only
+    if is_plain:
+        yield source
+        return
     order = _order(source, limits)
     target = folder / "video-with-times.mov"
     try:
@@ -46,6 +47,11 @@ def with_times(source: Source, folder: Path, limits: Limits) -> Iterator[Source]
         yield target
     finally:
         target.unlink(missing_ok=True)
+
+
+def tells_times(container: InputContainer) -> bool:
+    """Return whether a container says when frames are shown."""
+    return container.format.name != _AVI
 
 
 @dataclass(frozen=True)

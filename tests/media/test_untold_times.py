@@ -13,6 +13,7 @@ import pytest
 from av.packet import Packet
 
 from blur_container.limits import Limits
+from blur_container.planning import Planner
 from blur_container.redact import RenderReport, redact_video
 from blur_container.rendering import Progress
 from blur_container.report import Steps, report_to_json
@@ -21,6 +22,7 @@ from blur_container.verify import verify_output
 from chalicelib.contract.errors import DamagedVideo, VideoTooLarge
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import audio_packets, luma_psnr, shown_frames, video_times
+from tests.media.segmented import EAGER
 
 CLIP = Clip(faces=[Face(speed_x=0.3)], frame_rate=Fraction(20))
 MPEG4 = {"bf": "2", "g": "12", "q": "2"}
@@ -90,6 +92,15 @@ def test_faces_of_an_avi_are_covered(tmp_path: Path, settings: RenderSettings) -
 
     assert report.frames_with_faces == 20
     assert {path.name for path in tmp_path.iterdir()} == {"in.avi", "out.mp4"}
+
+
+def test_an_avi_stays_in_one_piece(tmp_path: Path) -> None:
+    """Where it can be cut is not known before all of it is decoded."""
+    source = make_clip(tmp_path / "in.avi", replace(CLIP, options={"crf": "12", "g": "5", "bf": "0"}))
+
+    planner = Planner(source, 1, lambda: 1, faces_document(CLIP), 500, RenderSettings(), EAGER)
+
+    assert planner.plan() is None
 
 
 def packed(source: Path, target: Path) -> Path:
