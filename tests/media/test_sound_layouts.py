@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from blur_container.redact import RenderReport, redact_video
 from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
+from chalicelib.contract.errors import OutputMismatch
 from tests.boxes import with_channels
 from tests.clips import Clip, document_of, make_clip
 
@@ -112,6 +114,15 @@ def test_as_many_channels_come_out_as_went_in(tmp_path: Path) -> None:
     report = render(source)
 
     assert report.beside.channels == (7,)
+
+
+def test_an_output_with_fewer_channels_is_found(tmp_path: Path) -> None:
+    """Verification counts the channels of sound that was encoded again."""
+    report = render(sounding(tmp_path / "in.mov", CENTRE_FIRST))
+    promised = replace(report, beside=replace(report.beside, channels=(8,)))
+
+    with pytest.raises(OutputMismatch, match="audio channels"):
+        verify_output(tmp_path / "out.mp4", promised)
 
 
 def test_more_channels_than_aac_has_are_mixed_down_and_the_manifest_says_so(tmp_path: Path) -> None:
