@@ -68,7 +68,7 @@ class CopiedStream:
             self.stream = target.add_stream_from_template(source)
         except ValueError as error:
             raise UnsupportedVideo(f"stream {source.index} cannot be copied into MP4: {error}") from error
-        self._name = f"{source.type} stream {source.index}"
+        self._name, self._is_sound = f"{source.type} stream {source.index}", source.type == "audio"
         self._has_begun = False
         self._early: deque[Packet[Any]] = deque(maxlen=_PREPARING)
         self._hidden = 0
@@ -83,7 +83,7 @@ class CopiedStream:
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
         """Return what is written for one packet of the source."""
-        if packet.is_discard:
+        if packet.is_discard and self._is_sound:
             self._hidden += self._has_begun or len(self._early) == _PREPARING
             self._early.append(packet)
             return []
