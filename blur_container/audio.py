@@ -77,9 +77,8 @@ class CopiedStream:
     @property
     def change(self) -> str | None:
         """Return what was left out, in words."""
-        if not self._hidden:
-            return None
-        return f"{self._name}: packets hidden by its edit list are left out: {self._hidden}"
+        hidden = self._hidden if self._has_begun else self._hidden + len(self._early)
+        return f"{self._name}: packets hidden by its edit list are left out: {hidden}" if hidden else None
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
         """Return what is written for one packet of the source."""

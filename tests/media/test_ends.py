@@ -82,6 +82,7 @@ def bare_faces(path: Path, clip: Clip) -> list[float]:
     [
         pytest.param("in.mp4", CLIP, id="H.264"),
         pytest.param("in.mov", replace(CLIP, codec="mjpeg", pixel_format="yuvj420p", options={}), id="MJPEG"),
+        pytest.param("in.mp4", replace(CLIP, pixel_format="yuv420p10le"), id="10 bits, to HEVC"),
         pytest.param("in.mkv", CLIP, id="Matroska"),
         pytest.param(
             "in.mkv",
@@ -117,9 +118,11 @@ def test_segments_end_when_the_video_does(tmp_path: Path, settings: RenderSettin
     assert length_of(tmp_path / "out.mp4") == Fraction(99, 10)
 
 
-def test_uneven_frames_that_are_reordered_end_when_they_should(tmp_path: Path) -> None:
-    """Encoded with B-frames, the last frame shown would not be the last one decoded."""
-    clip = replace(CLIP, pts=[0, 500, 2500, 2600, 7000, 9000, 9100, 12_000], options=B_FRAMES)
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv420p10le"])
+def test_uneven_frames_that_are_reordered_end_when_they_should(tmp_path: Path, pixels: str) -> None:
+    """Encoded with B-frames, by x264 or x265, the last frame shown would not be the last one decoded."""
+    times = [0, 500, 2500, 2600, 7000, 9000, 9100, 12_000]
+    clip = replace(CLIP, pts=times, options=B_FRAMES, pixel_format=pixels)
     source = with_long_end(clip, tmp_path / "in.mkv", 3)
 
     render(source, clip)
