@@ -18,7 +18,7 @@ from blur_container.settings import RenderSettings, Settings
 from blur_container.verify import verify_output
 from chalicelib.contract.errors import OutputMismatch
 from tests.boxes import payload_of, with_edits, with_empty_sample, with_steps
-from tests.clips import Clip, Face, faces_document, make_clip
+from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import audio_packets, detail, shown_frames, video_times
 from tests.media.segmented import InSegments
 
@@ -148,6 +148,21 @@ def test_an_edit_may_end_in_the_middle_of_a_frame(
     run(source)
 
     assert length_of(tmp_path / "out.mp4") == Fraction(95, 100)
+
+
+@pytest.mark.parametrize("b_frames", [2, 3])
+def test_a_copied_end_whose_last_frame_is_not_decoded_last_is_kept(tmp_path: Path, b_frames: int) -> None:
+    """A smart render without faces copies the source's own order."""
+    times = [0, 500, 2500, 2600, 7000, 9000, 9100, 12_000, 12_500, 16_000, 16_100]
+    options = {"preset": "veryfast", "x264-params": f"bframes={b_frames}:b-adapt=0:keyint=30:scenecut=0"}
+    source = make_clip(tmp_path / "in.mp4", replace(CLIP, pts=times, options=options))
+    target = tmp_path / "out.mp4"
+
+    report = redact_video(source, target, document_of([]), SMART, ignore)
+    verify_output(target, report)
+
+    assert report.frames_copied == len(times)
+    assert length_of(target) == (report.end_pts - report.pts[0]) * report.time_base
 
 
 def test_an_output_that_ends_early_is_found(tmp_path: Path) -> None:
