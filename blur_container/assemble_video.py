@@ -55,8 +55,8 @@ class AssembleVideo(Worker):
             keys = SegmentKeys.beside(job.segments.plan)
             joined = ObjectReference(self.settings.work_bucket, keys.joined(uuid.uuid4().hex))
             report = self._join(assembly, joined, steps)
-            if len(report.pts) != plan.frames:
-                raise OutputMismatch(f"{len(report.pts)} frames of the {plan.frames} in the index")
+            if report.frames_decoded != plan.frames:
+                raise OutputMismatch(f"{report.frames_decoded} frames of the {plan.frames} in the index")
             with steps.timed("verify") as verified:
                 written = opened(joined)
                 verify_output(written, report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain
@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from blur_container.audio import PacketDigest, is_held_by_mp4
 from blur_container.canvas import looks_of
+from blur_container.census import Tally
 from blur_container.companions import Companions, Written
 from blur_container.doubts import in_order
 from blur_container.geometry import Size
@@ -80,7 +81,8 @@ class Assembly:
 
         The report says that all packets are copies, so that its verification compares every one.
         """
-        with first_frame(self.source, self.settings.limits) as (first, stream):
+        tally = Tally(merged=sum(part.record.frames_merged for part in self.parts))
+        with first_frame(self.source, self.settings.limits, tally) as (first, stream):
             looks, codec = looks_of(first, stream, self.settings), stream.codec_context.name
         with open_source(self.source, self.settings.limits) as beside:
             kept = self._kept(beside)
@@ -93,7 +95,8 @@ class Assembly:
                     output.copy(packet)
                     progress(Progress(count, len(self._coded_pts), "assembling"))
                 written = output.finish()
-            return self._report(looks, codec, kept, written, output.copied())
+            report = self._report(looks, codec, kept, written, output.copied())
+            return replace(report, tally=tally)
 
     def _output(
         self, container: OutputContainer, model: VideoStream, companions: Companions, looks: Looks

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -12,10 +16,23 @@ from blur_container.times import presentation_time, time_base
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
 
+@dataclass
+class Tally:
+    """Frames that a source has and its output has not, as in every player.
+
+    `lost` ones are shown before the first that can be decoded; of frames of one time only the last is shown,
+    all others are `merged`.
+    """
+
+    lost: int = 0
+    merged: int = 0
+
+
 class Census:
     """Counts packets and frames of one stream, so that a missing one is noticed."""
 
-    def __init__(self, stream: VideoStream, limits: Limits) -> None:
+    def __init__(self, stream: VideoStream, limits: Limits, tally: Tally) -> None:
+        self.tally = tally
         self._stream = stream
         self._limits = limits
         self._time_base = time_base(stream)
@@ -59,20 +76,27 @@ class Census:
             raise DamagedVideo(f"{self.position}: a frame is marked as corrupt")
         self._limits.require_frame(frame.width, frame.height)
         pts = presentation_time(frame)
-        if self._last_pts is not None and pts <= self._last_pts:
+        if self._last_pts is not None and pts < self._last_pts:
             raise DamagedVideo(f"{self.position}: pts {pts} follows {self._last_pts}")
+        self.tally.merged += pts == self._last_pts
         if self._first_pts is None:
             self._first_pts = pts
             self._limits.require_start(pts * self._time_base)
-            self._expected += sum(early is None or early >= pts for early in self._early_pts)
+            kept = sum(early is None or early >= pts for early in self._early_pts)
+            self._expected += kept
+            self.tally.lost = len(self._early_pts) - kept
         # The container's word for its duration need not be true.
-        self._limits.require_duration((pts - self._first_pts) * self._time_base)
+        self.require_end(pts)
         self._frames += 1
         self._last_pts = pts
 
+    def require_end(self, pts: int) -> None:
+        """Raise VideoTooLarge where the video lasts too long up to `pts`."""
+        self._limits.require_duration((pts - (self._first_pts or 0)) * self._time_base)
+
     def require_whole_index(self) -> None:
         """Raise DamagedVideo unless all packets in the container's index were read."""
-        indexed = len(self._stream.index_entries)
+        indexed = promised_packets(self._stream)
         if self._packets < indexed:
             raise DamagedVideo(f"the index promises {indexed} packets, {self._packets} are there")
 
@@ -82,3 +106,20 @@ class Census:
             raise DamagedVideo("the video stream has no frame")
         if self._frames < self._expected:
             raise DamagedVideo(f"{self._expected} frames are expected, {self._frames} can be decoded")
+
+
+def is_marker(packet: Packet[Any]) -> bool:
+    """Return whether `packet` is a sample without bytes, which stands for a dropped one.
+
+    For the decoder it would be the end of the stream; that packet has no time.
+    """
+    return not packet.size and packet.dts is not None
+
+
+def promised_packets(stream: Stream) -> int:
+    """Return how many packets the container's index promises.
+
+    A sample without bytes stands for one that was dropped, and is no packet; some containers tell no sizes.
+    """
+    filled = sum(entry.size > 0 for entry in stream.index_entries)
+    return filled or len(stream.index_entries)

@@ -16,6 +16,7 @@ from av.subtitles.stream import SubtitleStream
 
 from blur_container import audio, subtitles
 from blur_container.audio import CopiedStream, EncodedSound, PacketDigest, StreamDigest
+from blur_container.census import promised_packets
 from blur_container.privacy import Kept
 from blur_container.subtitles import ConvertedText, CopiedText
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
@@ -46,6 +47,8 @@ class Written:
     audio: tuple[StreamDigest, ...]
     text: tuple[StreamDigest, ...]
     changes: tuple[str, ...]
+    # Of each audio stream; None where its packets are the source's own.
+    channels: tuple[int | None, ...] = ()
 
 
 NOTHING_BESIDE = Written((), (), ())
@@ -65,6 +68,7 @@ class Companions:
         self._output = output
         self._read_packets = dict.fromkeys(self._digests, 0)
         self._last_dts: dict[int, int] = {}
+        self._overlap: dict[int, int] = {}
         self._packets = self._read(kept.source)
         self._waiting: Packet[Any] | None = None
 
@@ -86,12 +90,14 @@ class Companions:
     def written(self) -> Written:
         """Return what was written to all streams."""
         changes = tuple(target.change for target in self._targets.values() if target.change)
-        return Written(self._results(self._kept.sound), self._results(self._kept.text), changes)
+        sound, text = self._results(self._kept.sound), self._results(self._kept.text)
+        channels = (getattr(self._targets[index], "channels", None) for index in sound)
+        return Written(tuple(sound.values()), tuple(text.values()), changes, tuple(channels))
 
-    def _results(self, streams: Sequence[Stream]) -> tuple[StreamDigest, ...]:
-        results = (self._digests[stream.index].result() for stream in streams)
+    def _results(self, streams: Sequence[Stream]) -> dict[int, StreamDigest]:
+        results = {stream.index: self._digests[stream.index].result() for stream in streams}
         # The muxer leaves out a stream without packets.
-        return tuple(result for result in results if result.packets)
+        return {index: result for index, result in results.items() if result.packets}
 
     def _next(self) -> Packet[Any] | None:
         packet, self._waiting = self._waiting, None
@@ -102,6 +108,7 @@ class Companions:
             return
         try:
             for packet in cast("Iterator[Packet[Any]]", source.demux(*self._kept.streams)):
+                # The last packet of a stream, and markers of samples that were dropped, hold nothing.
                 if packet.size:
                     self._require_sound(packet)
                     yield packet
@@ -116,14 +123,17 @@ class Companions:
             raise DamagedVideo(f"{packet.stream.type} stream {index}: a packet is cut short")
         if packet.has_sidedata("encryption_info"):
             raise UnsupportedVideo(f"{packet.stream.type} stream {index} is encrypted")
-        if packet.dts is not None:
-            if packet.dts < self._last_dts.get(index, packet.dts):
+        if packet.is_discard:
+            # What is not heard has times of its own; two pieces may share the time of one packet.
+            self._overlap[index] = packet.duration or 0
+        elif packet.dts is not None:
+            if packet.dts + self._overlap.pop(index, 0) < self._last_dts.get(index, packet.dts):
                 raise DamagedVideo(f"{packet.stream.type} stream {index}: its times go back")
             self._last_dts[index] = packet.dts
 
     def _require_whole(self) -> None:
         for stream in self._kept.streams:
-            indexed, read = len(stream.index_entries), self._read_packets[stream.index]
+            indexed, read = promised_packets(stream), self._read_packets[stream.index]
             if read < indexed:
                 raise DamagedVideo(
                     f"{stream.type} stream {stream.index}: "

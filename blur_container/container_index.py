@@ -56,12 +56,17 @@ class ContainerIndex:
         entries = stream.index_entries
         if not len(entries) or len(entries) != stream.frames:
             return None
-        keys = [place for place, entry in enumerate(entries) if entry.is_keyframe]
+        keys, shown, before = [], [0], None
+        for place, entry in enumerate(entries):
+            # A sample without bytes is no packet; one that shares its time with another cannot be sought.
+            if entry.is_keyframe and entry.size and entry.timestamp != before:
+                keys.append(place)
+            if before is not None and entry.timestamp < before:
+                return None
+            shown.append(shown[-1] + (not entry.is_discard and entry.size > 0))
+            before = entry.timestamp
         if not keys or keys[0] != 0:
             return None
-        shown = [0]
-        for entry in entries:
-            shown.append(shown[-1] + (not entry.is_discard))
         groups = (
             Group(entries[start].timestamp, shown[stop] - shown[start])
             for start, stop in pairwise([*keys, len(entries)])

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.codec.context import Flags
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from blur_container.chapters import copy_chapters
@@ -26,6 +27,7 @@ from blur_container.privacy import Kept
 from blur_container.scratch import raise_if_full
 from blur_container.settings import RenderSettings
 from blur_container.source import failure_first
+from blur_container.times import presentation_time
 from chalicelib.contract.errors import OutputMismatch
 
 _TIMESCALE_MAX = 2**31 - 1
@@ -54,31 +56,54 @@ class Output:
         self._video = video
         self._companions = companions
         self._frames = 0
+        self._steps: set[int] = set()
+        self._held: VideoFrame | None = None
+        self._durations: dict[int, int] = {}
 
     def write(self, frame: VideoFrame) -> None:
-        """Encode one frame; later ones must follow in the order of presentation."""
-        # Otherwise the encoder repeats the frame types of the source.
-        frame.pict_type = 0
+        """Take one frame, which says how long it is shown; later ones must follow in that order."""
         self._frames += 1
-        self._mux(self._video.encode(frame))
+        self._steps.add(frame.duration)
+        held, self._held = self._held, frame
+        if held is not None:
+            self._mux(self._encoded(held, PictureType.NONE))
 
     def finish(self) -> Written:
         """Write what the encoder and the companions still hold; return what stands beside the video."""
-        packets = self._video.encode(None)
+        packets = [*self._last(), *self._video.encode(None)]
         if self._frames <= _IN_ORDER_MAX:
             # x265 measures its delay on the third frame: without one, its dts is what the memory held.
             for packet in packets:
                 packet.dts = packet.pts
+        elif len(self._steps) > 1:
+            packets[-1].dts = packets[-1].pts
         self._mux(packets)
         if self._companions is None:
             return NOTHING_BESIDE
         self._companions.write_rest()
         return self._companions.written()
 
+    def _last(self) -> list[Packet[VideoStream]]:
+        """Return what the encoder gives for the last frame.
+
+        MP4 tells how much later the next packet is decoded, and a duration of the last one only. Where frames
+        last unevenly, the last one must be decoded last, so begin a group, and be decoded when it is shown.
+        """
+        kind = PictureType.NONE if len(self._steps) == 1 else PictureType.I
+        return [] if self._held is None else self._encoded(self._held, kind)
+
+    def _encoded(self, frame: VideoFrame, kind: PictureType) -> list[Packet[VideoStream]]:
+        # Not told, the encoder repeats the frame types of the source.
+        frame.pict_type = kind
+        self._durations[presentation_time(frame)] = frame.duration
+        return self._video.encode(frame)
+
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
             if packet.dts is not None and self._companions is not None:
                 self._companions.write_until(packet.dts * packet.time_base)
+            # Encoders make up their own.
+            packet.duration = self._durations.pop(cast("int", packet.pts), packet.duration)
             self._container.mux_one(packet)
 
 
@@ -157,6 +182,8 @@ def dress(context: VideoCodecContext, looks: Looks, settings: RenderSettings) ->
         context.flags |= Flags.interlaced_dct
         context.field_order = form.field_order
     if form.encoder != _X264:
+        # Otherwise frames before it may refer to the last one, which is then decoded first.
+        context.options["forced-idr"] = "1"
         # Apple's players want the parameter sets in the header, and this name for that.
         context.codec_tag = "hvc1"
 

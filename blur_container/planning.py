@@ -11,6 +11,7 @@ from itertools import islice, pairwise
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from blur_container.avi import tells_times
 from blur_container.container_index import Border, ContainerIndex, Group, border_at
 from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
 from blur_container.plan import Plan
@@ -52,6 +53,9 @@ class Planner:
 
         Raise what cannot be rendered in any number of pieces, as far as the first frame and the index tell.
         """
+        with open_source(self.source, self.render.limits) as container:
+            if not tells_times(container):
+                return None
         with first_frame(self.source, self.render.limits) as (frame, stream):
             clock = Clock(presentation_time(frame), time_base(stream))
             pixels = frame.width * frame.height

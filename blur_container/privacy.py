@@ -13,7 +13,6 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from blur_container import subtitles
-from chalicelib.contract.errors import UnsupportedVideo
 
 # Tags name places, devices and people: only these are known not to.
 _KEPT_TAGS = frozenset({"creation_time", "title"})
@@ -79,10 +78,8 @@ class Kept:
 
 
 def choose_streams(container: InputContainer, video: VideoStream, *, keep_metadata: bool) -> Kept:
-    """Return what is kept of `container` beside `video`; raise UnsupportedVideo where no sound could be."""
+    """Return what is kept of `container` beside `video`."""
     sound = tuple(stream for stream in container.streams.audio if _is_decodable(stream))
-    if container.streams.audio and not sound:
-        raise UnsupportedVideo("the audio is of an unknown kind")
     text = tuple(stream for stream in container.streams.subtitles if _is_kept_text(stream))
     telemetry = tuple(stream for stream in container.streams.data if keep_metadata and _is_telemetry(stream))
     kept = {stream.index for stream in (video, *sound, *text, *telemetry)}

@@ -76,6 +76,7 @@ class SegmentRecord:
     frames_with_faces: int
     findings: Findings
     frames_copied: int
+    frames_merged: int
     fallback_reason: str | None
     steps: dict[str, dict[str, float]]
     renderer: RendererVersion
@@ -98,6 +99,7 @@ class SegmentRecord:
             frames_with_faces=report.frames_with_faces,
             findings=findings,
             frames_copied=report.frames_copied,
+            frames_merged=report.frames_merged,
             fallback_reason=report.fallback_reason,
             steps=steps.to_json(),
             renderer=renderer,
@@ -115,6 +117,7 @@ class SegmentRecord:
             "frames_with_faces": self.frames_with_faces,
             "findings": self.findings.to_json(),
             "frames_copied": self.frames_copied,
+            "frames_merged": self.frames_merged,
             "fallback_reason": self.fallback_reason,
             "steps": self.steps,
             "renderer": self.renderer.to_json(),
@@ -134,6 +137,7 @@ class SegmentRecord:
             frames_with_faces=count_field(document, "frames_with_faces"),
             findings=Findings.from_json(document.get("findings")),
             frames_copied=count_field(document, "frames_copied"),
+            frames_merged=count_field(document, "frames_merged"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
             steps=_steps(require_object(document.get("steps"), "steps")),
             renderer=RendererVersion.from_json(document.get("renderer")),

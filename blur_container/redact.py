@@ -13,7 +13,9 @@ from pathlib import Path
 
 from av.container import InputContainer
 
+from blur_container.avi import with_times
 from blur_container.canvas import Canvas, Subject
+from blur_container.census import Tally
 from blur_container.companions import Written
 from blur_container.doubts import Doubt, doubts_of, edges_of
 from blur_container.form import Form
@@ -56,12 +58,19 @@ class RenderReport:
     beside: Written
     dropped_streams: tuple[DroppedStream, ...]
     dropped_tags: tuple[str, ...]
+    # Frames of the source that no player shows.
+    tally: Tally = field(default_factory=Tally)
     # Of a smart render.
     frames_copied: int = 0
     # Packets of the file that were copied into it; None where every frame was encoded.
     copied: CopiedPackets | None = field(default=None, repr=False)
     # Why a smart render was asked for and not possible.
     fallback_reason: str | None = None
+
+    @property
+    def frames_decoded(self) -> int:
+        """Return how many frames the source has, counting those that share their time with another."""
+        return len(self.pts) + self.tally.merged
 
 
 def redact_video(
@@ -74,9 +83,13 @@ def redact_video(
     """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
     if isinstance(source, Path) and source.resolve() == target.resolve():
         raise ConfigurationError(f"{source} cannot be both source and target")
-    tracks = locate(source, faces, settings, lambda done, total: progress(Progress(done, total, "locating")))
-    with open_source(source, settings.limits) as video, open_source(source, settings.limits) as audio:
-        return _Redaction(source, video, audio, faces, tracks, settings).run(target, progress)
+    limits = settings.limits
+    with with_times(source, target.parent, limits) as pictures:
+        tracks = locate(
+            pictures, faces, settings, lambda done, total: progress(Progress(done, total, "locating"))
+        )
+        with open_source(pictures, limits) as video, open_source(source, limits) as audio:
+            return _Redaction(pictures, video, audio, faces, tracks, settings).run(target, progress)
 
 
 class _Redaction:
@@ -94,14 +107,15 @@ class _Redaction:
         self._stream = video_stream(video)
         self._source, self._video, self._audio = source, video, audio
         self._faces, self._settings = faces, settings
-        self._tracks = tracks
+        self._tracks, self._tally = tracks, Tally()
         read_only(video, [self._stream])
         self._kept = choose_streams(audio, video_stream(audio), keep_metadata=settings.keep_metadata)
         read_only(audio, list(self._kept.streams))
 
     def run(self, target: Path, progress: Callable[[Progress], None]) -> RenderReport:
         threads, limits = self._settings.decoder_threads, self._settings.limits
-        with closing(decoded_frames(self._video, self._stream, threads, limits)) as decoded:
+        frames = decoded_frames(self._video, self._stream, threads, limits, tally=self._tally)
+        with closing(frames) as decoded:
             first = next(decoded)
             subject = Subject(self._faces.source_id, self._faces.video)
             canvas = Canvas.of(first, self._stream, subject, self._tracks, self._settings)
@@ -140,4 +154,5 @@ class _Redaction:
             beside=beside,
             dropped_streams=self._kept.dropped,
             dropped_tags=self._kept.dropped_tags(),
+            tally=self._tally,
         )

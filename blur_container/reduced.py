@@ -22,6 +22,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from blur_container.census import is_marker
 from blur_container.following import Picture
 from blur_container.limits import Limits
 from blur_container.timeline import Clock
@@ -132,6 +133,8 @@ class ReducedFrames:
         self._container.seek(self._clock.pts(begin_ms), stream=self._stream)
         self._cell = -1
         for packet in self._container.demux(self._stream):
+            if is_marker(packet):
+                continue
             self._choose(packet)
             for frame in packet.decode():
                 time_ms = float(self._clock.ms(presentation_time(frame)))

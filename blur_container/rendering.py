@@ -52,8 +52,11 @@ class Drawing:
         """Yield the frames in `decoded`, drawn."""
         for frame in decoded:
             self.pts.append(presentation_time(frame))
-            self.end_pts = self.pts[-1] + frame.duration
-            yield self._draw(frame)
+            duration = frame.duration
+            self.end_pts = self.pts[-1] + duration
+            drawn = self._draw(frame)
+            drawn.duration = duration
+            yield drawn
 
 
 @dataclass(frozen=True)

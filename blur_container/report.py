@@ -68,6 +68,9 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
         "track_edges": report.edges,
         "doubts": doubts_to_json(report.doubts),
         "frames": len(report.pts),
+        # Shown before the first frame that can be decoded; at one time with another, which is shown.
+        "frames_lost": report.tally.lost,
+        "frames_merged": report.tally.merged,
         "frames_with_faces": report.frames_with_faces,
         "steps": steps.to_json(),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from blur_container.canvas import Canvas, Subject
+from blur_container.census import Tally
 from blur_container.companions import NOTHING_BESIDE, Written
 from blur_container.rendering import Drawing, Progress, Rendering
 from blur_container.settings import RenderSettings
@@ -36,6 +37,8 @@ class SegmentReport:
     # Packets that a smart render copied, and why it was not possible where it was asked for.
     copied: CopiedPackets | None = field(default=None, repr=False)
     fallback_reason: str | None = None
+    # Frames that share their time with another.
+    frames_merged: int = 0
 
     @property
     def frames_copied(self) -> int:
@@ -57,27 +60,29 @@ class Segment:
         """Write the frames of the segment to `target`; on an error no target is left behind."""
         with first_frame(self.source, self.settings.limits) as (first, stream):
             canvas = Canvas.of(first, stream, self.subject, self.tracks, self.settings)
-        looks, brush, settings = canvas.looks, canvas.brush, self.settings
+        looks, brush, settings, tally = canvas.looks, canvas.brush, self.settings, Tally()
         rendering = Rendering(self.source, target, looks, None, settings, progress)
         splice, reason = rendering.plan(
             partial(plan_segment, self.source, looks, settings, brush.shows_face, self.span)
         )
         if splice is None:
             drawing = Drawing(brush.draw)
-            rendering.encode(self._drawn(drawing), 0)
-            return self._report(canvas, drawing.pts, drawing.end_pts, None, reason)
+            rendering.encode(self._drawn(drawing, tally), 0)
+            report = self._report(canvas, drawing.pts, drawing.end_pts, None, reason)
+            return replace(report, frames_merged=tally.merged)
         if reason is None:
             _, copied = rendering.copy(splice, brush.draw, self.span)
         else:
-            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw)))
-        return self._report(canvas, splice.pts, splice.end_pts, copied, reason)
+            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw), tally))
+        report = self._report(canvas, splice.pts, splice.end_pts, copied, reason)
+        return replace(report, frames_merged=tally.merged)
 
-    def _drawn(self, drawing: Drawing) -> Generator[VideoFrame, None, None]:
+    def _drawn(self, drawing: Drawing, tally: Tally) -> Generator[VideoFrame, None, None]:
         limits, threads = self.settings.limits, self.settings.decoder_threads
         with open_source(self.source, limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
-            with closing(decoded_frames(container, stream, threads, limits, self.span)) as decoded:
+            with closing(decoded_frames(container, stream, threads, limits, self.span, tally)) as decoded:
                 yield from drawing.of(decoded)
         if drawing.pts[0] != self.span.start_pts:
             raise DamagedVideo(f"the segment begins at pts {drawing.pts[0]}, not at {self.span.start_pts}")

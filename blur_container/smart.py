@@ -60,8 +60,8 @@ class SplicedOutput:
         """Encode one frame; the first after a copied packet begins a group."""
         if self._encoder is None:
             self._encoder = self._open_encoder()
-        # Otherwise the encoder repeats the frame types of the source.
-        frame.pict_type = 0
+        # Not told, the encoder repeats the frame types of the source.
+        frame.pict_type = self._splice.picture_type(presentation_time(frame))
         for packet in self._encoder.encode(frame):
             self._mux(packet)
 
@@ -92,6 +92,10 @@ class SplicedOutput:
         if packet.pts is None or packet.pts < packet.dts:
             raise OutputMismatch(f"packet {self._written} would be decoded after it is shown")
         self._written += 1
+        if self._written == len(self._splice.dts):
+            packet.dts, packet.duration = self._splice.last_times(packet.pts)
+        else:
+            packet.duration = self._splice.duration(packet.pts)
         if self._companions is not None:
             self._companions.write_until(packet.dts * self._unit)
         packet.stream = self._video

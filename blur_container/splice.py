@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 
 import av
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
 
 from blur_container.audio import StreamDigest
 from blur_container.avc import ParameterRecord, SequenceParameters, UnfitStream
@@ -37,6 +41,32 @@ class Splice:
     set_id: int
     # Why no packet can be copied, where all frames are encoded for another reason than their faces.
     fallback_reason: str | None = None
+
+    def duration(self, pts: int) -> int:
+        """Return how long the frame with `pts` is shown."""
+        following = bisect_right(self.pts, pts)
+        return (self.pts[following] if following < len(self.pts) else self.end_pts) - pts
+
+    def last_times(self, pts: int) -> tuple[int, int]:
+        """Return dts and duration of the packet that is decoded last, whose frame is shown at `pts`.
+
+        MP4 lasts as long as its packets are decoded: no shorter than its frames are shown.
+        """
+        dts, duration = self.dts[-1], self.duration(pts)
+        needed = self.end_pts - self.pts[0] + self.dts[0]
+        if dts + duration >= needed:
+            return dts, duration
+        return pts, max(duration, needed - pts)
+
+    def picture_type(self, pts: int) -> PictureType:
+        """Return as what the frame with `pts` is encoded: the last one may have to be decoded last."""
+        is_last = pts == self.pts[-1] and len(self.pts) > 1
+        return PictureType.I if is_last and not self._is_even else PictureType.NONE
+
+    @cached_property
+    def _is_even(self) -> bool:
+        times = [*self.pts, self.end_pts]
+        return len({after - before for before, after in pairwise(times)}) == 1
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from blur_container.avc import Nal, ParameterRecord, SequenceParameters, UnfitStream, nal_units
+from blur_container.census import promised_packets
 from blur_container.gops import Groups
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.span import Span
-from blur_container.times import time_base
+from blur_container.times import last_duration, time_base, usual_step
 from blur_container.video import needed_packets, open_source, read_only, video_stream
 from chalicelib.contract.errors import DamagedVideo
 
@@ -89,12 +90,36 @@ def stream_sets(source: Source, settings: RenderSettings) -> StreamSets:
 def shown_times(source: Source, settings: RenderSettings, span: Span) -> Times:
     """Return when the frames of `span` are shown."""
     with _opened(source, settings) as (container, stream):
-        kept = [
-            (packet.pts, packet.pts + (packet.duration or 0))
-            for packet in needed_packets(container, stream, span)
-            if packet.pts is not None and span.holds(packet.pts) and not packet.is_discard
-        ]
-    return Times(sorted(pts for pts, _ in kept), max((end for _, end in kept), default=span.start_pts))
+        ends = _Ends(stream)
+        for packet in needed_packets(container, stream, span):
+            is_shown = packet.size and packet.pts is not None and not packet.is_discard
+            if is_shown and span.holds(cast("int", packet.pts)):
+                ends.add(packet)
+        return ends.times(span)
+
+
+class _Ends:
+    """When frames are shown, and the last of them ends."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self._pts: array[int] = array("q")
+        self._last_pts = self._told = 0
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        """Take in one packet."""
+        pts = cast("int", packet.pts)
+        if not self._pts or pts >= self._last_pts:
+            self._last_pts, self._told = pts, packet.duration or 0
+        self._pts.append(pts)
+
+    def times(self, span: Span | None) -> Times:
+        """Return the times of `span`, or of all that was taken in."""
+        pts = sorted(set(self._pts))
+        if span is not None and (span.end_pts is not None or not pts):
+            return Times(pts, span.start_pts if span.end_pts is None else span.end_pts)
+        step = pts[-1] - pts[-2] if len(pts) > 1 else usual_step(self._stream)
+        return Times(pts, pts[-1] + last_duration(self._stream, pts[-1], self._told, step))
 
 
 @contextmanager
@@ -142,8 +167,9 @@ class _Reading:
 
     def groups(self) -> tuple[Groups, int]:
         """Return the groups, and when the last frame ends."""
-        groups, end_pts = Groups(array("q"), array("q")), 0
+        groups, ends = Groups(array("q"), array("q")), _Ends(self._stream)
         for packet in self._packets():
+            ends.add(packet)
             if self._begins_group(packet):
                 groups.starts.append(len(groups.pts))
             elif not groups.starts:
@@ -151,8 +177,9 @@ class _Reading:
             pts = cast("int", packet.pts)
             groups.pts.append(pts)
             self._settings.limits.require_duration((pts - groups.pts[0]) * self._unit)
-            end_pts = max(end_pts, pts + (packet.duration or 0))
         _require_whole(groups, self._stream if self._span is None else None)
+        end_pts = ends.times(self._span).end_pts
+        self._settings.limits.require_duration((end_pts - min(groups.pts)) * self._unit)
         return groups, end_pts
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
@@ -193,7 +220,7 @@ def _require_plain(packet: Packet[VideoStream]) -> None:
 
 
 def _require_whole(groups: Groups, stream: VideoStream | None) -> None:
-    indexed = len(stream.index_entries) if stream else 0
+    indexed = promised_packets(stream) if stream else 0
     if len(groups.pts) < indexed:
         raise DamagedVideo(f"the index promises {indexed} packets, {len(groups.pts)} are there")
     if not groups.pts:

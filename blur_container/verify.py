@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from blur_container.audio import PacketDigest, StreamDigest
 from blur_container.avc import picture_set_ids
+from blur_container.channels import take_channels
 from blur_container.companions import Written
 from blur_container.source import Source
 from blur_container.splice import CopiedPackets
@@ -37,6 +38,10 @@ class Expected(Protocol):
     @property
     def time_base(self) -> Fraction:
         """Return the unit of the times, in seconds."""
+
+    @property
+    def end_pts(self) -> int:
+        """Return when the last frame ends."""
 
     @property
     def beside(self) -> Written:
@@ -87,11 +92,13 @@ def _require_packets(container: InputContainer, report: Expected) -> VideoPacket
         elif shows_text(packet):
             text[packet.stream.index].add(packet)
     _require("audio", _results(sound), report.beside.audio)
+    _require_channels(container, report.beside.channels)
     _require("subtitles", _results(text), report.beside.text)
     _require("keyframes", video.decoded, video.keyframes)
     if report.copied is not None:
         _require("copied packets", video.copied.result(), report.copied.digest)
     _require_times(video.pts, time_base(stream), report)
+    _require_end(stream, video, report)
     # In the unit of the report: the file's own may be finer.
     ratio = time_base(stream) / report.time_base
     return VideoPackets(array("q", (int(pts * ratio) for pts in video.pts)), video.digest.result())
@@ -113,6 +120,7 @@ class _VideoPackets:
         self._next_copied = next(self._copied_places, None)
         self.keyframes = 0
         self.decoded = 0
+        self.last_duration = 0
         _decode_strictly(stream)
 
     def add(self, packet: Packet[VideoStream]) -> None:
@@ -123,6 +131,7 @@ class _VideoPackets:
             if self._expected is not None:
                 self._compare(packet, self._expected)
             self.pts.append(cast("int", packet.pts))
+            self.last_duration = packet.duration or 0
 
     def _compare(self, packet: Packet[VideoStream], expected: CopiedPackets) -> None:
         if len(self.pts) == self._next_copied:
@@ -141,6 +150,21 @@ def _require_times(pts: array[int], unit: Fraction, report: Expected) -> None:
             raise OutputMismatch(
                 f"a frame is shown at {found * unit} s, not at {expected * report.time_base} s"
             )
+
+
+def _require_end(stream: VideoStream, video: _VideoPackets, report: Expected) -> None:
+    """Raise OutputMismatch unless the last frame ends when it should, by its packet and by the index."""
+    ratio = report.time_base / time_base(stream)
+    told = max(video.pts) + video.last_duration
+    if video.pts[-1] == max(video.pts):
+        _require("end of the last frame", told, report.end_pts * ratio)
+    _require("duration", stream.duration, (report.end_pts - report.pts[0]) * ratio)
+
+
+def _require_channels(container: InputContainer, channels: tuple[int | None, ...]) -> None:
+    for stream, expected in zip(container.streams.audio, channels, strict=False):
+        if expected is not None:
+            _require("audio channels", len(take_channels(stream.codec_context)), expected)
 
 
 def _require_last_frame(container: InputContainer, report: Expected) -> None:

@@ -18,13 +18,13 @@ from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.census import Census
+from blur_container.census import Census, Tally, is_marker
 from blur_container.limits import Limits
 from blur_container.matroska import EBML_MAGIC, is_cut_short
 from blur_container.privacy import is_picture
 from blur_container.source import Source, failure_first, open_bytes
 from blur_container.span import Span
-from blur_container.times import presentation_time, time_base
+from blur_container.times import last_duration, presentation_time, time_base, usual_step
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
 
 # Python 3.10 ends at PyAV 17, which neither tells nor writes the order of fields and maps no HDR.
@@ -104,11 +104,13 @@ def decoded_frames(
     threads: int,
     limits: Limits = _LIMITS,
     span: Span | None = None,
+    tally: Tally | None = None,
 ) -> Generator[VideoFrame, None, None]:
-    """Yield every frame in the order of presentation, or every frame of `span`.
+    """Yield every frame in the order of presentation, or every frame of `span`, with its duration.
 
-    Raise DamagedVideo where a packet or frame is missing or broken: FFmpeg's own way is to go on. Raise
-    VideoTooLarge where a limit is passed.
+    Of frames of one time only the last is shown; `tally` counts the others, and those that cannot be decoded
+    because the video begins without a keyframe. Raise DamagedVideo where a packet or frame is missing or
+    broken: FFmpeg's own way is to go on. Raise VideoTooLarge where a limit is passed.
     """
     _require_within(container, stream, limits)
     context = stream.codec_context
@@ -119,27 +121,55 @@ def decoded_frames(
     is_lenient = span is not None and span.open and context.name != "hevc"
     strictness = {} if is_lenient else {"err_detect": "explode"}
     context.options = {**strictness, **limits.decoder_options()}
-    census = Census(stream, limits)
+    census = Census(stream, limits, tally or Tally())
+    frames = (
+        _counted(container, stream, census) if span is None else _spanned(container, stream, span, census)
+    )
     try:
-        if span is None:
-            for frame in _decoded(container.demux(stream), census):
-                census.count_frame(frame)
-                yield frame
-            census.require_whole_index()
-        else:
-            yield from _spanned(container, stream, span, census)
+        yield from _shown(frames, stream, census, span)
     except av.FFmpegError as error:
         raise DamagedVideo(f"{census.position}: {error.strerror}") from error
     census.close()
 
 
 @contextmanager
-def first_frame(source: Source, limits: Limits = _LIMITS) -> Iterator[tuple[VideoFrame, VideoStream]]:
+def first_frame(
+    source: Source, limits: Limits = _LIMITS, tally: Tally | None = None
+) -> Iterator[tuple[VideoFrame, VideoStream]]:
     """Yield the first frame of the video in `source` and its stream, which must not be read any further."""
     with open_source(source, limits) as container:
         stream = video_stream(container)
-        with closing(decoded_frames(container, stream, 1, limits)) as frames:
+        with closing(decoded_frames(container, stream, 1, limits, tally=tally)) as frames:
             yield next(frames), stream
+
+
+def _shown(
+    frames: Iterator[VideoFrame], stream: VideoStream, census: Census, span: Span | None
+) -> Iterator[VideoFrame]:
+    """Yield the last frame of each time, with its duration."""
+    step, held = usual_step(stream), next(frames, None)
+    if held is None:
+        return
+    for frame in frames:
+        lasts = presentation_time(frame) - presentation_time(held)
+        if lasts:
+            step = held.duration = lasts
+            yield held
+        held = frame
+    pts = presentation_time(held)
+    if span is not None and span.end_pts is not None:
+        held.duration = span.end_pts - pts
+    else:
+        held.duration = last_duration(stream, pts, held.duration, step)
+        census.require_end(pts + held.duration)
+    yield held
+
+
+def _counted(container: InputContainer, stream: VideoStream, census: Census) -> Iterator[VideoFrame]:
+    for frame in _decoded(container.demux(stream), census):
+        census.count_frame(frame)
+        yield frame
+    census.require_whole_index()
 
 
 def _decoded(
@@ -147,6 +177,8 @@ def _decoded(
 ) -> Iterator[VideoFrame]:
     for packet in packets:
         census.count_packet(packet)
+        if is_marker(packet):
+            continue
         try:
             yield from packet.decode()
         except av.FFmpegError:
@@ -212,9 +244,15 @@ def _require_within(container: InputContainer, stream: VideoStream, limits: Limi
     if not context.width or not context.height:
         raise DamagedVideo("the size of the frames is not told, or far over all limits")
     limits.require_frame(context.width, context.height)
-    limits.require_duration(Fraction(container.duration or 0, av.time_base))
+    limits.require_duration(_length_s(container))
     limits.require_start((stream.start_time or 0) * time_base(stream))
     limits.require_packet(max((entry.size for entry in stream.index_entries), default=0))
+
+
+def _length_s(container: InputContainer) -> Fraction:
+    """Return how long the container says it lasts at least: of fragmented MP4 FFmpeg tells when it ends."""
+    length, start = container.duration or 0, container.start_time or 0
+    return Fraction(length - start if length > start > 0 else length, av.time_base)
 
 
 def _unopened(source: Source, error: av.FFmpegError | ValueError) -> NotAVideo | DamagedVideo:

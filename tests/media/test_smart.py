@@ -253,7 +253,6 @@ def test_manifest_says_what_was_copied(tmp_path: Path) -> None:
         pytest.param("in.mkv", Clip(codec="libx265", faces=[Face()], options={}), "hevc", id="HEVC"),
         pytest.param("in.mp4", clip_of(pixel_format="yuv422p"), "4:2:0", id="4:2:2"),
         pytest.param("in.mp4", clip_of("chromaloc=2"), "chroma", id="chroma at the top"),
-        pytest.param("in.avi", clip_of("bframes=0", audio=[]), "another form", id="start codes"),
     ],
 )
 def test_other_sources_are_encoded_whole(tmp_path: Path, name: str, clip: Clip, reason: str) -> None:

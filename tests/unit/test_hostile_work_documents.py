@@ -40,6 +40,7 @@ RECORD: dict[str, Any] = {
     "frames_with_faces": 2,
     "findings": {"tracks": 1, "edges": {"begin": {"border": 0, "cut": 0, "open": 1}}, "doubts": []},
     "frames_copied": 0,
+    "frames_merged": 0,
     "fallback_reason": None,
     "steps": {"render": {"seconds": 0.25, "bytes": 2874}},
     "renderer": {"code_version": "4f2a", "settings_digest": "91cd"},
