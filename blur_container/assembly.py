@@ -37,6 +37,7 @@ from blur_container.source import Source
 from blur_container.splice import CopiedPackets, Splice
 from blur_container.times import time_base
 from blur_container.video import first_frame, open_source, read_only, video_stream
+from blur_container.video_tracks import video_tracks
 from chalicelib.contract.errors import OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 
@@ -157,6 +158,8 @@ class Assembly:
             beside=written,
             dropped_streams=kept.dropped,
             dropped_tags=kept.dropped_tags(),
+            changes=tuple(dict.fromkeys(chain.from_iterable(record.changes for record in records))),
+            video_tracks=video_tracks(kept.source, video_stream(kept.source)),
             frames_copied=sum(record.frames_copied for record in records),
             copied=copied,
             fallback_reason=next((one.fallback_reason for one in records if one.fallback_reason), None),

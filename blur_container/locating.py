@@ -19,7 +19,6 @@ from blur_container.reduced import CELL_MS, Moment, ReducedFrames, Skip, cell_of
 from blur_container.settings import Refine, RenderSettings
 from blur_container.sightings import Cut, Sightings
 from blur_container.source import Source
-from blur_container.times import time_base
 from blur_container.tracks import Tracks
 from blur_container.video import first_frame, open_source, video_stream
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
@@ -125,11 +124,11 @@ class _Look:
     def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ReducedFrames, Lens]]:
         limits, threads = self._settings.limits, self._settings.decoder_threads
         with first_frame(self._source, limits) as (first, stream):
-            lens = Lens.of(first, time_base(stream), self._video)
+            lens = Lens.of(first, stream, self._video)
         with open_source(self._source, limits) as container:
             stream = video_stream(container)
             open_decoder(container, stream, threads, limits)
-            yield ReducedFrames(container, stream, lens.clock, samples_ms, self._looked), lens
+            yield ReducedFrames(container, stream, lens.clock, samples_ms, self._looked, lens.size), lens
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class SegmentRecord:
     findings: Findings
     frames_copied: int
     fallback_reason: str | None
+    changes: tuple[str, ...]
     steps: dict[str, dict[str, float]]
 
     @classmethod
@@ -96,6 +97,7 @@ class SegmentRecord:
             findings=findings,
             frames_copied=report.frames_copied,
             fallback_reason=report.fallback_reason,
+            changes=report.changes,
             steps=steps.to_json(),
         )
 
@@ -112,6 +114,7 @@ class SegmentRecord:
             "findings": self.findings.to_json(),
             "frames_copied": self.frames_copied,
             "fallback_reason": self.fallback_reason,
+            "changes": list(self.changes),
             "steps": self.steps,
         }
         return json.dumps(document, separators=(",", ":"))
@@ -130,6 +133,7 @@ class SegmentRecord:
             findings=Findings.from_json(document.get("findings")),
             frames_copied=count_field(document, "frames_copied"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
+            changes=_texts(document.get("changes", [])),
             steps=_steps(require_object(document.get("steps"), "steps")),
         )
 
@@ -154,6 +158,12 @@ def _named(fields: dict[str, Any]) -> dict[str, Any]:
         if not name.isidentifier():
             raise InvalidDocument(f"a record must not hold a field {shown(name)}")
     return fields
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise InvalidDocument(f"changes must be a list of texts, not {shown(value)}")
+    return tuple(value)
 
 
 def _times(value: Any) -> array[int]:

@@ -26,6 +26,7 @@ from blur_container.source import Source
 from blur_container.splice import CopiedPackets, plan_splice
 from blur_container.tracks import Tracks
 from blur_container.video import decoded_frames, open_source, read_only, video_stream
+from blur_container.video_tracks import VideoTrack, video_tracks
 from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.faces import FacesDocument
 
@@ -56,6 +57,10 @@ class RenderReport:
     beside: Written
     dropped_streams: tuple[DroppedStream, ...]
     dropped_tags: tuple[str, ...]
+    # What changed on the way and was made like the first frame, in words.
+    changes: tuple[str, ...]
+    # All of the source; one of them was rendered.
+    video_tracks: tuple[VideoTrack, ...]
     # Of a smart render.
     frames_copied: int = 0
     # Packets of the file that were copied into it; None where every frame was encoded.
@@ -140,4 +145,6 @@ class _Redaction:
             beside=beside,
             dropped_streams=self._kept.dropped,
             dropped_tags=self._kept.dropped_tags(),
+            changes=canvas.brush.changes,
+            video_tracks=video_tracks(self._video, self._stream),
         )

@@ -32,6 +32,8 @@ class SegmentReport:
     pts: array[int] = field(repr=False)
     end_pts: int
     frames_with_faces: int
+    # What changed on the way and was made like the first frame of the video, in words.
+    changes: tuple[str, ...]
     beside: Written = NOTHING_BESIDE
     # Packets that a smart render copied, and why it was not possible where it was asked for.
     copied: CopiedPackets | None = field(default=None, repr=False)
@@ -95,6 +97,7 @@ class Segment:
             pts=pts,
             end_pts=end_pts,
             frames_with_faces=canvas.brush.frames_with_faces,
+            changes=canvas.brush.changes,
             copied=copied,
             fallback_reason=reason,
         )

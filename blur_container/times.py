@@ -9,6 +9,8 @@ from av.video.stream import VideoStream
 
 from chalicelib.contract.errors import UnsupportedVideo
 
+_SOME_UNIT = Fraction(1, 1000)
+
 
 def time_base(stream: VideoStream) -> Fraction:
     """Return the unit of the stream's times, in seconds."""
@@ -22,3 +24,8 @@ def presentation_time(frame: VideoFrame) -> int:
     if frame.pts is None:
         raise UnsupportedVideo("a frame has no presentation time")
     return frame.pts
+
+
+def frame_unit(frame: VideoFrame) -> Fraction:
+    """Return the unit of the frame's own times, in seconds, or some unit where it has none."""
+    return frame.time_base or _SOME_UNIT

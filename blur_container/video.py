@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import chain
@@ -21,11 +21,12 @@ from av.video.stream import VideoStream
 from blur_container.census import Census
 from blur_container.limits import Limits
 from blur_container.matroska import EBML_MAGIC, is_cut_short
-from blur_container.privacy import is_picture
+from blur_container.side_data import side_data
 from blur_container.source import Source, failure_first, open_bytes
 from blur_container.span import Span
 from blur_container.times import presentation_time, time_base
-from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
+from blur_container.video_tracks import shown_track
+from chalicelib.contract.errors import DamagedVideo, NotAVideo, UnsupportedVideo
 
 # Python 3.10 ends at PyAV 17, which neither tells nor writes the order of fields and maps no HDR.
 IS_PYAV_18 = int(av.__version__.split(".")[0]) >= 18  # noqa: PLR2004 the version itself
@@ -78,12 +79,8 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """Return the stream to blur: the first that is no cover picture."""
-    moving = [stream for stream in container.streams.video if not is_picture(stream)]
-    if not moving:
-        kinds = ", ".join(stream.type for stream in container.streams) or "none"
-        raise NoVideoStream(f"the file holds no video stream; its streams: {kinds}")
-    stream = moving[0]
+    """Return the stream to blur: the track that is shown."""
+    stream = shown_track(container)
     # PyAV says None here where FFmpeg has no decoder, against its own type hints.
     if cast("object", stream.codec_context) is None:
         raise UnsupportedVideo("there is no decoder for the video stream")
@@ -198,10 +195,7 @@ def packets_from(
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded."""
-    try:
-        matrix = cast("Mapping[SideDataType, Any]", frame.side_data).get(SideDataType.DISPLAYMATRIX)
-    except ValueError as error:
-        raise UnsupportedVideo(f"the first frame has side data of an unknown kind: {error}") from error
+    matrix = side_data(frame).get(SideDataType.DISPLAYMATRIX)
     return None if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
 
 
