@@ -28,6 +28,7 @@ from blur_container.layout import interval_ms_of
 from blur_container.moov import moov_bytes_max
 from blur_container.output import Looks
 from blur_container.privacy import Kept, choose_streams
+from blur_container.readings import require_met
 from blur_container.record import Findings, SegmentRecord
 from blur_container.redact import RenderReport
 from blur_container.rendering import Progress
@@ -94,7 +95,9 @@ class Assembly:
                     output.copy(packet)
                     progress(Progress(count, len(self._coded_pts), "assembling"))
                 written = output.finish()
-            return self._report(looks, codec, kept, written, output.copied())
+            report = self._report(looks, codec, kept, written, output.copied())
+            require_met(self.faces, report.readings, report.duration_ms, self.settings)
+            return report
 
     def _output(
         self, container: OutputContainer, model: VideoStream, companions: Companions, looks: Looks
@@ -158,6 +161,7 @@ class Assembly:
             beside=written,
             dropped_streams=kept.dropped,
             dropped_tags=kept.dropped_tags(),
+            readings=findings.readings,
             changes=tuple(dict.fromkeys(chain.from_iterable(record.changes for record in records))),
             video_tracks=video_tracks(kept.source, video_stream(kept.source)),
             frames_copied=sum(record.frames_copied for record in records),
@@ -191,7 +195,7 @@ def joined_findings(parts: Sequence[Findings]) -> Findings:
         for name, counts in parts[0].edges.items()
     }
     doubts = in_order({doubt for part in parts for doubt in part.doubts})
-    return Findings(sum(part.tracks for part in parts), edges, tuple(doubts))
+    return Findings(sum(part.tracks for part in parts), edges, tuple(doubts), parts[0].readings)
 
 
 def _no_encoder() -> VideoCodecContext:

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from blur_container.blur import Plane
 from blur_container.color import Color
+from blur_container.fields import Fields
 from blur_container.form import Form
 from blur_container.geometry import Size
 from blur_container.padding import Letterbox, Padding, arrays
@@ -88,6 +89,7 @@ class PlanarFrames:
         self._reformatter = VideoReformatter()  # One for all: building it takes longer than using it.
         grows = form.aperture is not None or form.size != self._size
         self._padding = Padding(first, form) if grows else None
+        self._fields = Fields(first, form)
         self._letterboxes: dict[Size, Letterbox] = {}
         self._changes: dict[str, None] = {}
 
@@ -98,6 +100,7 @@ class PlanarFrames:
 
     def convert(self, frame: VideoFrame) -> VideoFrame:
         """Return `frame` as planar 4:2:0, in its own size; one that is so already comes back uncopied."""
+        frame = self._fields.alike(frame)
         color = self._alike(frame)
         is_kept = frame.format.name == self._form.pixel_format and color == self._color
         return frame if is_kept and not self._is_mapped else self._reformatted(frame, color)
@@ -115,8 +118,6 @@ class PlanarFrames:
             raise UnsupportedVideo(
                 f"the pixels change from {_format(self._first)} to {_format(frame)} on their way"
             )
-        if frame.interlaced_frame and not self._form.is_interlaced:
-            raise UnsupportedVideo("frames of two fields follow frames without fields")
         size = Size(frame.width, frame.height)
         if size != self._size:
             self._note_size(size)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from blur_container.readings import FROM_FIRST_FRAME, Readings
 from blur_container.span import Span
 from blur_container.timeline import Clock, Section
 from chalicelib.contract.errors import InvalidDocument
@@ -35,7 +36,7 @@ class Plan:
     """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
 
     `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about;
-    `analysed` is what the detector says of it.
+    `analysed` is what the detector says of it, `readings` from where its times count.
     """
 
     source_id: str
@@ -44,6 +45,7 @@ class Plan:
     clock: Clock
     duration_ms: int
     spans: tuple[Span, ...]
+    readings: Readings = FROM_FIRST_FRAME
 
     def section(self, number: int) -> Section:
         """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
@@ -61,6 +63,7 @@ class Plan:
             "first_pts": self.clock.first_pts,
             "time_base": str(self.clock.time_base),
             "duration_ms": self.duration_ms,
+            "offsets_ms": list(self.readings.offsets_ms),
             "segments": [asdict(span) for span in self.spans],
         }
         return json.dumps(document, separators=(",", ":"))
@@ -85,6 +88,7 @@ class Plan:
             clock=Clock(whole_field(document, "first_pts"), _time_base(text_field(document, "time_base"))),
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
+            readings=Readings.from_json(document.get("offsets_ms", [0])),
         )
 
 

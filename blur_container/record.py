@@ -10,6 +10,7 @@ from typing import Any
 from blur_container.audio import StreamDigest
 from blur_container.doubts import Doubt, doubts_of, edges_of
 from blur_container.plan import Plan
+from blur_container.readings import FROM_FIRST_FRAME, Readings
 from blur_container.report import Steps
 from blur_container.segment import SegmentReport
 from blur_container.tracks import Tracks
@@ -36,23 +37,28 @@ Edges = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was seen of the faces in a segment: tracks that begin in it, how tracks begin and end, doubts."""
+    """What was seen of the faces in a segment: tracks that begin in it, how tracks begin and end, doubts.
+
+    `readings` says from where the times of their detections were counted.
+    """
 
     tracks: int
     edges: Edges
     doubts: tuple[Doubt, ...]
+    readings: Readings = FROM_FIRST_FRAME
 
     @classmethod
     def of(cls, tracks: Tracks, plan: Plan, number: int) -> Findings:
         """Return what a segment of `plan` owns of the tracks that cover it."""
         section = plan.section(number)
         doubts = doubts_of(tracks, plan.duration_ms, section)
-        return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts))
+        return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts), plan.readings)
 
     def to_json(self) -> dict[str, Any]:
         """Return the findings as a JSON object."""
         doubts = [doubt.to_json() for doubt in self.doubts]
-        return {"tracks": self.tracks, "edges": self.edges, "doubts": doubts}
+        offsets = list(self.readings.offsets_ms)
+        return {"tracks": self.tracks, "edges": self.edges, "doubts": doubts, "offsets_ms": offsets}
 
     @classmethod
     def from_json(cls, value: Any) -> Findings:
@@ -62,7 +68,12 @@ class Findings:
         if not isinstance(doubts, list):
             raise InvalidDocument("doubts must be a list")
         counted = {name: _counts(require_object(counts, name)) for name, counts in _named(edges).items()}
-        return cls(count_field(fields, "tracks"), counted, tuple(Doubt.from_json(doubt) for doubt in doubts))
+        return cls(
+            tracks=count_field(fields, "tracks"),
+            edges=counted,
+            doubts=tuple(Doubt.from_json(doubt) for doubt in doubts),
+            readings=Readings.from_json(fields.get("offsets_ms", [0])),
+        )
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,17 @@ from blur_container.form import Form
 from blur_container.geometry import Size
 from blur_container.locating import locate
 from blur_container.privacy import DroppedStream, choose_streams
+from blur_container.readings import FROM_FIRST_FRAME, Readings, readings_of, require_met
 from blur_container.rendering import Drawing, Progress, Rendering
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.splice import CopiedPackets, plan_splice
+from blur_container.timeline import Clock
+from blur_container.times import presentation_time, time_base
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, read_only, video_stream
+from blur_container.video import decoded_frames, first_frame, open_source, read_only, video_stream
 from blur_container.video_tracks import VideoTrack, video_tracks
-from chalicelib.contract.errors import ConfigurationError
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument
 from chalicelib.contract.faces import FacesDocument
 
 _MS_PER_S = 1000
@@ -67,6 +70,13 @@ class RenderReport:
     copied: CopiedPackets | None = field(default=None, repr=False)
     # Why a smart render was asked for and not possible.
     fallback_reason: str | None = None
+    # From where the times of the detections were counted.
+    readings: Readings = FROM_FIRST_FRAME
+
+    @property
+    def duration_ms(self) -> float:
+        """Return how long the video lasts, from its first frame to the end of its last."""
+        return float((self.end_pts - self.pts[0]) * self.time_base * _MS_PER_S)
 
 
 def redact_video(
@@ -79,9 +89,20 @@ def redact_video(
     """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
     if isinstance(source, Path) and source.resolve() == target.resolve():
         raise ConfigurationError(f"{source} cannot be both source and target")
-    tracks = locate(source, faces, settings, lambda done, total: progress(Progress(done, total, "locating")))
+    with first_frame(source, settings.limits) as (first, stream):
+        clock = Clock(presentation_time(first), time_base(stream))
+        readings = readings_of(stream, clock, faces, settings)
+    tracks = locate(
+        source, faces, settings, lambda done, total: progress(Progress(done, total, "locating")), readings
+    )
     with open_source(source, settings.limits) as video, open_source(source, settings.limits) as audio:
-        return _Redaction(source, video, audio, faces, tracks, settings).run(target, progress)
+        report = _Redaction(source, video, audio, faces, tracks, settings).run(target, progress)
+    try:
+        require_met(faces, readings, report.duration_ms, settings)
+    except InvalidDocument:
+        target.unlink()
+        raise
+    return replace(report, readings=readings)
 
 
 class _Redaction:

@@ -20,7 +20,14 @@ from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.splice import CopiedPackets, plan_segment
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, first_frame, open_source, read_only, video_stream
+from blur_container.video import (
+    coded_aspect,
+    decoded_frames,
+    first_frame,
+    open_source,
+    read_only,
+    video_stream,
+)
 from chalicelib.contract.errors import DamagedVideo
 
 
@@ -59,6 +66,7 @@ class Segment:
         """Write the frames of the segment to `target`; on an error no target is left behind."""
         with first_frame(self.source, self.settings.limits) as (first, stream):
             canvas = Canvas.of(first, stream, self.subject, self.tracks, self.settings)
+            aspect = coded_aspect(stream)
         looks, brush, settings = canvas.looks, canvas.brush, self.settings
         rendering = Rendering(self.source, target, looks, None, settings, progress)
         splice, reason = rendering.plan(
@@ -66,20 +74,21 @@ class Segment:
         )
         if splice is None:
             drawing = Drawing(brush.draw)
-            rendering.encode(self._drawn(drawing), 0)
+            rendering.encode(self._drawn(drawing, aspect), 0)
             return self._report(canvas, drawing.pts, drawing.end_pts, None, reason)
         if reason is None:
             _, copied = rendering.copy(splice, brush.draw, self.span)
         else:
-            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw)))
+            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw), aspect))
         return self._report(canvas, splice.pts, splice.end_pts, copied, reason)
 
-    def _drawn(self, drawing: Drawing) -> Generator[VideoFrame, None, None]:
+    def _drawn(self, drawing: Drawing, aspect: Fraction) -> Generator[VideoFrame, None, None]:
         limits, threads = self.settings.limits, self.settings.decoder_threads
         with open_source(self.source, limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
-            with closing(decoded_frames(container, stream, threads, limits, self.span)) as decoded:
+            frames = decoded_frames(container, stream, threads, limits, self.span, aspect)
+            with closing(frames) as decoded:
                 yield from drawing.of(decoded)
         if drawing.pts[0] != self.span.start_pts:
             raise DamagedVideo(f"the segment begins at pts {drawing.pts[0]}, not at {self.span.start_pts}")

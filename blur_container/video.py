@@ -101,11 +101,13 @@ def decoded_frames(
     threads: int,
     limits: Limits = _LIMITS,
     span: Span | None = None,
+    aspect: Fraction | None = None,
 ) -> Generator[VideoFrame, None, None]:
     """Yield every frame in the order of presentation, or every frame of `span`.
 
     Raise DamagedVideo where a packet or frame is missing or broken: FFmpeg's own way is to go on. Raise
-    VideoTooLarge where a limit is passed.
+    VideoTooLarge where a limit is passed, UnsupportedVideo where pixels have another shape than `aspect`,
+    or than those of the first frame here.
     """
     _require_within(container, stream, limits)
     context = stream.codec_context
@@ -119,10 +121,13 @@ def decoded_frames(
         if span is None:
             for frame in _decoded(container.demux(stream), census):
                 census.count_frame(frame)
+                aspect = _same_aspect(stream, aspect)
                 yield frame
             census.require_whole_index()
         else:
-            yield from _spanned(container, stream, span, census)
+            for frame in _spanned(container, stream, span, census):
+                aspect = _same_aspect(stream, aspect)
+                yield frame
     except av.FFmpegError as error:
         raise DamagedVideo(f"{census.position}: {error.strerror}") from error
     census.close()
@@ -135,6 +140,18 @@ def first_frame(source: Source, limits: Limits = _LIMITS) -> Iterator[tuple[Vide
         stream = video_stream(container)
         with closing(decoded_frames(container, stream, 1, limits)) as frames:
             yield next(frames), stream
+
+
+def coded_aspect(stream: VideoStream) -> Fraction:
+    """Return the shape of the pixels of the last decoded frame, width over height; 1 where untold."""
+    return stream.codec_context.sample_aspect_ratio or Fraction(1)
+
+
+def _same_aspect(stream: VideoStream, before: Fraction | None) -> Fraction:
+    found = coded_aspect(stream)
+    if before not in (None, found):
+        raise UnsupportedVideo(f"the shape of the pixels changes from {before} to {found} on its way")
+    return found
 
 
 def _decoded(
