@@ -1,4 +1,4 @@
-"""Clips joined into one track, as recorders and conferences do: what the decoder is told changes on the way."""
+"""Clips joined into one track, as recorders do: what the decoder is told changes on the way."""
 
 from __future__ import annotations
 

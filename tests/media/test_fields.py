@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,7 +16,6 @@ from av.codec.context import Flags
 from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from blur_container.redact import RenderReport, redact_video
 from blur_container.rendering import Progress
@@ -123,7 +123,7 @@ def joined(path: Path, parts: list[Path]) -> Path:
     with av.open(str(parts[0])) as first, av.open(str(path), "w") as container:
         twin = container.add_stream_from_template(first.streams.video[0])
         for place, content in enumerate(contents):
-            packet: Packet[VideoStream] = Packet(content)
+            packet: Any = Packet(content)
             packet.pts = packet.dts = place
             packet.time_base, packet.duration, packet.stream = _UNIT, 1, twin
             container.mux(packet)
