@@ -37,7 +37,7 @@ KINDS = {
     "H.264 in Matroska": ("in.mkv", CLIP),
     "VP9 in Matroska": ("in.mkv", replace(CLIP, codec="libvpx-vp9", options=VP9)),
     "MPEG-4 in MP4": ("in.mp4", replace(CLIP, codec="mpeg4", options={"g": "12", "b": "4M"})),
-    "fragments": ("in.mp4", replace(CLIP, container_options={"movflags": "frag_keyframe+empty_moov"})),
+    "fragments": ("in.mp4", replace(CLIP, container_options={"movflags": "frag_keyframe+delay_moov"})),
 }
 SETTINGS = RenderSettings()
 SMART = RenderSettings(smart_render=True)
