@@ -53,10 +53,10 @@ class Color:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Color:
-        """Return the tags of `frame`."""
-        full = frame.format.name.startswith("yuvj")
+        """Return the tags of `frame`; the name of a format tells its range where no tag does."""
+        named = ColorRange.JPEG if frame.format.name.startswith("yuvj") else ColorRange.UNSPECIFIED
         return cls(
-            int(ColorRange.JPEG) if full else int(frame.color_range),
+            int(frame.color_range) or int(named),
             int(frame.color_primaries),
             int(frame.color_trc),
             int(frame.colorspace),

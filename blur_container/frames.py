@@ -157,6 +157,8 @@ class PlanarFrames:
 
     def _reformatted(self, frame: VideoFrame, source: Color) -> VideoFrame:
         color = self._form.color
+        if not source.is_full_range and frame.format.name.startswith("yuvj"):
+            frame = _renamed(frame)
         # Told, these map every pixel's light, HDR by its mastering display: 16 ms a frame of 720p.
         transfer, primaries = (color.transfer, color.primaries) if self._is_mapped else (None, None)
         return self._reformatter.reformat(
@@ -184,6 +186,21 @@ def editable_planes(frame: VideoFrame) -> list[Plane]:
 
 def _range(color: Color) -> ColorRange:
     return ColorRange.JPEG if color.is_full_range else ColorRange.MPEG
+
+
+def _renamed(frame: VideoFrame) -> VideoFrame:
+    """Return a copy of `frame` whose format does not say that its range is full.
+
+    The decoder keeps the format of the first frame where the range alone changes; the reformatter takes its
+    word for more than what it is told.
+    """
+    copy = VideoFrame(frame.width, frame.height, _format(frame))
+    for source, target in zip(arrays(frame), arrays(copy), strict=True):
+        target[:] = source
+    copy.pts, copy.time_base = frame.pts, frame.time_base
+    copy.color_range, copy.colorspace = frame.color_range, frame.colorspace
+    copy.color_primaries, copy.color_trc = frame.color_primaries, frame.color_trc
+    return copy
 
 
 def _format(frame: VideoFrame) -> str:
