@@ -28,7 +28,6 @@ from blur_container.layout import interval_ms_of
 from blur_container.moov import moov_bytes_max
 from blur_container.output import Looks
 from blur_container.privacy import Kept, choose_streams
-from blur_container.readings import require_met
 from blur_container.record import Findings, SegmentRecord
 from blur_container.redact import RenderReport
 from blur_container.rendering import Progress
@@ -95,9 +94,7 @@ class Assembly:
                     output.copy(packet)
                     progress(Progress(count, len(self._coded_pts), "assembling"))
                 written = output.finish()
-            report = self._report(looks, codec, kept, written, output.copied())
-            require_met(self.faces, report.readings, report.duration_ms, self.settings)
-            return report
+            return self._report(looks, codec, kept, written, output.copied())
 
     def _output(
         self, container: OutputContainer, model: VideoStream, companions: Companions, looks: Looks

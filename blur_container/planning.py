@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from blur_container.container_index import Border, ContainerIndex, Group, border_at
 from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
 from blur_container.plan import Plan
-from blur_container.readings import Readings, readings_of
+from blur_container.readings import Readings, readings_of, require_met
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.span import Span
@@ -61,6 +61,8 @@ class Planner:
             index = ContainerIndex.of(stream)
             if index is None:
                 return None
+            duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
+            require_met(self.faces, readings, duration_ms, self.render)
             work = list(self._work_s(index, clock, pixels, readings))
             count = segment_count(self._costs(work, index, clock), self.cutting)
             borders = list(_borders(container, stream, index, cuts(work, count)))
@@ -68,7 +70,6 @@ class Planner:
                 return None
             early = _early_frames(container, stream, clock.first_pts)
             spans = tuple(_spans(borders, clock.first_pts))
-            duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
             return Plan(
                 self.faces.source_id,
                 self.faces.video,
