@@ -38,6 +38,7 @@ from blur_container.source import Source
 from blur_container.splice import CopiedPackets, Splice
 from blur_container.times import time_base
 from blur_container.video import first_frame, open_source, read_only, video_stream
+from blur_container.video_tracks import video_tracks
 from chalicelib.contract.errors import OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 
@@ -160,6 +161,9 @@ class Assembly:
             beside=written,
             dropped_streams=kept.dropped,
             dropped_tags=kept.dropped_tags(),
+            readings=findings.readings,
+            changes=tuple(dict.fromkeys(chain.from_iterable(record.changes for record in records))),
+            video_tracks=video_tracks(kept.source, video_stream(kept.source)),
             frames_copied=sum(record.frames_copied for record in records),
             copied=copied,
             fallback_reason=next((one.fallback_reason for one in records if one.fallback_reason), None),
@@ -191,7 +195,7 @@ def joined_findings(parts: Sequence[Findings]) -> Findings:
         for name, counts in parts[0].edges.items()
     }
     doubts = in_order({doubt for part in parts for doubt in part.doubts})
-    return Findings(sum(part.tracks for part in parts), edges, tuple(doubts))
+    return Findings(sum(part.tracks for part in parts), edges, tuple(doubts), parts[0].readings)
 
 
 def _no_encoder() -> VideoCodecContext:

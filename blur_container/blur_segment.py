@@ -99,6 +99,7 @@ class _Task:
                 document.layout,
                 settings,
                 lambda done, total: log(Progress(done, total, "locating")),
+                document.others,
             )
         with steps.timed("render") as facts:
             segment = Segment(source, plan.spans[self.number], subject, tracks, settings)

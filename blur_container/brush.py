@@ -6,7 +6,7 @@ from av.video.frame import VideoFrame
 
 from blur_container.blur import Look, Patch, blur_patches
 from blur_container.frames import PlanarFrames, editable_planes
-from blur_container.geometry import around, short_side
+from blur_container.geometry import Size, around, short_side
 from blur_container.lens import Lens
 from blur_container.noise import track_key
 from blur_container.times import presentation_time
@@ -22,14 +22,16 @@ class Masks:
         self._tracks = tracks
         self._lens = lens
 
-    def patches_at(self, pts: int) -> list[Patch]:
-        """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves."""
+    def patches_at(self, pts: int, size: Size | None = None) -> list[Patch]:
+        """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves.
+
+        Boxes are fractions of the frame they lie in: `size` is that of a frame that is not like the first.
+        """
         time_ms = float(self._lens.clock.ms(pts))
-        patches = (self._patch(track, time_ms) for track in self._tracks.at(time_ms))
+        patches = (self._patch(track, time_ms, size or self._lens.size) for track in self._tracks.at(time_ms))
         return sorted({patch for patch in patches if patch is not None})
 
-    def _patch(self, track: Track, time_ms: float) -> Patch | None:
-        size = self._lens.size
+    def _patch(self, track: Track, time_ms: float, size: Size) -> Patch | None:
         box = self._lens.orientation.to_coded(track.box_at(time_ms))
         whole = around(box, size)
         rect = whole.within(size)
@@ -46,6 +48,11 @@ class Brush:
         self._planar, self._masks, self._look = planar, masks, look
         self.frames_with_faces = 0
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Return in words what was converted on the way."""
+        return self._planar.changes
+
     def shows_face(self, pts: int) -> bool:
         """Return whether anything is covered in the frame with `pts`."""
         return bool(self._masks.patches_at(pts))
@@ -53,7 +60,7 @@ class Brush:
     def draw(self, frame: VideoFrame) -> VideoFrame:
         """Return `frame` as it is encoded; where nothing has to change it is `frame` itself, untouched."""
         drawn = self._planar.convert(frame)
-        patches = self._masks.patches_at(presentation_time(frame))
+        patches = self._masks.patches_at(presentation_time(frame), Size(frame.width, frame.height))
         if patches:
             blur_patches(editable_planes(drawn), patches, self._look)
             self.frames_with_faces += 1

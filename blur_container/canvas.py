@@ -18,6 +18,7 @@ from blur_container.settings import RenderSettings
 from blur_container.times import time_base
 from blur_container.tracks import Tracks
 from blur_container.video import display_matrix
+from blur_container.video_tracks import require_analysed
 from chalicelib.contract.faces import VideoDescription
 
 _DEFAULT_RATE = Fraction(25)
@@ -48,8 +49,9 @@ class Canvas:
         settings: RenderSettings,
     ) -> Canvas:
         """Return the canvas of the video `stream`, which begins with `first`."""
+        require_analysed(stream, subject.analysed)
         looks = looks_of(first, stream, settings)
-        lens = Lens.of(first, looks.time_base, subject.analysed)
+        lens = Lens.of(first, stream, subject.analysed)
         masks = Masks(subject.source_id, tracks, lens)
         brush = Brush(PlanarFrames(first, looks.form), masks, _look(looks.form, settings))
         return cls(looks, brush)

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, cast
 
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
+from blur_container.geometry import Size
+from blur_container.side_data import side_data
+
 _HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 _UNSPECIFIED = 2
+# Names of one curve. Source: ISO/IEC 23091-2, table 3. What is not told is shown so too.
+_CURVES = (
+    frozenset(
+        {
+            _UNSPECIFIED,
+            int(ColorTrc.BT709),
+            int(ColorTrc.SMPTE170M),
+            int(ColorTrc.BT2020_10),
+            int(ColorTrc.BT2020_12),
+        }
+    ),
+)
+_BT2020 = 9
+# Names of one gamut, and what is not told in SD and HD.
+_GAMUTS = (
+    frozenset({int(ColorPrimaries.SMPTE170M), int(ColorPrimaries.SMPTE240M), _UNSPECIFIED}),
+    frozenset({int(ColorPrimaries.BT709), _UNSPECIFIED}),
+    frozenset({int(ColorPrimaries.BT470BG), _UNSPECIFIED}),
+)
+_CONVERTIBLE = frozenset({int(Colorspace.ITU601), int(Colorspace.ITU709), int(Colorspace.SMPTE240M), _BT2020})
+_HD_WIDTH, _SD_HEIGHT = 1280, 576
 _RATIONALS = 10
 # The units of x265's master-display and of the SEI message. Source: H.265, D.3.28.
 _CHROMATICITY = 50_000
@@ -31,10 +53,10 @@ class Color:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Color:
-        """Return the tags of `frame`."""
-        full = frame.format.name.startswith("yuvj")
+        """Return the tags of `frame`; the name of a format tells its range where no tag does."""
+        named = ColorRange.JPEG if frame.format.name.startswith("yuvj") else ColorRange.UNSPECIFIED
         return cls(
-            int(ColorRange.JPEG) if full else int(frame.color_range),
+            int(frame.color_range) or int(named),
             int(frame.color_primaries),
             int(frame.color_trc),
             int(frame.colorspace),
@@ -50,6 +72,26 @@ class Color:
         """Return whether black is 0."""
         return self.range == ColorRange.JPEG
 
+    def named_like(self, first: Color, size: Size) -> Color | None:
+        """Return these tags with the names that `first` has for the same things; None where they differ.
+
+        Range and matrix may differ in truth: pictures can be converted exactly. What is not told is what
+        players take it for: limited range, and by `size` the matrix of SD or HD.
+        """
+        alike = _are_one(_CURVES, self.transfer, first.transfer) and _are_one(
+            _GAMUTS, self.primaries, first.primaries
+        )
+        matrix, other = (_matrix(color.matrix, size) for color in (self, first))
+        if not alike or (matrix != other and not {matrix, other} <= _CONVERTIBLE):
+            return None
+        if matrix != other and _UNSPECIFIED in (self.matrix, first.matrix):
+            return None
+        return replace(
+            first,
+            range=first.range if self.is_full_range == first.is_full_range else self.range,
+            matrix=first.matrix if matrix == other else self.matrix,
+        )
+
     def tag(self, context: VideoCodecContext) -> None:
         """Tell an encoder what its pictures mean."""
         context.color_range = self.range
@@ -58,12 +100,24 @@ class Color:
         context.colorspace = self.matrix
 
 
+def _are_one(groups: tuple[frozenset[int], ...], one: int, other: int) -> bool:
+    return one == other or any({one, other} <= group for group in groups)
+
+
+def _matrix(matrix: int, size: Size) -> int:
+    """Return a matrix by one of its names, and one that is not told as players guess it."""
+    if matrix == _UNSPECIFIED:
+        is_hd = size.width >= _HD_WIDTH or size.height > _SD_HEIGHT
+        return int(Colorspace.ITU709) if is_hd else int(Colorspace.ITU601)
+    return int(Colorspace.ITU601) if matrix == Colorspace.SMPTE170M else matrix
+
+
 BT709 = Color(int(ColorRange.MPEG), int(ColorPrimaries.BT709), int(ColorTrc.BT709), int(Colorspace.ITU709))
 
 
 def mastering_parameters(frame: VideoFrame) -> list[str]:
     """Return the mastering display and light levels of `frame` as parameters of x265, if it has any."""
-    facts = cast("Mapping[SideDataType, Any]", frame.side_data)
+    facts = side_data(frame)
     display = facts.get(SideDataType.MASTERING_DISPLAY_METADATA)
     light = facts.get(SideDataType.CONTENT_LIGHT_LEVEL)
     parameters = [] if display is None else _mastering_display(memoryview(display).cast("B").cast("i"))
@@ -78,7 +132,7 @@ def is_undisplayable(frame: VideoFrame) -> bool:
 
     Such streams say nothing about their colours; those that others can show as HDR10, HLG or SDR do.
     """
-    facts = cast("Mapping[SideDataType, Any]", frame.side_data)
+    facts = side_data(frame)
     return SideDataType.DOVI_METADATA in facts and frame.color_trc == _UNSPECIFIED
 
 

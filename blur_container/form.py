@@ -9,8 +9,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
+from blur_container.aperture import clean_aperture, cut_size, inner
 from blur_container.color import BT709, Color, is_undisplayable
-from blur_container.geometry import Size
+from blur_container.geometry import Rect, Size
 from blur_container.settings import OutputCodec
 from blur_container.video import IS_PYAV_18
 from chalicelib.contract.errors import UnsupportedVideo
@@ -34,6 +35,8 @@ class Form:
     color: Color
     field_order: int = 0
     changes: tuple[str, ...] = ()
+    # What is shown of the coded frames; None for all of it.
+    aperture: Rect | None = None
 
     @property
     def depth(self) -> int:
@@ -62,12 +65,16 @@ def form_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec) -> Form:
     )
     if flattened and not IS_PYAV_18:
         raise UnsupportedVideo("tone mapping HDR needs PyAV 18 and with it Python 3.11 or later")
+    rows = 4 if field_order > _PROGRESSIVE else 2
+    aperture = clean_aperture(stream)
+    shown = inner(aperture, rows) if aperture else None
     form = Form(
         encoder="libx265" if deep else "libx264",
         pixel_format=_DEEP_420 if deep else _shallow(first.format),
-        size=_padded(first, 4 if field_order > _PROGRESSIVE else 2),
+        size=_padded(cut_size(shown, Size(first.width, first.height)), rows),
         color=BT709 if flattened else _color(first),
         field_order=field_order,
+        aperture=shown,
     )
     return replace(form, changes=tuple(_changes(first, form)))
 
@@ -109,16 +116,18 @@ def _color(first: VideoFrame) -> Color:
     return replace(color, range=int(ColorRange.MPEG), matrix=int(Colorspace.ITU709))
 
 
-def _padded(first: VideoFrame, rows: int) -> Size:
+def _padded(shown: Size, rows: int) -> Size:
     # 4:2:0 has no half sample of chroma, and each field needs whole ones.
-    return Size(first.width + first.width % 2, -(-first.height // rows) * rows)
+    return Size(shown.width + shown.width % 2, -(-shown.height // rows) * rows)
 
 
 def _changes(first: VideoFrame, form: Form) -> list[str]:
     depth = _depth(first.format)
+    coded, size = f"{first.width}x{first.height}", f"{form.size.width}x{form.size.height}"
     said = {
-        f"padded from {first.width}x{first.height} to {form.size.width}x{form.size.height}": form.size
-        != Size(first.width, first.height),
+        f"cut from {coded} to {size}, its clean aperture": form.aperture is not None,
+        f"padded from {coded} to {size}": form.aperture is None
+        and form.size != Size(first.width, first.height),
         f"tone-mapped from {_transfer_name(first)} to BT.709": form.color != _color(first),
         f"{depth} bits a sample became {form.depth}": depth > form.depth,
         f"{first.format.name} became 4:2:0": _chroma_is_lost(first.format),

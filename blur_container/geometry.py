@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.contract.errors import UnsupportedVideo
 from chalicelib.contract.faces import Box
 
+WHOLE_FRAME = Box(0.0, 0.0, 1.0, 1.0)
 _MATRIX_LENGTH = 9
+# Less than a degree away players turn by whole quarters too; whoever writes 1.57 for a quarter is 0.05 off.
+_NEARLY_NOTHING = 0.017
 # A box may reach anywhere; beyond this it is cut, before its pixels are too many to count.
 _FAR_FRAMES = 1e6
 
@@ -55,12 +58,16 @@ class Rect:
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a coded frame is turned for display: x' = a x + c y, y' = b x + d y about the centre."""
+    """How a coded frame is turned for display: x' = a x + c y, y' = b x + d y about the centre.
+
+    `shown` is the part of the coded frame that is displayed, in fractions of it.
+    """
 
     a: int = 1
     b: int = 0
     c: int = 0
     d: int = 1
+    shown: Box = WHOLE_FRAME
 
     @classmethod
     def from_display_matrix(cls, matrix: Sequence[int] | None) -> Orientation:
@@ -69,7 +76,9 @@ class Orientation:
             return cls()
         if len(matrix) != _MATRIX_LENGTH:
             raise UnsupportedVideo(f"the display matrix has {len(matrix)} numbers, not {_MATRIX_LENGTH}")
-        a, b, c, d = (_sign(matrix[index]) for index in (0, 1, 3, 4))
+        numbers = [matrix[index] for index in (0, 1, 3, 4)]
+        least = _NEARLY_NOTHING * max(abs(number) for number in numbers)
+        a, b, c, d = (_sign(number) if abs(number) > least else 0 for number in numbers)
         if abs(a) != abs(d) or abs(b) != abs(c) or abs(a) + abs(b) != 1:
             raise UnsupportedVideo(f"the display matrix {list(matrix)} turns by no multiple of 90 degrees")
         return cls(a, b, c, d)
@@ -86,11 +95,37 @@ class Orientation:
         # The matrix holds 0, 1 and -1 only and is orthogonal: its inverse is its transpose.
         coded_x, coded_y = self.a * x + self.b * y, self.c * x + self.d * y
         width, height = (box.height, box.width) if self.is_quarter_turn else (box.width, box.height)
-        return Box(coded_x + 0.5 - width / 2, coded_y + 0.5 - height / 2, width, height)
+        turned = Box(coded_x + 0.5 - width / 2, coded_y + 0.5 - height / 2, width, height)
+        return turned if self.shown is WHOLE_FRAME else _out_of(turned, self.shown)
 
     def to_displayed(self, box: Box) -> Box:
         """Return `box`, given in fractions of the coded frame, in fractions of the displayed frame."""
-        return Orientation(self.a, self.c, self.b, self.d).to_coded(box)
+        inside = box if self.shown is WHOLE_FRAME else _into(box, self.shown)
+        return Orientation(self.a, self.c, self.b, self.d).to_coded(inside)
+
+    def of_part(self, shown: Box) -> Orientation:
+        """Return the orientation of frames of which only a part is displayed."""
+        return replace(self, shown=shown)
+
+
+def _out_of(box: Box, part: Box) -> Box:
+    """Return `box`, given in fractions of `part`, in fractions of what that is a part of."""
+    return Box(
+        part.left + box.left * part.width,
+        part.top + box.top * part.height,
+        box.width * part.width,
+        box.height * part.height,
+    )
+
+
+def _into(box: Box, part: Box) -> Box:
+    """Return `box` in fractions of `part`, which lies in the same whole."""
+    return Box(
+        (box.left - part.left) / part.width,
+        (box.top - part.top) / part.height,
+        box.width / part.width,
+        box.height / part.height,
+    )
 
 
 def boxes_orientation(display: Orientation, coded: Size, analysed: Size) -> Orientation:

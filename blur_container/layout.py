@@ -18,9 +18,9 @@ from chalicelib.contract.faces import Detection, FacesDocument
 _REACHES = 3
 
 
-def layout_of(faces: FacesDocument, settings: RenderSettings) -> Layout:
-    """Return the layout of all trusted detections of a video."""
-    return Layout.of(_trusted(faces, settings), track_settings(settings))
+def layout_of(faces: FacesDocument, settings: RenderSettings, interval_ms: int | None = None) -> Layout:
+    """Return the layout of all trusted detections of a video; the interval is theirs unless it is given."""
+    return Layout.of(_trusted(faces, settings), track_settings(settings), interval_ms)
 
 
 def interval_ms_of(faces: FacesDocument, settings: RenderSettings) -> int:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from blur_container.cuts import CutFinder, GlitchFinder
 from blur_container.detector import DetectorSettings, FaceDetector
 from blur_container.frames import read_ahead
-from blur_container.layout import Layout, layout_of
+from blur_container.layout import Layout
 from blur_container.lens import Lens
 from blur_container.paths import Chase, Path
 from blur_container.pursuits import NEAR_MS, Pursuits
+from blur_container.readings import FROM_FIRST_FRAME, Readings
 from blur_container.reduced import CELL_MS, Moment, ReducedFrames, Skip, cell_of, open_decoder
 from blur_container.settings import Refine, RenderSettings
 from blur_container.sightings import GLITCH_MAX_MS, Cut, Glitch, Sightings, without_glitches
 from blur_container.source import Source
-from blur_container.times import time_base
 from blur_container.tracks import Tracks
 from blur_container.video import first_frame, open_source, video_stream
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
@@ -49,13 +49,16 @@ def locate(
     faces: FacesDocument,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
+    readings: Readings = FROM_FIRST_FRAME,
 ) -> Tracks:
     """Return the tracks of `faces` in the video at `source`, each followed from frame to frame.
 
-    Only frames near detections are decoded. `looked` is told how many frames were passed, of how many.
+    Where the times of `faces` have several readings, the tracks of all are united. Only frames near
+    detections are decoded. `looked` is told how many frames were passed, of how many.
     Raise DamagedVideo where one cannot be decoded.
     """
-    return locate_in(source, faces.video, layout_of(faces, settings), settings, looked)
+    layout, *others = readings.layouts(faces, settings)
+    return locate_in(source, faces.video, layout, settings, looked, others)
 
 
 def locate_in(
@@ -64,20 +67,23 @@ def locate_in(
     layout: Layout,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
+    others: Sequence[Layout] = (),
 ) -> Tracks:
     """Return the tracks of a layout, or of a window of it, as `locate` does for the whole video.
 
-    In the section of a window they have the same boxes and names as those of the whole. Faces that the
-    container's own detector finds have the same boxes, and other names.
+    `others` are the same layout in other readings of its times. In the section of a window they have the same
+    boxes and names as those of the whole. Faces that the container's own detector finds have the same boxes,
+    and other names.
     """
     if not settings.follow_faces:
-        return Tracks([layout])
+        return Tracks([layout, *others])
     look = _Look(source, video, settings, looked)
-    layouts = [layout]
+    layouts = [layout, *others]
     if settings.refine is Refine.DETECTOR:
         layouts.append(look.for_faces(layout))
     chases = [chase for one in layouts for chase in one.chases()]
-    return Tracks(layouts, look.at(chases, layout.times_ms())) if chases else Tracks(layouts)
+    samples_ms = sorted({time for one in (layout, *others) for time in one.times_ms()})
+    return Tracks(layouts, look.at(chases, samples_ms)) if chases else Tracks(layouts)
 
 
 class _Look:
@@ -126,11 +132,11 @@ class _Look:
     def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ReducedFrames, Lens]]:
         limits, threads = self._settings.limits, self._settings.decoder_threads
         with first_frame(self._source, limits) as (first, stream):
-            lens = Lens.of(first, time_base(stream), self._video)
+            lens = Lens.of(first, stream, self._video)
         with open_source(self._source, limits) as container:
             stream = video_stream(container)
             open_decoder(container, stream, threads, limits)
-            yield ReducedFrames(container, stream, lens.clock, samples_ms, self._looked), lens
+            yield ReducedFrames(container, stream, lens.clock, samples_ms, self._looked, lens.size), lens
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from blur_container.readings import FROM_FIRST_FRAME, Readings
 from blur_container.renderer_version import RendererVersion
 from blur_container.span import Span
 from blur_container.timeline import Clock, Section
@@ -37,7 +38,8 @@ class Plan:
     """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
 
     `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about;
-    `analysed` is what the detector says of it; `renderer` may render it, and no other.
+    `analysed` is what the detector says of it, `readings` from where its times count; `renderer` and no other
+    may render it.
     """
 
     source_id: str
@@ -47,6 +49,7 @@ class Plan:
     duration_ms: int
     spans: tuple[Span, ...]
     renderer: RendererVersion
+    readings: Readings = FROM_FIRST_FRAME
 
     def section(self, number: int) -> Section:
         """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
@@ -64,6 +67,7 @@ class Plan:
             "first_pts": self.clock.first_pts,
             "time_base": str(self.clock.time_base),
             "duration_ms": self.duration_ms,
+            "offsets_ms": list(self.readings.offsets_ms),
             "segments": [asdict(span) for span in self.spans],
             "renderer": self.renderer.to_json(),
         }
@@ -90,6 +94,7 @@ class Plan:
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
             renderer=RendererVersion.from_json(document.get("renderer")),
+            readings=Readings.from_json(document.get("offsets_ms")),
         )
 
 

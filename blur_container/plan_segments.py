@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from blur_container.block_cache import BlockCache
-from blur_container.layout import Layout, layout_of
+from blur_container.layout import layout_of
 from blur_container.plan import Plan
 from blur_container.planning import Planner
 from blur_container.timeline import Section
@@ -46,15 +46,16 @@ class PlanSegments(Worker):
                 )
                 plan = planner.plan()
                 facts.update(segments=len(plan.spans) if plan else 1, bytes=source.fetched_bytes)
-            return job if plan is None else replace(job, segments=self._write(job, faces, layout, plan))
+            return job if plan is None else replace(job, segments=self._write(job, faces, plan))
 
-    def _write(self, job: Job, faces: FacesDocument, layout: Layout, plan: Plan) -> Segments:
+    def _write(self, job: Job, faces: FacesDocument, plan: Plan) -> Segments:
         keys = segment_keys(job.source, self._name(faces, plan))
-        windows = Windows(layout)
+        every = [Windows(layout) for layout in plan.readings.layouts(faces, self.settings.render)]
         for number in range(len(plan.spans)):
-            window = windows.of(plan.section(number))
+            window, *others = (windows.of(plan.section(number)) for windows in every)
+            document = TracksDocument(faces.source_id, window, tuple(others))
             target = ObjectReference(self.settings.work_bucket, keys.tracks(number))
-            self.storage.write_json(TracksDocument(faces.source_id, window).to_json(), target)
+            self.storage.write_json(document.to_json(), target)
         target = ObjectReference(self.settings.work_bucket, keys.plan)
         self.storage.write_json(plan.to_json(), target)
         return Segments(target, tuple(range(len(plan.spans))), self.settings.cutting.at_once)

@@ -15,6 +15,7 @@ from blur_container.avi import tells_times
 from blur_container.container_index import Border, ContainerIndex, Group, border_at
 from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
 from blur_container.plan import Plan
+from blur_container.readings import Readings, readings_of, require_met
 from blur_container.renderer_version import RendererVersion
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
@@ -59,20 +60,22 @@ class Planner:
         with first_frame(self.source, self.render.limits) as (frame, stream):
             clock = Clock(presentation_time(frame), time_base(stream))
             pixels = frame.width * frame.height
+            readings = readings_of(stream, clock, self.faces, self.render)
         with open_source(self.source, self.render.limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
             index = ContainerIndex.of(stream)
             if index is None:
                 return None
-            work = list(self._work_s(index, clock, pixels))
+            duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
+            require_met(self.faces, readings, duration_ms, self.render)
+            work = list(self._work_s(index, clock, pixels, readings))
             count = segment_count(self._costs(work, index, clock), self.cutting)
             borders = list(_borders(container, stream, index, cuts(work, count)))
             if len(borders) == 1:
                 return None
             early = _early_frames(container, stream, clock.first_pts)
             spans = tuple(_spans(borders, clock.first_pts))
-            duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
             renderer = RendererVersion.of(self.code_version, self.render)
             return Plan(
                 self.faces.source_id,
@@ -82,11 +85,15 @@ class Planner:
                 duration_ms,
                 spans,
                 renderer,
+                readings,
             )
 
-    def _work_s(self, index: ContainerIndex, clock: Clock, pixels: int) -> Iterator[float]:
+    def _work_s(
+        self, index: ContainerIndex, clock: Clock, pixels: int, readings: Readings
+    ) -> Iterator[float]:
         """Yield how long one function would render each group for, in seconds."""
-        times_ms = [face.time_ms for face in self.faces.detections]
+        offsets, faces = readings.offsets_ms, self.faces.detections
+        times_ms = sorted(face.time_ms - offset for face in faces for offset in offsets)
         for group, end_dts in _with_ends(index):
             begin_ms, end_ms = (float(clock.ms(dts)) for dts in (group.dts, end_dts))
             first = bisect_left(times_ms, begin_ms - self.margin_ms)

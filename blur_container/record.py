@@ -10,6 +10,7 @@ from typing import Any
 from blur_container.audio import StreamDigest
 from blur_container.doubts import Doubt, doubts_of, edges_of
 from blur_container.plan import Plan
+from blur_container.readings import FROM_FIRST_FRAME, Readings
 from blur_container.renderer_version import RendererVersion
 from blur_container.report import Steps
 from blur_container.segment import SegmentReport
@@ -37,23 +38,28 @@ Edges = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was seen of the faces in a segment: tracks that begin in it, how tracks begin and end, doubts."""
+    """What was seen of the faces in a segment: tracks that begin in it, how tracks begin and end, doubts.
+
+    `readings` says from where the times of their detections were counted.
+    """
 
     tracks: int
     edges: Edges
     doubts: tuple[Doubt, ...]
+    readings: Readings = FROM_FIRST_FRAME
 
     @classmethod
     def of(cls, tracks: Tracks, plan: Plan, number: int) -> Findings:
         """Return what a segment of `plan` owns of the tracks that cover it."""
         section = plan.section(number)
         doubts = doubts_of(tracks, plan.duration_ms, section)
-        return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts))
+        return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts), plan.readings)
 
     def to_json(self) -> dict[str, Any]:
         """Return the findings as a JSON object."""
         doubts = [doubt.to_json() for doubt in self.doubts]
-        return {"tracks": self.tracks, "edges": self.edges, "doubts": doubts}
+        offsets = list(self.readings.offsets_ms)
+        return {"tracks": self.tracks, "edges": self.edges, "doubts": doubts, "offsets_ms": offsets}
 
     @classmethod
     def from_json(cls, value: Any) -> Findings:
@@ -63,7 +69,12 @@ class Findings:
         if not isinstance(doubts, list):
             raise InvalidDocument("doubts must be a list")
         counted = {name: _counts(require_object(counts, name)) for name, counts in _named(edges).items()}
-        return cls(count_field(fields, "tracks"), counted, tuple(Doubt.from_json(doubt) for doubt in doubts))
+        return cls(
+            tracks=count_field(fields, "tracks"),
+            edges=counted,
+            doubts=tuple(Doubt.from_json(doubt) for doubt in doubts),
+            readings=Readings.from_json(fields.get("offsets_ms", [0])),
+        )
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ class SegmentRecord:
     frames_copied: int
     frames_merged: int
     fallback_reason: str | None
+    changes: tuple[str, ...]
     steps: dict[str, dict[str, float]]
     renderer: RendererVersion
 
@@ -101,6 +113,7 @@ class SegmentRecord:
             frames_copied=report.frames_copied,
             frames_merged=report.frames_merged,
             fallback_reason=report.fallback_reason,
+            changes=report.changes,
             steps=steps.to_json(),
             renderer=renderer,
         )
@@ -119,6 +132,7 @@ class SegmentRecord:
             "frames_copied": self.frames_copied,
             "frames_merged": self.frames_merged,
             "fallback_reason": self.fallback_reason,
+            "changes": list(self.changes),
             "steps": self.steps,
             "renderer": self.renderer.to_json(),
         }
@@ -139,6 +153,7 @@ class SegmentRecord:
             frames_copied=count_field(document, "frames_copied"),
             frames_merged=count_field(document, "frames_merged"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
+            changes=_texts(document.get("changes")),
             steps=_steps(require_object(document.get("steps"), "steps")),
             renderer=RendererVersion.from_json(document.get("renderer")),
         )
@@ -164,6 +179,12 @@ def _named(fields: dict[str, Any]) -> dict[str, Any]:
         if not name.isidentifier():
             raise InvalidDocument(f"a record must not hold a field {shown(name)}")
     return fields
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise InvalidDocument(f"changes must be a list of texts, not {shown(value)}")
+    return tuple(value)
 
 
 def _times(value: Any) -> array[int]:

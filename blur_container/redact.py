@@ -22,13 +22,17 @@ from blur_container.form import Form
 from blur_container.geometry import Size
 from blur_container.locating import locate
 from blur_container.privacy import DroppedStream, choose_streams
+from blur_container.readings import FROM_FIRST_FRAME, Readings, readings_of, require_met
 from blur_container.rendering import Drawing, Progress, Rendering
 from blur_container.settings import RenderSettings
 from blur_container.source import Source
 from blur_container.splice import CopiedPackets, plan_splice
+from blur_container.timeline import Clock
+from blur_container.times import presentation_time, time_base
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, read_only, video_stream
-from chalicelib.contract.errors import ConfigurationError
+from blur_container.video import decoded_frames, first_frame, open_source, read_only, video_stream
+from blur_container.video_tracks import VideoTrack, video_tracks
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument
 from chalicelib.contract.faces import FacesDocument
 
 _MS_PER_S = 1000
@@ -58,6 +62,10 @@ class RenderReport:
     beside: Written
     dropped_streams: tuple[DroppedStream, ...]
     dropped_tags: tuple[str, ...]
+    # What changed on the way and was made like the first frame, in words.
+    changes: tuple[str, ...]
+    # All of the source; one of them was rendered.
+    video_tracks: tuple[VideoTrack, ...]
     # Frames of the source that no player shows.
     tally: Tally = field(default_factory=Tally)
     # Of a smart render.
@@ -66,6 +74,13 @@ class RenderReport:
     copied: CopiedPackets | None = field(default=None, repr=False)
     # Why a smart render was asked for and not possible.
     fallback_reason: str | None = None
+    # From where the times of the detections were counted.
+    readings: Readings = FROM_FIRST_FRAME
+
+    @property
+    def duration_ms(self) -> float:
+        """Return how long the video lasts, from its first frame to the end of its last."""
+        return float((self.end_pts - self.pts[0]) * self.time_base * _MS_PER_S)
 
     @property
     def frames_decoded(self) -> int:
@@ -85,11 +100,24 @@ def redact_video(
         raise ConfigurationError(f"{source} cannot be both source and target")
     limits = settings.limits
     with with_times(source, target.parent, limits) as pictures:
+        with first_frame(pictures, limits) as (first, stream):
+            clock = Clock(presentation_time(first), time_base(stream))
+            readings = readings_of(stream, clock, faces, settings)
         tracks = locate(
-            pictures, faces, settings, lambda done, total: progress(Progress(done, total, "locating"))
+            pictures,
+            faces,
+            settings,
+            lambda done, total: progress(Progress(done, total, "locating")),
+            readings,
         )
         with open_source(pictures, limits) as video, open_source(source, limits) as audio:
-            return _Redaction(pictures, video, audio, faces, tracks, settings).run(target, progress)
+            report = _Redaction(pictures, video, audio, faces, tracks, settings).run(target, progress)
+    try:
+        require_met(faces, readings, report.duration_ms, settings)
+    except InvalidDocument:
+        target.unlink()
+        raise
+    return replace(report, readings=readings)
 
 
 class _Redaction:
@@ -154,5 +182,7 @@ class _Redaction:
             beside=beside,
             dropped_streams=self._kept.dropped,
             dropped_tags=self._kept.dropped_tags(),
+            changes=canvas.brush.changes,
+            video_tracks=video_tracks(self._video, self._stream),
             tally=self._tally,
         )

@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from blur_container.census import is_marker
 from blur_container.following import Picture
+from blur_container.geometry import Size
 from blur_container.limits import Limits
 from blur_container.timeline import Clock
 from blur_container.times import presentation_time
 from blur_container.video import read_only
-from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
+from chalicelib.contract.errors import DamagedVideo
 
 _LONG_SIDE_PX = 640
 # Below this rate every frame counts.
@@ -64,6 +65,7 @@ class ReducedFrames:
 
     `looked` is told how many frames were passed, of how many. `skip` may be changed between two frames; the
     frames at `samples_ms`, sorted, are always decoded, and all that is read until the first frame of a cell.
+    All pictures have the shape of a frame of `size`, or of the first: others are stretched, as boxes are.
     """
 
     def __init__(
@@ -73,12 +75,12 @@ class ReducedFrames:
         clock: Clock,
         samples_ms: Sequence[int],
         looked: Callable[[int, int], None],
+        size: Size | None = None,
     ) -> None:
         self._container, self._stream, self._clock, self._looked = container, stream, clock, looked
         self._samples_ms = samples_ms
         self._may_skip = (stream.average_rate or 0) >= _RATE_MIN
-        self._size: tuple[int, int] | None = None
-        self._shrink = _Shrink()
+        self._shrink = _Shrink(size)
         self._cell = -1
         self._begin_ms = 0.0
         self.skip = Skip.NOTHING
@@ -109,7 +111,6 @@ class ReducedFrames:
             for time_ms, frame in self._from(max(begin_ms, 0.0)):
                 if time_ms > end_ms:
                     return
-                self._require_size(frame)
                 if time_ms >= begin_ms:
                     self._looked(self._passed(time_ms), self._stream.frames)
                     yield time_ms, frame
@@ -140,12 +141,6 @@ class ReducedFrames:
                 time_ms = float(self._clock.ms(presentation_time(frame)))
                 self._cell = cell_of(time_ms)
                 yield time_ms, frame
-
-    def _require_size(self, frame: VideoFrame) -> None:
-        size = frame.width, frame.height
-        self._size = self._size or size
-        if size != self._size:
-            raise UnsupportedVideo(f"the picture changes from {self._size} to {size} on its way")
 
     def _passed(self, time_ms: float) -> int:
         """Return about how many frames lie before a moment."""
@@ -183,29 +178,32 @@ def open_decoder(container: InputContainer, stream: VideoStream, threads: int, l
 
 
 class _Shrink:
-    """Brings frames to luma of 8 bits, at a whole fraction of their size."""
+    """Brings frames to luma of 8 bits, at a whole fraction of the size of one of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: Size | None) -> None:
         self._reformatter = VideoReformatter()  # One for all: building it takes longer than using it.
+        self._first = size
 
     def picture(self, frame: VideoFrame) -> Picture:
         """Return uint8 (height, width); up to a fraction's worth of pixels is cut on the right and below."""
-        factor, size = _reduction(frame)
+        own = Size(frame.width, frame.height)
+        self._first = self._first or own
+        factor, size = _reduction(self._first)
         luma = _luma(frame) if _has_luma(frame) else _luma(self._reformatter.reformat(frame, format="gray"))
-        whole = luma[: size[1] * factor, : size[0] * factor]
+        whole = luma[: size[1] * factor, : size[0] * factor] if own == self._first else luma
         return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def colours(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Return uint8 (height, width, 3), red first."""
-        _, (width, height) = _reduction(frame)
+        _, (width, height) = _reduction(Size(frame.width, frame.height))
         small = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
         return np.asarray(small.to_ndarray(), np.uint8)
 
 
-def _reduction(frame: VideoFrame) -> tuple[int, tuple[int, int]]:
+def _reduction(size: Size) -> tuple[int, tuple[int, int]]:
     """Return the divisor of a frame's sides, and (width, height) divided by it."""
-    divisor = max(1, round(max(frame.width, frame.height) / _LONG_SIDE_PX))
-    return divisor, (max(1, frame.width // divisor), max(1, frame.height // divisor))
+    divisor = max(1, round(max(size.width, size.height) / _LONG_SIDE_PX))
+    return divisor, (max(1, size.width // divisor), max(1, size.height // divisor))
 
 
 def _has_luma(frame: VideoFrame) -> bool:

@@ -12,7 +12,6 @@ from blur_container.doubts import doubts_to_json
 from blur_container.redact import RenderReport
 from blur_container.settings import Settings
 
-_MS_PER_S = 1000
 _CODECS = {"libx264": "h264", "libx265": "hevc"}
 
 
@@ -37,7 +36,6 @@ class Steps:
 
 def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> dict[str, Any]:
     """Return what the manifest says of a rendering."""
-    duration_ms = (report.end_pts - report.pts[0]) * report.time_base * _MS_PER_S
     return {
         "code_version": settings.code_version,
         "settings": asdict(settings.render),
@@ -46,7 +44,7 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
             "width": report.size.width,
             "height": report.size.height,
             "frame_rate": str(report.frame_rate),
-            "duration_ms": round(duration_ms),
+            "duration_ms": round(report.duration_ms),
         },
         "render_mode": "smart" if report.frames_copied else "full",
         "fallback_reason": report.fallback_reason,
@@ -56,12 +54,14 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
             "width": report.form.size.width,
             "height": report.form.size.height,
         },
-        "changes": [*report.form.changes, *report.beside.changes],
+        "changes": [*report.form.changes, *report.changes, *report.beside.changes],
         "audio_streams": len(report.beside.audio),
         "subtitle_streams": len(report.beside.text),
+        "video_tracks": [asdict(track) for track in report.video_tracks],
         "dropped_streams": [asdict(stream) for stream in report.dropped_streams],
         "dropped_tags": list(report.dropped_tags),
         "detections": report.detections,
+        "detection_times_from": report.readings.in_words(),
         "fullest_ms": report.fullest_ms,
         "sampling_interval_ms": report.sampling_interval_ms,
         "tracks": report.tracks,

@@ -21,7 +21,14 @@ from blur_container.source import Source
 from blur_container.span import Span
 from blur_container.splice import CopiedPackets, plan_segment
 from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, first_frame, open_source, read_only, video_stream
+from blur_container.video import (
+    coded_aspect,
+    decoded_frames,
+    first_frame,
+    open_source,
+    read_only,
+    video_stream,
+)
 from chalicelib.contract.errors import DamagedVideo
 
 
@@ -33,6 +40,8 @@ class SegmentReport:
     pts: array[int] = field(repr=False)
     end_pts: int
     frames_with_faces: int
+    # What changed on the way and was made like the first frame of the video, in words.
+    changes: tuple[str, ...]
     beside: Written = NOTHING_BESIDE
     # Packets that a smart render copied, and why it was not possible where it was asked for.
     copied: CopiedPackets | None = field(default=None, repr=False)
@@ -60,6 +69,7 @@ class Segment:
         """Write the frames of the segment to `target`; on an error no target is left behind."""
         with first_frame(self.source, self.settings.limits) as (first, stream):
             canvas = Canvas.of(first, stream, self.subject, self.tracks, self.settings)
+            aspect = coded_aspect(stream)
         looks, brush, settings, tally = canvas.looks, canvas.brush, self.settings, Tally()
         rendering = Rendering(self.source, target, looks, None, settings, progress)
         splice, reason = rendering.plan(
@@ -67,22 +77,23 @@ class Segment:
         )
         if splice is None:
             drawing = Drawing(brush.draw)
-            rendering.encode(self._drawn(drawing, tally), 0)
+            rendering.encode(self._drawn(drawing, tally, aspect), 0)
             report = self._report(canvas, drawing.pts, drawing.end_pts, None, reason)
             return replace(report, frames_merged=tally.merged)
         if reason is None:
             _, copied = rendering.copy(splice, brush.draw, self.span)
         else:
-            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw), tally))
+            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw), tally, aspect))
         report = self._report(canvas, splice.pts, splice.end_pts, copied, reason)
         return replace(report, frames_merged=tally.merged)
 
-    def _drawn(self, drawing: Drawing, tally: Tally) -> Generator[VideoFrame, None, None]:
+    def _drawn(self, drawing: Drawing, tally: Tally, aspect: Fraction) -> Generator[VideoFrame, None, None]:
         limits, threads = self.settings.limits, self.settings.decoder_threads
         with open_source(self.source, limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
-            with closing(decoded_frames(container, stream, threads, limits, self.span, tally)) as decoded:
+            frames = decoded_frames(container, stream, threads, limits, self.span, tally, aspect)
+            with closing(frames) as decoded:
                 yield from drawing.of(decoded)
         if drawing.pts[0] != self.span.start_pts:
             raise DamagedVideo(f"the segment begins at pts {drawing.pts[0]}, not at {self.span.start_pts}")
@@ -100,6 +111,7 @@ class Segment:
             pts=pts,
             end_pts=end_pts,
             frames_with_faces=canvas.brush.frames_with_faces,
+            changes=canvas.brush.changes,
             copied=copied,
             fallback_reason=reason,
         )

@@ -15,6 +15,7 @@ from chalicelib.contract.errors import UnsupportedVideo
 
 _CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
 _ROUNDED_S = Fraction(1, 100)
+_SOME_UNIT = Fraction(1, 1000)
 
 
 def time_base(stream: VideoStream) -> Fraction:
@@ -75,3 +76,8 @@ def usual_step(stream: VideoStream) -> int:
     """Return how long a frame is shown by the frame rate of `stream`."""
     rate = stream.average_rate or stream.guessed_rate
     return round(1 / (rate * time_base(stream))) if rate else 1
+
+
+def frame_unit(frame: VideoFrame) -> Fraction:
+    """Return the unit of the frame's own times, in seconds, or some unit where it has none."""
+    return frame.time_base or _SOME_UNIT

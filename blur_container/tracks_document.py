@@ -14,7 +14,15 @@ from blur_container.settings import TrackSettings
 from blur_container.timeline import Section
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import LATEST_MS, Box, Detection
-from chalicelib.contract.fields import count_field, finite, parse_object, require_version, shown, text_field
+from chalicelib.contract.fields import (
+    count_field,
+    finite,
+    parse_object,
+    require_object,
+    require_version,
+    shown,
+    text_field,
+)
 
 TRACKS_VERSION = 1
 _WHAT = "the tracks document"
@@ -24,10 +32,14 @@ _ENDS = 2
 
 @dataclass(frozen=True)
 class TracksDocument:
-    """A window of the layout of one source; its settings are not in the document."""
+    """A window of the layout of one source, and the same of other readings of its times, if there are any.
+
+    Settings are not in the document.
+    """
 
     source_id: str
     layout: Layout
+    others: tuple[Layout, ...] = ()
 
     def to_json(self) -> str:
         """Return the document as JSON text.
@@ -35,22 +47,13 @@ class TracksDocument:
         A detection is [ms, left, top, width, height, percent]; a name is one too, or null for the first
         detection of its chain; a bridge is two numbers of detections, counted through all chains.
         """
-        layout = self.layout
-        lengths = [0, *(len(faces) for faces in layout.chains)]
-        # A chain without its own first detection can have no bridge to its first one.
-        first = {faces[0]: at for faces, at in zip(layout.chains, accumulate(lengths), strict=False)}
-        last = {faces[-1]: at - 1 for faces, at in zip(layout.chains, accumulate(lengths[1:]), strict=True)}
         document = {
             "version": TRACKS_VERSION,
             "source_id": self.source_id,
-            "section_ms": list(layout.section),
-            "interval_ms": layout.interval_ms,
-            "chains": [[_to_json(face) for face in faces] for faces in layout.chains],
-            "names": [
-                None if name == faces[0] else _to_json(name)
-                for name, faces in zip(layout.names, layout.chains, strict=True)
-            ],
-            "bridges": [[last[end], first[start]] for end, start in layout.bridges],
+            "section_ms": list(self.layout.section),
+            "interval_ms": self.layout.interval_ms,
+            **_layout_to_json(self.layout),
+            "others": [_layout_to_json(other) for other in self.others],
         }
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -59,18 +62,43 @@ class TracksDocument:
         """Return the document in `text`; raise InvalidDocument where it breaks the contract."""
         document = parse_object(text, _WHAT)
         require_version(document, TRACKS_VERSION, _WHAT)
-        chains = tuple(_chain(entry) for entry in _list(document.get("chains"), "chains"))
-        layout = Layout(
-            interval_ms=count_field(document, "interval_ms"),
-            chains=chains,
-            bridges=_bridges(_list(document.get("bridges"), "bridges"), chains),
-            settings=settings,
-            names=_names(_list(document.get("names"), "names"), chains),
-            section=_section(_list(document.get("section_ms"), "section_ms", _ENDS)),
-        )
-        if not layout.interval_ms:
+        section = _section(_list(document.get("section_ms"), "section_ms", _ENDS))
+        interval_ms = count_field(document, "interval_ms")
+        if not interval_ms:
             raise InvalidDocument("interval_ms must not be zero")
-        return cls(text_field(document, "source_id"), layout)
+        layout, *others = (
+            _layout(fields, interval_ms, section, settings)
+            for fields in (document, *_list(document.get("others", []), "others"))
+        )
+        return cls(text_field(document, "source_id"), layout, tuple(others))
+
+
+def _layout_to_json(layout: Layout) -> dict[str, Any]:
+    lengths = [0, *(len(faces) for faces in layout.chains)]
+    # A chain without its own first detection can have no bridge to its first one.
+    first = {faces[0]: at for faces, at in zip(layout.chains, accumulate(lengths), strict=False)}
+    last = {faces[-1]: at - 1 for faces, at in zip(layout.chains, accumulate(lengths[1:]), strict=True)}
+    return {
+        "chains": [[_to_json(face) for face in faces] for faces in layout.chains],
+        "names": [
+            None if name == faces[0] else _to_json(name)
+            for name, faces in zip(layout.names, layout.chains, strict=True)
+        ],
+        "bridges": [[last[end], first[start]] for end, start in layout.bridges],
+    }
+
+
+def _layout(entry: Any, interval_ms: int, section: Section, settings: TrackSettings) -> Layout:
+    fields = require_object(entry, "a layout")
+    chains = tuple(_chain(faces) for faces in _list(fields.get("chains"), "chains"))
+    return Layout(
+        interval_ms=interval_ms,
+        chains=chains,
+        bridges=_bridges(_list(fields.get("bridges"), "bridges"), chains),
+        settings=settings,
+        names=_names(_list(fields.get("names"), "names"), chains),
+        section=section,
+    )
 
 
 def _to_json(face: Detection) -> list[float]:

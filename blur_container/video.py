@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import chain
@@ -21,11 +21,12 @@ from av.video.stream import VideoStream
 from blur_container.census import Census, Tally, is_marker
 from blur_container.limits import Limits
 from blur_container.matroska import EBML_MAGIC, is_cut_short
-from blur_container.privacy import is_picture
+from blur_container.side_data import side_data
 from blur_container.source import Source, failure_first, open_bytes
 from blur_container.span import Span
 from blur_container.times import last_duration, presentation_time, time_base, usual_step
-from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, UnsupportedVideo
+from blur_container.video_tracks import shown_track
+from chalicelib.contract.errors import DamagedVideo, NotAVideo, UnsupportedVideo
 
 # Python 3.10 ends at PyAV 17, which neither tells nor writes the order of fields and maps no HDR.
 IS_PYAV_18 = int(av.__version__.split(".")[0]) >= 18  # noqa: PLR2004 the version itself
@@ -78,12 +79,8 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """Return the stream to blur: the first that is no cover picture."""
-    moving = [stream for stream in container.streams.video if not is_picture(stream)]
-    if not moving:
-        kinds = ", ".join(stream.type for stream in container.streams) or "none"
-        raise NoVideoStream(f"the file holds no video stream; its streams: {kinds}")
-    stream = moving[0]
+    """Return the stream to blur: the track that is shown."""
+    stream = shown_track(container)
     # PyAV says None here where FFmpeg has no decoder, against its own type hints.
     if cast("object", stream.codec_context) is None:
         raise UnsupportedVideo("there is no decoder for the video stream")
@@ -98,19 +95,21 @@ def read_only(container: InputContainer, streams: list[Any]) -> None:
         stream.discard = Discard.default if stream.index in wanted else Discard.all
 
 
-def decoded_frames(
+def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must be
     container: InputContainer,
     stream: VideoStream,
     threads: int,
     limits: Limits = _LIMITS,
     span: Span | None = None,
     tally: Tally | None = None,
+    aspect: Fraction | None = None,
 ) -> Generator[VideoFrame, None, None]:
     """Yield every frame in the order of presentation, or every frame of `span`, with its duration.
 
     Of frames of one time only the last is shown; `tally` counts the others, and those that cannot be decoded
     because the video begins without a keyframe. Raise DamagedVideo where a packet or frame is missing or
-    broken: FFmpeg's own way is to go on. Raise VideoTooLarge where a limit is passed.
+    broken: FFmpeg's own way is to go on. Raise VideoTooLarge where a limit is passed, UnsupportedVideo where
+    pixels have another shape than `aspect`, or than those of the first frame here.
     """
     _require_within(container, stream, limits)
     context = stream.codec_context
@@ -126,7 +125,7 @@ def decoded_frames(
         _counted(container, stream, census) if span is None else _spanned(container, stream, span, census)
     )
     try:
-        yield from _shown(frames, stream, census, span)
+        yield from _shown(_of_one_shape(frames, stream, aspect), stream, census, span)
     except av.FFmpegError as error:
         raise DamagedVideo(f"{census.position}: {error.strerror}") from error
     census.close()
@@ -170,6 +169,22 @@ def _counted(container: InputContainer, stream: VideoStream, census: Census) -> 
         census.count_frame(frame)
         yield frame
     census.require_whole_index()
+
+
+def coded_aspect(stream: VideoStream) -> Fraction:
+    """Return the shape of the pixels of the last decoded frame, width over height; 1 where untold."""
+    return stream.codec_context.sample_aspect_ratio or Fraction(1)
+
+
+def _of_one_shape(
+    frames: Iterator[VideoFrame], stream: VideoStream, aspect: Fraction | None
+) -> Iterator[VideoFrame]:
+    for frame in frames:
+        found = coded_aspect(stream)
+        if aspect not in (None, found):
+            raise UnsupportedVideo(f"the shape of the pixels changes from {aspect} to {found} on its way")
+        aspect = found
+        yield frame
 
 
 def _decoded(
@@ -232,10 +247,7 @@ def packets_from(
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded."""
-    try:
-        matrix = cast("Mapping[SideDataType, Any]", frame.side_data).get(SideDataType.DISPLAYMATRIX)
-    except ValueError as error:
-        raise UnsupportedVideo(f"the first frame has side data of an unknown kind: {error}") from error
+    matrix = side_data(frame).get(SideDataType.DISPLAYMATRIX)
     return None if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
 
 

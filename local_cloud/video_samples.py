@@ -12,13 +12,14 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from blur_container.detector import analysis_size
+from blur_container.video import video_stream
+from chalicelib.contract.errors import FaceBlurError
 
 _QUARTER_TURN_DEG = 90
 _MS_PER_S = 1000
@@ -129,13 +130,13 @@ def open_sampled(path: Path) -> Iterator[SampledVideo]:
 def _h264_stream(container: InputContainer) -> VideoStream:
     if "mov" not in container.format.name.split(","):
         raise UnreadableVideo(f"the container is {container.format.name}, not MP4 or MOV")
-    for stream in container.streams.video:
-        if stream.disposition & Disposition.attached_pic:
-            continue
-        if stream.codec_context.name == "h264":
-            return stream
+    try:
+        stream = video_stream(container)
+    except FaceBlurError as error:
+        raise UnreadableVideo(str(error)) from error
+    if stream.codec_context.name != "h264":
         raise UnreadableVideo(f"the codec is {stream.codec_context.name}, not h264")
-    raise UnreadableVideo("there is no video stream")
+    return stream
 
 
 def _describe(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoMetadata:

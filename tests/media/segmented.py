@@ -9,7 +9,7 @@ from pathlib import Path
 from blur_container.assembly import Assembly, Part
 from blur_container.canvas import Subject
 from blur_container.cutting import CuttingSettings
-from blur_container.layout import layout_of, track_settings
+from blur_container.layout import track_settings
 from blur_container.locating import locate_in
 from blur_container.output import open_container
 from blur_container.plan import Plan
@@ -47,10 +47,13 @@ class InSegments:
 
     def tracks(self, plan: Plan, number: int) -> Tracks:
         """Return the tracks of one segment, by way of its document."""
-        window = Windows(layout_of(self.faces, self.settings)).of(plan.section(number))
-        text = TracksDocument(self.faces.source_id, window).to_json()
-        layout = TracksDocument.from_json(text, track_settings(self.settings)).layout
-        return locate_in(self.source, self.faces.video, layout, self.settings)
+        layouts = plan.readings.layouts(self.faces, self.settings)
+        window, *others = (Windows(layout).of(plan.section(number)) for layout in layouts)
+        text = TracksDocument(self.faces.source_id, window, tuple(others)).to_json()
+        document = TracksDocument.from_json(text, track_settings(self.settings))
+        return locate_in(
+            self.source, self.faces.video, document.layout, self.settings, others=document.others
+        )
 
     def part(self, plan: Plan, number: int) -> Part:
         """Return one rendered segment, by way of its record."""

@@ -157,11 +157,14 @@ def test_live_matroska_file_promises_no_length(tmp_path: Path) -> None:
     assert not is_cut_short(source)
 
 
-def test_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
-    """One file, two sizes: there is no one place for a box."""
+def test_pixels_that_change_on_the_way_are_refused(tmp_path: Path) -> None:
+    """One file, two pixel formats: what only one of them can say would be lost."""
     parts = [
-        make_clip(tmp_path / f"{width}.h264", Clip(size=(width, 96), seconds=0.4, options={"bf": "0"}))
-        for width in (160, 128)
+        make_clip(
+            tmp_path / f"{pixels}.h264",
+            Clip(size=(160, 96), seconds=0.4, options={"bf": "0"}, pixel_format=pixels),
+        )
+        for pixels in ("yuv420p", "yuv444p")
     ]
     source = tmp_path / "in.avi"
     with av.open(str(source), "w") as container:
@@ -172,7 +175,7 @@ def test_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
             packet.time_base, packet.stream = Fraction(1, 30), stream
             container.mux_one(packet)
 
-    assert "changes" in refuse(source, UnsupportedVideo)
+    assert "pixels change" in refuse(source, UnsupportedVideo)
 
 
 def packets_of(path: Path) -> list[Packet[VideoStream]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,12 +14,14 @@ import pytest
 from av import logging
 from av.codec.context import Flags
 from av.filter import Graph
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from blur_container.redact import RenderReport, redact_video
 from blur_container.rendering import Progress
 from blur_container.settings import RenderSettings
 from blur_container.verify import verify_output
+from chalicelib.contract.errors import UnsupportedVideo
 from tests.clips import Clip, document_of, make_clip
 from tests.media.reading import shown_frames, video_times
 from tests.versions import needs_pyav_18
@@ -68,7 +71,7 @@ def interlaced(path: Path, order: str, height: int = 96) -> Path:
     """Write ten frames of two fields each; `order` is tff or bff."""
     with av.open(str(path), "w") as container:
         codec = "libx264" if height % 4 == 0 else "mpeg2video"
-        stream = container.add_stream(codec, rate=25, options={"x264-params": "weightp=0"})
+        stream = container.add_stream(codec, rate=25, options={"x264-params": "weightp=0:bframes=0"})
         stream.width, stream.height, stream.pix_fmt = 160, height, "yuv420p"
         stream.codec_context.flags |= Flags.interlaced_dct
         stream.codec_context.time_base = _UNIT
@@ -112,6 +115,69 @@ def test_fields_of_odd_height_are_padded(tmp_path: Path) -> None:
 
     assert field_orders(tmp_path / "out.mp4") == {"B"}
     assert report.form.changes == ("padded from 160x98 to 160x100",)
+
+
+def joined(path: Path, parts: list[Path]) -> Path:
+    """Copy the packets of `parts`, frames of 1/25 s in order, into one track of `path`."""
+    contents = [content for part in parts for content in contents_of(part)]
+    with av.open(str(parts[0])) as first, av.open(str(path), "w") as container:
+        twin = container.add_stream_from_template(first.streams.video[0])
+        for place, content in enumerate(contents):
+            packet: Any = Packet(content)
+            packet.pts = packet.dts = place
+            packet.time_base, packet.duration, packet.stream = _UNIT, 1, twin
+            container.mux(packet)
+    return path
+
+
+def contents_of(path: Path) -> list[bytes]:
+    """Return the bytes of all video packets of `path`."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
+@needs_pyav_18
+@pytest.mark.parametrize("orders", [("tff", "bff"), ("bff", "tff")])
+@pytest.mark.parametrize(("height", "name"), [(98, "in.mkv"), (98, "in.avi"), (98, "in.mov")])
+def test_an_order_of_fields_that_changes_is_refused(
+    tmp_path: Path, orders: tuple[str, str], height: int, name: str
+) -> None:
+    """H.264 is encoded with one order for all frames: others would be shown backwards."""
+    parts = [interlaced(tmp_path / f"{order}.mkv", order, height) for order in orders]
+    source = joined(tmp_path / name, parts)
+
+    with pytest.raises(UnsupportedVideo, match="order of fields changes"):
+        render(source)
+
+
+@needs_pyav_18
+@pytest.mark.parametrize("order", ["tff", "bff"])
+def test_fields_after_whole_frames_are_refused(tmp_path: Path, order: str) -> None:
+    """The first frame tells that there are none, and so does the output's encoder."""
+    options = {"x264-params": "bframes=0"}
+    plain = make_clip(tmp_path / "plain.h264", Clip(size=(160, 96), seconds=0.4, options=options))
+    fields = interlaced(tmp_path / "fields.h264", order)
+    source = joined(tmp_path / "in.mkv", [plain, fields])
+
+    with pytest.raises(UnsupportedVideo, match="two fields follow"):
+        render(source)
+
+
+@needs_pyav_18
+@pytest.mark.parametrize(("order", "letter"), [("tff", "T"), ("bff", "B")])
+def test_whole_frames_among_fields_keep_the_order_of_the_others(
+    tmp_path: Path, order: str, letter: str
+) -> None:
+    """Two fields of one moment are a whole frame: it is encoded as such, in the order of the video."""
+    options = {"x264-params": "bframes=0"}
+    fields = interlaced(tmp_path / "fields.h264", order)
+    plain = make_clip(tmp_path / "plain.h264", Clip(size=(160, 96), seconds=0.4, options=options))
+    source = joined(tmp_path / "in.mkv", [fields, plain])
+
+    render(source)
+
+    assert field_orders(source) == {letter, "P"}
+    assert field_orders(tmp_path / "out.mp4") == {letter}
 
 
 def test_progressive_video_stays_progressive(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from blur_container.reduced import Moment, ReducedFrames, Skip, open_decoder
 from blur_container.timeline import Clock
 from blur_container.times import presentation_time, time_base
 from blur_container.video import decoded_frames, open_source, video_stream
-from chalicelib.contract.errors import UnsupportedVideo
 from tests.clips import Clip, Face, make_clip
 from tests.media.reading import Luma
 
@@ -146,15 +145,17 @@ def test_large_frames_are_reduced(tmp_path: Path) -> None:
     assert first.picture.shape == (361, 640)
 
 
-def test_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
-    """As the renderer refuses it, by its name."""
+def test_pictures_keep_their_shape_where_the_size_changes(tmp_path: Path) -> None:
+    """Boxes are fractions of the frame they were seen in: all are stretched to the first one's shape."""
     one = make_clip(tmp_path / "one.mkv", replace(CLIP, seconds=0.5))
     other = make_clip(tmp_path / "other.mkv", replace(CLIP, seconds=0.5, size=(640, 360)))
     source = joined(tmp_path / "in.mkv", one, other)
     clock = Clock(0, Fraction(1, 1000))
 
-    with pytest.raises(UnsupportedVideo, match="changes"):
-        looked_at(source, clock, (0, 5000), lambda _: Skip.NOTHING)
+    moments = looked_at(source, clock, (0, 5000), lambda _: Skip.NOTHING)
+
+    assert len(moments) == 30
+    assert {moment.picture.shape for moment in moments} == {(180, 320)}
 
 
 def joined(path: Path, one: Path, other: Path) -> Path:

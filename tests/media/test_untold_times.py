@@ -98,7 +98,7 @@ def test_an_avi_stays_in_one_piece(tmp_path: Path) -> None:
     """Where it can be cut is not known before all of it is decoded."""
     source = make_clip(tmp_path / "in.avi", replace(CLIP, options={"crf": "12", "g": "5", "bf": "0"}))
 
-    planner = Planner(source, 1, lambda: 1, faces_document(CLIP), 500, RenderSettings(), EAGER)
+    planner = Planner(source, 1, lambda: 1, faces_document(CLIP), 500, RenderSettings(), EAGER, "test")
 
     assert planner.plan() is None
 

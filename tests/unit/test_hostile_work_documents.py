@@ -38,10 +38,16 @@ RECORD: dict[str, Any] = {
     "digest": "63f697795fe0531f75ab8cc38f97dd3b",
     "end_pts": 1024,
     "frames_with_faces": 2,
-    "findings": {"tracks": 1, "edges": {"begin": {"border": 0, "cut": 0, "open": 1}}, "doubts": []},
+    "findings": {
+        "tracks": 1,
+        "edges": {"begin": {"border": 0, "cut": 0, "open": 1}},
+        "doubts": [],
+        "offsets_ms": [0],
+    },
     "frames_copied": 0,
     "frames_merged": 0,
     "fallback_reason": None,
+    "changes": [],
     "steps": {"render": {"seconds": 0.25, "bytes": 2874}},
     "renderer": {"code_version": "4f2a", "settings_digest": "91cd"},
 }
