@@ -68,7 +68,7 @@ class TracksDocument:
             raise InvalidDocument("interval_ms must not be zero")
         layout, *others = (
             _layout(fields, interval_ms, section, settings)
-            for fields in (document, *_list(document.get("others", []), "others"))
+            for fields in (document, *_list(document.get("others"), "others"))
         )
         return cls(text_field(document, "source_id"), layout, tuple(others))
 
