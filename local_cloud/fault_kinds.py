@@ -155,6 +155,8 @@ CHANGED_ANSWERS: dict[FaultKind, frozenset[str]] = {
 _OPERATIONS: dict[FaultKind, frozenset[str]] = {
     **{kind: operations for kind, (_, operations) in REFUSALS.items()},
     **CHANGED_ANSWERS,
+    # Step Functions has its own names for what a gateway of Lambda's says.
+    FaultKind.GATEWAY: frozenset({*_S3, *_STARTING_A_JOB, *_ASKING, *_STARTING_AN_EXECUTION}),
     FaultKind.STILL_IN_PROGRESS: _ASKING,
     FaultKind.JOB_FAILED: _ASKING,
     FaultKind.KILLED_LATER: _INVOKING,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -114,6 +114,12 @@ def faces_document(clip: Clip, interval_ms: int = 200) -> FacesDocument:
             detections += [Detection(clip.ms(pts), box, 99.0) for box in clip.boxes(pts)]
             due_ms += interval_ms
     return document_of(detections, clip.size)
+
+
+def seen_until(end_ms: int, document: FacesDocument) -> FacesDocument:
+    """Return what of a document a detector sees where the video ends so early."""
+    seen = tuple(face for face in document.detections if face.time_ms < end_ms)
+    return replace(document, detections=seen)
 
 
 def document_of(detections: Sequence[Detection], size: tuple[int, int] = (320, 180)) -> FacesDocument:

@@ -206,13 +206,13 @@ def test_removal_leaves_buckets_with_content_and_says_so(life: Life) -> None:
     """Nothing else is left, and the message holds the command that takes them too."""
     assert "make remove STAGE=dev BUCKETS=delete" in life.ended["remove"].printed
     assert life.held["remove"] == {
-        "s3.list_buckets": [bucket("input"), bucket("output")],
+        "s3.list_buckets": [bucket("input"), bucket("output"), bucket("work")],
     }
 
 
 def test_left_buckets_are_taken_up_again(life: Life) -> None:
     """A bucket of an earlier life is used as it is, its content kept."""
-    assert life.ended["deploy over what was left"].printed.count("used as it is") == 2
+    assert life.ended["deploy over what was left"].printed.count("used as it is") == 3
 
 
 def test_account_is_empty_after_all_was_removed(life: Life) -> None:

@@ -67,7 +67,6 @@ _NO_WORD = {
     FaultKind.LOST_ANSWER,
     FaultKind.STRAGGLER,
     FaultKind.KILLED_LATER,
-    FaultKind.GATEWAY,
     FaultKind.FUNCTION_KEY_DISABLED,
     FaultKind.FUNCTION_GONE,
     *OF_LAMBDA,
