@@ -82,9 +82,10 @@ def readings_of(
     interval_ms = interval_ms_of(faces, settings)
     times_ms = [face.time_ms for face in faces.detections]
     end_ms = _end_ms(stream, clock)
+    span_ms = -_lost_ms(stream, clock), end_ms
     offsets = _offsets_ms(stream, clock)
     possible = [
-        offset for offset in offsets if _stray_share(times_ms, offset, end_ms, interval_ms) <= _STRAY_SHARE
+        offset for offset in offsets if _stray_share(times_ms, offset, span_ms, interval_ms) <= _STRAY_SHARE
     ]
     if not possible:
         raise InvalidDocument(_words(times_ms, end_ms))
@@ -97,20 +98,24 @@ def require_met(
     """Raise InvalidDocument where in no reading the detections lie in a video that lasts so long."""
     times_ms = [face.time_ms for face in faces.detections]
     interval_ms = interval_ms_of(faces, settings)
-    shares = (_stray_share(times_ms, offset, duration_ms, interval_ms) for offset in readings.offsets_ms)
+    span_ms = float("-inf"), duration_ms
+    shares = (_stray_share(times_ms, offset, span_ms, interval_ms) for offset in readings.offsets_ms)
     if min(shares) > _STRAY_SHARE:
         raise InvalidDocument(_words(times_ms, duration_ms))
 
 
-def _stray_share(times_ms: Sequence[int], offset_ms: int, end_ms: float | None, interval_ms: int) -> float:
-    """Return which share of the detections lies outside the video, by more than a sampling interval.
+def _stray_share(
+    times_ms: Sequence[int], offset_ms: int, span_ms: tuple[float, float | None], interval_ms: int
+) -> float:
+    """Return which share of the detections lies outside `span_ms`, by more than a sampling interval.
 
-    All of it where none lies inside.
+    It is in ms from the first frame. All of them where none lies in the video.
     """
+    begin_ms, end_ms = span_ms
     if not times_ms:
         return 0.0
     latest_ms = float("inf") if end_ms is None else end_ms
-    near = sum(-interval_ms <= time - offset_ms <= latest_ms + interval_ms for time in times_ms)
+    near = sum(begin_ms - interval_ms <= time - offset_ms <= latest_ms + interval_ms for time in times_ms)
     inside = any(0 <= time - offset_ms <= latest_ms for time in times_ms)
     return 1 - near / len(times_ms) if inside else 1.0
 
@@ -125,6 +130,15 @@ def _offsets_ms(stream: VideoStream, clock: Clock) -> list[int]:
         if abs(offset) > _LITTLE_MS and offset not in offsets:
             offsets.append(offset)
     return offsets
+
+
+def _lost_ms(stream: VideoStream, clock: Clock) -> float:
+    """Return how long the video lasts before the first frame that can be decoded.
+
+    Where it begins without a keyframe, another detector may have seen faces there.
+    """
+    lost = clock.first_pts - (clock.first_pts if stream.start_time is None else stream.start_time)
+    return float(max(lost, 0) * clock.time_base * _MS_PER_S)
 
 
 def _end_ms(stream: VideoStream, clock: Clock) -> float | None:

@@ -115,3 +115,13 @@ def _telemetry(container: OutputContainer, extras: Extras) -> list[Packet[Any]]:
     packet.stream, packet.time_base = stream, _MS
     packet.pts = packet.dts = 0
     return [packet]
+
+
+def without_keyframe(source: Path, target: Path, first: int) -> Path:
+    """Copy the packets of `source` from that with the number `first` on."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as copy:
+        twin = copy.add_stream_from_template(container.streams.video[0], opaque=True)
+        for packet in [packet for packet in container.demux(video=0) if packet.size][first:]:
+            packet.stream = twin
+            copy.mux_one(packet)
+    return target

@@ -18,6 +18,7 @@ from chalicelib.contract.faces import FacesDocument
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import detail, shown_frames, video_times
 from tests.media.segmented import InSegments
+from tests.remuxing import without_keyframe
 
 GONE = 14.0  # Faces of the clips show 60 and more.
 LATE_MS = 500
@@ -258,3 +259,16 @@ def test_readings_that_are_no_list_of_numbers_are_refused(value: object) -> None
     """Such a plan was not written by this project."""
     with pytest.raises(InvalidDocument):
         Readings.from_json(value)
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "in.mov", "in.mkv"])
+def test_faces_behind_frames_that_cannot_be_decoded_are_covered(tmp_path: Path, name: str) -> None:
+    """The file begins without a keyframe; the detector counts from zero on its clock all the same."""
+    clip = replace(CLIP, pts=None, options=GROUPS, audio=[])
+    source = without_keyframe(make_clip(tmp_path / "whole.mp4", clip), tmp_path / name, 1)
+
+    render(source, faces_document(clip))
+
+    shown = shown_frames(tmp_path / "out.mp4")
+    pairs = zip(clip.times[len(clip.times) - len(shown) :], shown, strict=True)
+    assert max(detail(frame.luma, box) for pts, frame in pairs for box in clip.boxes(pts)) < GONE
