@@ -15,7 +15,7 @@ from blur_container.output import open_container
 from blur_container.plan import Plan
 from blur_container.planning import Planner
 from blur_container.record import Findings, SegmentRecord
-from blur_container.redact import RenderReport
+from blur_container.redact import RenderReport, redact_video
 from blur_container.report import Steps
 from blur_container.segment import Segment
 from blur_container.settings import RenderSettings
@@ -77,3 +77,29 @@ class InSegments:
         report = assembly.write(partial(open_container, target), lambda _progress: None)
         verify_output(target, report)
         return report
+
+
+SETTINGS = RenderSettings()
+
+
+def ignore(_: object) -> None:
+    """Take progress and say nothing."""
+
+
+def render(source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS) -> RenderReport:
+    """Render `source` to `out.mp4` beside it, and verify that."""
+    target = source.with_name("out.mp4")
+    report = redact_video(source, target, faces, settings, ignore)
+    verify_output(target, report)
+    return report
+
+
+def render_in_segments(
+    source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS
+) -> RenderReport:
+    """Render `source` in segments to `out.mp4` beside it, and verify that."""
+    segmented = InSegments(source, faces, source.parent, settings)
+    return segmented.join(segmented.parts(), source.with_name("out.mp4"))
+
+
+WAYS = {"one piece": render, "segments": render_in_segments}

@@ -10,14 +10,12 @@ from typing import Any
 import av
 import pytest
 
-from blur_container.redact import RenderReport, redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
 from chalicelib.contract.errors import UnsupportedVideo
-from chalicelib.contract.faces import Box, Detection, FacesDocument
+from chalicelib.contract.faces import Box, Detection
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import detail, shown_frames, video_times
-from tests.media.segmented import InSegments
+from tests.media.segmented import WAYS, render
 
 GONE = 14.0  # Faces of the clips show 60 and more.
 GROUPS = {"preset": "veryfast", "crf": "10", "x264-params": "keyint=15:min-keyint=15:scenecut=0"}
@@ -27,29 +25,6 @@ SMART = RenderSettings(smart_render=True)
 # Of the coded frame: left, top, width, height.
 APERTURE = (40, 30, 240, 180)
 _MS_OF_FRAME = 1000 / 30
-
-
-def ignore(_: object) -> None:
-    """Take progress and say nothing."""
-
-
-def render(source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS) -> RenderReport:
-    """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, faces, settings, ignore)
-    verify_output(target, report)
-    return report
-
-
-def render_in_segments(
-    source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS
-) -> RenderReport:
-    """Render `source` in segments to `out.mp4` beside it, and verify that."""
-    segmented = InSegments(source, faces, source.parent, settings)
-    return segmented.join(segmented.parts(), source.with_name("out.mp4"))
-
-
-WAYS = {"one piece": render, "segments": render_in_segments}
 
 
 def with_clap(path: Path, aperture: tuple[int, int, int, int], coded: tuple[int, int]) -> Path:

@@ -9,15 +9,13 @@ import pytest
 
 from blur_container.locating import locate
 from blur_container.readings import Readings, shifted
-from blur_container.redact import RenderReport, redact_video
 from blur_container.report import Steps, report_to_json
 from blur_container.settings import RenderSettings, Settings
-from blur_container.verify import verify_output
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import detail, shown_frames, video_times
-from tests.media.segmented import InSegments
+from tests.media.segmented import WAYS, InSegments, render, render_in_segments
 from tests.remuxing import without_keyframe
 
 GONE = 14.0  # Faces of the clips show 60 and more.
@@ -45,27 +43,6 @@ SMART = RenderSettings(smart_render=True)
 UNFOLLOWED = RenderSettings(follow_faces=False)
 
 
-def ignore(_: object) -> None:
-    """Take progress and say nothing."""
-
-
-def render(source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS) -> RenderReport:
-    """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, faces, settings, ignore)
-    verify_output(target, report)
-    return report
-
-
-def render_in_segments(
-    source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS
-) -> RenderReport:
-    """Render `source` in segments to `out.mp4` beside it, and verify that."""
-    segmented = InSegments(source, faces, source.parent, settings)
-    return segmented.join(segmented.parts(), source.with_name("out.mp4"))
-
-
-WAYS = {"one piece": render, "segments": render_in_segments}
 # What is added to the times of a detector that counts from the first frame, and the readings that are left:
 # who sees a face in the first half second did not count from the start of the file.
 COUNTS = {
