@@ -36,7 +36,7 @@ Row = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Placement:
-    """How channels are brought to a layout: which of the source's each is, or how they are mixed.
+    """The mapping of channels to a layout: the source's channel for each, or the mix of them.
 
     `order` holds their numbers in the order of `layout`; `mix`, where there is one, a row of weights for each
     channel of `layout`. `encoded` is the layout of the output, `note` what a listener should be told.

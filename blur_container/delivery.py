@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from blur_container.transfer import Storage
-from chalicelib.contract.delivery import FoundManifest, OutputBucket, Overtaken, condition
-from chalicelib.contract.errors import FailureRecorded, PermanentError, StorageUnavailable, Superseded
+from chalicelib.contract.delivery import LOOKS_MAX, FoundManifest, OutputBucket, Overtaken, condition
+from chalicelib.contract.errors import FailureRecorded, StorageUnavailable, Superseded
 from chalicelib.contract.job import Job, report_key
 from chalicelib.contract.manifest import (
     ManifestStatus,
@@ -18,8 +18,6 @@ from chalicelib.contract.manifest import (
 )
 from chalicelib.contract.objects import ObjectReference
 
-# Each look that has to be repeated is caused by another execution or invocation of the same key.
-_LOOKS_MAX = 8
 _RENDERED = {"status": "RENDERED"}
 
 
@@ -62,7 +60,7 @@ class Delivery:
         report = ObjectReference(self.work_bucket, report_key(self.job))
         self.storage.write_json(full_report(self.job, {**_RENDERED, **facts}), report)
         text = delivery_manifest(self.job, ManifestStatus.DELIVERING, facts)
-        for _ in range(_LOOKS_MAX):
+        for _ in range(LOOKS_MAX):
             # The output first: whoever replaces it later has claimed the manifest before.
             output = self.bucket.read_output()
             manifest = self._checked_manifest()
@@ -76,9 +74,9 @@ class Delivery:
         raise self._never_still()
 
     def _confirm(self, claim: FoundManifest) -> Job:
-        for _ in range(_LOOKS_MAX):
+        for _ in range(LOOKS_MAX):
             try:
-                self.bucket.write_manifest(confirmed_manifest(claim.fields), claim)
+                self.bucket.confirm(confirmed_manifest(claim.fields), claim)
             except Overtaken:
                 now = self.bucket.read_manifest()
                 if now.has(ManifestStatus.FAILED, self.job):
@@ -88,9 +86,6 @@ class Delivery:
                     return self._delivered()
                 claim = replace(claim, etag=now.etag)
                 continue
-            except PermanentError:
-                self.bucket.withdraw_output()
-                raise
             return self._delivered()
         raise self._never_still()
 

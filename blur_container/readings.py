@@ -33,7 +33,7 @@ _STRAY_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Readings:
-    """How many ms before the first frame the times of detections count from, in each reading."""
+    """The possible zeros of detection times, each in ms before the first frame."""
 
     offsets_ms: tuple[int, ...] = (0,)
 

@@ -38,7 +38,7 @@ Edges = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Findings:
-    """What was seen of the faces in a segment: tracks that begin in it, how tracks begin and end, doubts.
+    """The faces seen in a segment: tracks that begin in it, how tracks begin and end, doubts.
 
     `readings` says from where the times of their detections were counted.
     """

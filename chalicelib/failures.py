@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.contract.delivery import FoundManifest, OutputBucket, Overtaken
+from chalicelib.contract.delivery import LOOKS_MAX, FoundManifest, OutputBucket, Overtaken
 from chalicelib.contract.errors import InvalidDocument, PermanentError, StorageUnavailable
 from chalicelib.contract.job import Job, report_key
 from chalicelib.contract.manifest import (
@@ -18,8 +18,6 @@ from chalicelib.contract.manifest import (
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.storage import named_errors, write_json
 
-# Each is caused by another execution of the same key.
-_LOOKS_MAX = 8
 _LOST_REPORT = {"report": "lost: the renderer delivered the video and its manifest was taken away"}
 
 
@@ -35,7 +33,7 @@ def record_failure(job: Job, s3: Any, output_bucket: str, work_bucket: str) -> J
         raise InvalidDocument(f"The execution for {job.source.uri} has no failure to record.")
     bucket = OutputBucket(s3, job, output_bucket, named_errors)
     report = ObjectReference(work_bucket, report_key(job))
-    for _ in range(_LOOKS_MAX):
+    for _ in range(LOOKS_MAX):
         output = bucket.read_output()
         manifest = bucket.read_manifest()
         try:
@@ -64,8 +62,4 @@ def _confirm(job: Job, bucket: OutputBucket, manifest: FoundManifest) -> None:
         text = confirmed_manifest(manifest.fields)
     else:
         text = delivery_manifest(job, ManifestStatus.SUCCEEDED, _LOST_REPORT)
-    try:
-        bucket.write_manifest(text, manifest)
-    except PermanentError:
-        bucket.withdraw_output()
-        raise
+    bucket.confirm(text, manifest)

@@ -1,4 +1,4 @@
-"""What the boxes of a movie's index say, one function a kind: pure, and zero where a box says nothing.
+"""Readers of the boxes of a movie's index, one for each kind: pure, and zero where a box says nothing.
 
 Layouts: ISO/IEC 14496-12, clause 8; the width of times follows from a box's version.
 """

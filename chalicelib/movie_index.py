@@ -34,7 +34,7 @@ _VIDEO = b"vide"
 
 @dataclass(frozen=True)
 class Movie:
-    """What an index says at most: duration in seconds, frame size in pixels."""
+    """The largest figures of an index: duration in seconds, frame size in pixels."""
 
     duration_s: Fraction
     width: int

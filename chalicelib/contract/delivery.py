@@ -12,13 +12,15 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.contract.errors import FaceBlurError, InvalidDocument
+from chalicelib.contract.errors import FaceBlurError, InvalidDocument, PermanentError
 from chalicelib.contract.fields import parse_object
 from chalicelib.contract.job import Job, manifest_key, output_key
 from chalicelib.contract.manifest import ManifestStatus, execution_note
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.service_errors import error_code
 
+# So often is read again what another has written meanwhile; each time is another execution of the same key.
+LOOKS_MAX = 8
 ABSENT_CODES = frozenset({"404", "NoSuchKey"})
 # What S3 answers to a write whose condition does not hold, or does not hold any more.
 _OVERTAKEN_CODES = ABSENT_CODES | {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
@@ -60,7 +62,7 @@ class FoundManifest:
 
 @dataclass(frozen=True)
 class FoundOutput:
-    """What is under the output's key; no `etag` where nothing is."""
+    """The object under the output's key; no `etag` where there is none."""
 
     etag: str | None = None
     version_id: str | None = None
@@ -154,6 +156,14 @@ class OutputBucket:
         if now is not None and now[0] == content:
             return FoundManifest(now[1], parse_object(content, "the manifest"))
         raise Overtaken(f"{self.manifest.uri} was written by another") from overtaken
+
+    def confirm(self, text: str, claim: FoundManifest) -> None:
+        """Write the manifest of an output that is there; take that away again where S3 refuses for good."""
+        try:
+            self.write_manifest(text, claim)
+        except PermanentError:
+            self.withdraw_output()
+            raise
 
     def withdraw_output(self) -> None:
         """Take the output away again if the job's own execution delivered it, and nothing is on top of it."""

@@ -1,4 +1,4 @@
-"""What became of one upload: the manifest beside the output, and the full report in the work bucket.
+"""The end of one upload in words: the manifest beside the output, and the full report in the work bucket.
 
 The manifest lies where the output goes, and may be as public: it says that, and how, the video was blurred.
 When and where a face may have been missed, whose account it was and where the upload lies, only the report
@@ -33,7 +33,7 @@ _ARN = re.compile(r"\barn:[a-z-]+:[^\s,;'\"]*")
 
 
 class ManifestStatus(Enum):
-    """How far the delivery of an upload is, in a manifest."""
+    """The state of a delivery, as a manifest says it."""
 
     DELIVERING = "DELIVERING"  # Rendered and verified; the output is about to appear.
     SUCCEEDED = "SUCCEEDED"
