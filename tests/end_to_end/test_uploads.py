@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from blur_container.detector import DetectorSettings, FaceDetector
+from local_cloud.fault_kinds import FaultKind
+from local_cloud.faults import FOR_EVER, Fault, Step
 from tests.end_to_end.conftest import Outcome, Pipeline
 from tests.media.reading import audio_packets, shown_frames, video_times
 from tests.media.test_movie_lengths import make_bomb
@@ -214,9 +216,12 @@ def test_video_over_six_hours_is_refused_before_it_is_paid_for(pipeline: Pipelin
 
 
 def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, folder: Path) -> None:
-    """Every event comes twice and Rekognition has four jobs: twenty executions, twenty outputs."""
+    """Every event comes twice, and Rekognition refuses one's job for now: twenty executions and outputs."""
     clip = make_portrait_clip(folder / "short.mp4", PortraitClip([(240, 135)] * 5))
     before = set(pipeline.executions())
+    refused = "storm/0.mp4"
+    asking = Step("face-blur-local-face-detection", "rekognition:StartFaceDetection", 0, "StartFaceDetection")
+    pipeline.cloud.faults.watch(refused, Fault(refused, asking, FaultKind.OVER_QUOTA, FOR_EVER))
 
     with ThreadPoolExecutor(20) as threads:
         uploads = list(threads.map(lambda number: pipeline.put(clip, f"storm/{number}.mp4"), range(20)))
@@ -226,7 +231,8 @@ def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, 
     assert all(outcome.output for outcome in outcomes)
     assert len(set(pipeline.executions()) - before) == 20
     assert pipeline.cloud.lost_events == []
-    assert any("Start face detection" in pipeline.states(upload) for upload in uploads)
+    assert pipeline.cloud.faults.strikes(refused) > 0
+    assert "Start face detection" in pipeline.states(uploads[0])
 
 
 def test_what_is_no_mp4_starts_nothing(pipeline: Pipeline, portrait: Path) -> None:
