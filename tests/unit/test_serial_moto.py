@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from moto.stepfunctions.parser.asl.parse import asl_parser
 
-from local_cloud.interpreter import stoppable_from_the_start, told_at_once
+from local_cloud.interpreter import SharedTrees, stoppable_from_the_start, told_at_once
 from local_cloud.serial_moto import SerialMoto
 from local_cloud.wsgi import Answer, call
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 # How long an answer is held up for another one that must not come.
 A_WHILE_S = 0.2
+DEFINITION = '{"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": true}}}'
 
 
 class Body(io.BytesIO):
@@ -148,3 +150,15 @@ def test_execution_can_be_stopped_before_its_thread_runs() -> None:
 
     assert worker.env is not None
     assert worker.seen == (worker.env, worker.env)
+
+
+def test_definition_is_read_once_and_each_execution_gets_a_program_of_its_own() -> None:
+    """Programs keep the state of one execution; the syntax tree keeps none."""
+    parser = SharedTrees(asl_parser)
+
+    first, again = parser.parse(DEFINITION), parser.parse(DEFINITION)
+    other = parser.parse(DEFINITION.replace("Only", "Other"))
+
+    assert first[1] is again[1]
+    assert first[0] is not again[0]
+    assert other[1] is not first[1]
