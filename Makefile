@@ -95,7 +95,7 @@ bench-leak: $(READY) ## Measure which faces stay bare between detections, method
 
 bench-scale: $(READY) ## Measure segments against one function (20 min), and compute time and price on AWS
 	@$(BIN)/python -m benchmarks.scale
-	@$(BIN)/python -m benchmarks.scale_cost --picture docs/img/scale.png
+	@$(BIN)/python -m benchmarks.scale.cost --picture docs/img/scale.png
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes
 lock: $(READY) ## Write the pinned requirements files anew

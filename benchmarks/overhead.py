@@ -17,14 +17,13 @@ from typing import Any
 
 import av
 
-from blur_container.detector import FaceDetector
+from blur_container.analysis.face_detector import FaceDetector
 from chalicelib.contract.job import manifest_key
 from chalicelib.contract.objects import SourceObject
 from local_cloud.cloud import LocalCloud
-from local_cloud.demo import make_demo_clip
-from local_cloud.face_jobs import RekognitionSettings
-from local_cloud.settings import CloudSettings
-from local_cloud.video_samples import open_sampled
+from local_cloud.commands.demo_clip import make_demo_clip
+from local_cloud.rekognition_service.sampling import open_sampled
+from local_cloud.settings import CloudSettings, RekognitionSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
 RUNS = 5

@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO
 
-from blur_container.local_files import LocalFiles
-from blur_container.progress_bar import ProgressBar
+from blur_container.rendering.local_files import LocalFiles
+from blur_container.rendering.progress import ProgressBar
 from blur_container.settings import BlurShape, BlurStyle, Settings
 from chalicelib.contract.errors import FaceBlurError
 

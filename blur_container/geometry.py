@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chalicelib.contract.errors import UnsupportedVideo
 from chalicelib.contract.faces import Box
 
@@ -15,6 +18,12 @@ _MATRIX_LENGTH = 9
 _NEARLY_NOTHING = 0.017
 # A box may reach anywhere; beyond this it is cut, before its pixels are too many to count.
 _FAR_FRAMES = 1e6
+
+
+# uint8 (height, width): the luma of a frame, reduced.
+Picture = NDArray[np.uint8]
+# Samples of 8 bits in one byte, deeper ones in two.
+Plane = NDArray[np.uint8 | np.uint16]
 
 
 @dataclass(frozen=True)

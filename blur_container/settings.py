@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from blur_container.cutting import CuttingSettings
-from blur_container.installed import source_version
+from blur_container.installed_packages import source_version
 from blur_container.limits import Limits
 from chalicelib.contract.errors import ConfigurationError
 
@@ -159,6 +158,27 @@ class RenderSettings:
     # Places, devices and telemetry stay in; pictures of faces beside the video never do.
     keep_metadata: bool = False
     limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class CuttingSettings:
+    """How a video is shared out; work counts in seconds that one function alone would render for."""
+
+    # Pixels that a function of two processors covers and encodes in a second; measured here: 46 million
+    # (benchmarks/README.md). A processor of Lambda was taken for half as fast.
+    pixels_per_s: float = 20e6
+    # Starting a function, reading the index and joining cost 2 to 4 s: less work is not worth them.
+    aim_s: float = 60.0
+    # Half of the 15 minutes a function has.
+    limit_s: float = 450.0
+    # How many functions render at once; Step Functions' inline Map runs 40.
+    at_once: int = 40
+    # Each segment reads the index, and looks at some seconds on both sides: so much of the file at most.
+    extra_share: float = 0.15
+    # So much is read within a second in any case.
+    extra_bytes: int = 16 * 1000**2
+    # /tmp holds 10 GB: both the part of the source that is read and its copy.
+    segment_bytes: int = 2 * 1000**3
 
 
 @dataclass(frozen=True)

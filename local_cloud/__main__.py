@@ -33,13 +33,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(video: Path | None, out: Path | None, console: Console) -> int:
-    from local_cloud.run import blur_one  # noqa: PLC0415 --help and a wrong option answer at once
+    from local_cloud.commands.run import blur_one  # noqa: PLC0415 --help and a wrong option answer at once
 
     return blur_one(PROJECT, video, out, console)
 
 
 def _up(port: int, console: Console) -> int:
-    from local_cloud.up import stay_up  # noqa: PLC0415 as above
+    from local_cloud.commands.up import stay_up  # noqa: PLC0415 as above
 
     return stay_up(PROJECT, port, console)
 

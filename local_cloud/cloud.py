@@ -13,38 +13,38 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.test import EnvironBuilder
 
 from deploy.names import Names
-from local_cloud.access_control import AccessControl
-from local_cloud.access_keys import AccessKeys
-from local_cloud.account_limit import AccountLimit
-from local_cloud.bucket_cors import BucketCors
-from local_cloud.bucket_events import BucketEvents
-from local_cloud.calls import AnsweredCall, ServiceCall, ServiceCalls
-from local_cloud.clients import CloudClients
-from local_cloud.cloudformation import Stacks
-from local_cloud.cloudformation_api import CloudFormationApi
-from local_cloud.dead_letters import DeadLetters
-from local_cloud.fault_front import FaultFront
-from local_cloud.faults import Faults
+from local_cloud.cloudformation_service.api import CloudFormationApi
+from local_cloud.cloudformation_service.stacks import Stacks
+from local_cloud.faults.middleware import FaultFront
+from local_cloud.faults.rules import Faults
 from local_cloud.front import Front
-from local_cloud.functions import Function, FunctionRegistry
-from local_cloud.interpreter import Interpreter
-from local_cloud.invocations import Invocations, LostEvent
-from local_cloud.lambda_api import LambdaApi
-from local_cloud.own_process import claim_process, process_environment
+from local_cloud.http.access_control import AccessControl
+from local_cloud.http.access_keys import AccessKeys
+from local_cloud.http.clients import CloudClients
+from local_cloud.http.iam_calls import AnsweredCall, ServiceCall, ServiceCalls
+from local_cloud.http.serial_moto import SerialMoto
+from local_cloud.http.wsgi import call
+from local_cloud.identity import INTERPRETER, LOG_WRITER, PERSON, cloud_environment
+from local_cloud.lambda_service.api import LambdaApi
+from local_cloud.lambda_service.concurrency import AccountLimit
+from local_cloud.lambda_service.invocations import Invocations, LostEvent
+from local_cloud.lambda_service.on_failure import DeadLetters
+from local_cloud.lambda_service.pushed_images import PushedImages
+from local_cloud.lambda_service.registry import Function, FunctionRegistry
+from local_cloud.lambda_service.sandbox import Place, Sandbox
+from local_cloud.process_environment import claim_process, process_environment
 from local_cloud.project import Buckets, ReplayEngine, deploy_project
-from local_cloud.pushed_images import PushedImages
-from local_cloud.s3_api import S3Api
-from local_cloud.sandbox import Place, Sandbox
-from local_cloud.sandbox_environment import INTERPRETER, LOG_WRITER, PERSON, cloud_environment
-from local_cloud.serial_moto import SerialMoto
+from local_cloud.s3_service.api import S3Api
+from local_cloud.s3_service.cors import BucketCors
+from local_cloud.s3_service.events import BucketEvents
 from local_cloud.settings import CloudSettings
-from local_cloud.wsgi import call
+from local_cloud.stepfunctions_service.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from typing_extensions import Self
 
-    from local_cloud.rekognition import RekognitionVideo
+    from local_cloud.rekognition_service.api import RekognitionVideo
 
 # What Step Functions' inline Map runs.
 _SEGMENTS_MAX = 40
@@ -138,7 +138,7 @@ class LocalCloud:
         return self._names
 
     def _open(self, opening: ExitStack) -> None:
-        from local_cloud.server import CloudServer, moto_application  # noqa: PLC0415 moto loads in half a second
+        from local_cloud.http.server import CloudServer, moto_application  # noqa: PLC0415 moto loads in half a second
 
         claim_process(opening)
         self._folder = Path(tempfile.mkdtemp(prefix="face-blur-cloud-"))
@@ -204,7 +204,7 @@ class LocalCloud:
         self._interpreter.change()
 
     def _make_rekognition(self) -> RekognitionVideo:
-        from local_cloud.rekognition import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av
+        from local_cloud.rekognition_service.api import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av
 
         settings = self.settings.rekognition or RekognitionSettings()
         return RekognitionVideo(lambda: self._clients.make("s3"), settings)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from local_cloud.calls import ServiceCalls
-from local_cloud.fault_front import FaultFront
-from local_cloud.pushed_images import PUSH_PATH
-from local_cloud.wsgi import path_of, signed_service
+from local_cloud.faults.middleware import FaultFront
+from local_cloud.http.iam_calls import ServiceCalls
+from local_cloud.http.wsgi import path_of, signed_service
+from local_cloud.lambda_service.pushed_images import PUSH_PATH
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -14,10 +14,10 @@ from deploy.names import Account, Names
 from deploy.report import silent_report
 from deploy.settings import StageSettings
 from local_cloud.errors import DeployFailed
-from local_cloud.image import LocalImage, base_by_digest, build_image
-from local_cloud.pushed_images import PushedImages
-from local_cloud.resource_kinds import Clients
-from local_cloud.sandbox_environment import ACCOUNT_ID, REGION
+from local_cloud.http.clients import Clients
+from local_cloud.identity import ACCOUNT_ID, REGION
+from local_cloud.lambda_service.build_context import LocalImage, base_by_digest, build_image
+from local_cloud.lambda_service.pushed_images import PushedImages
 
 STAGE = "local"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blur_container.tracks import Tracks
+from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.faces import Box
 
 # Sums of fractions are rounded; a pixel of an 8k frame is a hundred thousand times wider.

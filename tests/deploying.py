@@ -14,7 +14,7 @@ from deploy.__main__ import main
 from local_cloud.cloud import LocalCloud
 
 STAGE = "dev"
-ENGINE = f"{sys.executable} -m local_cloud.engine"
+ENGINE = f"{sys.executable} -m local_cloud.lambda_service.engine"
 ACCOUNT = "123456789012"
 MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:face-blur-{STAGE}"
 

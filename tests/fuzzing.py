@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from blur_container.redact import redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import FaceBlurError
 from tests.clips import Clip, Face, faces_document, make_clip
 

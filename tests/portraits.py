@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from local_cloud.demo import portrait_path
+from local_cloud.commands.demo_clip import portrait_path
 
 SIZE = (480, 270)
 _HEAD = (slice(0, 215), slice(130, 320))  # Rows and columns of the portrait.

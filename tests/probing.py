@@ -10,7 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from blur_container.video import decoded_frames, open_source, video_stream
+from blur_container.reading.video import decoded_frames, open_source, video_stream
 from chalicelib.contract.errors import FaceBlurError
 
 _MEGABYTE = 1024**2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from blur_container.following import Picture
+from blur_container.geometry import Picture
 
 
 def noise(size: tuple[int, int], seed: int, grain_px: float, low: int = 16, high: int = 240) -> Picture:

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 import psutil
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.invocations import LostEvent
+from local_cloud.lambda_service.invocations import LostEvent
 
 PATIENCE_S = 10.0
 _TRUST = json.dumps(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_container.redact import redact_video
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, TrackSettings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from tests.browser.chromium import chromium, play
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import detail

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_cloud.calls import STATE_MACHINE
+from local_cloud.http.iam_calls import STATE_MACHINE
 from local_cloud.settings import CloudSettings
 from tests.tiny_cloud import PATIENCE_S, TinyCloud
 

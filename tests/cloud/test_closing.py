@@ -11,10 +11,10 @@ import boto3
 import psutil
 import pytest
 
-import local_cloud.rekognition  # noqa: F401 cv2 sets a variable when it is loaded, which is no cloud's doing
+import local_cloud.rekognition_service.api  # noqa: F401 cv2 sets a variable when it is loaded, which is no cloud's doing
 from local_cloud.cloud import LocalCloud
 from local_cloud.errors import PortTaken
-from local_cloud.own_process import CloudBusy
+from local_cloud.process_environment import CloudBusy
 from local_cloud.settings import CloudSettings
 from tests.tiny_cloud import RECORDER, TinyCloud, is_alive
 

@@ -285,7 +285,9 @@ def test_engine_of_the_local_cloud_needs_an_endpoint(
     import subprocess  # noqa: PLC0415 for this test only
 
     ended = subprocess.run(
-        [sys.executable, "-m", "local_cloud.engine", "push", "x:y"], capture_output=True, check=False
+        [sys.executable, "-m", "local_cloud.lambda_service.engine", "push", "x:y"],
+        capture_output=True,
+        check=False,
     )
 
     assert ended.returncode == 1

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from local_cloud.calls import STATE_MACHINE
-from local_cloud.fault_kinds import OF_A_JOB, FaultKind
-from local_cloud.faults import FOR_EVER, Fault
+from local_cloud.faults.kinds import OF_A_JOB, FaultKind
+from local_cloud.faults.rules import FOR_EVER, Fault
+from local_cloud.http.iam_calls import STATE_MACHINE
 from tests.faults.plans import MAY_FAIL, in_turn, plans, random_plans, recording_plans, samples
 from tests.faults.runs import SEGMENTED, Laboratory, laboratory
 

@@ -25,11 +25,11 @@ from chalicelib.contract.job import (
 from chalicelib.contract.manifest import failure_manifest
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import Segments
-from local_cloud.calls import STATE_MACHINE, ServiceCall
 from local_cloud.cloud import LocalCloud
-from local_cloud.fault_kinds import FaultKind
-from local_cloud.faults import FOR_EVER, Fault, Step
-from local_cloud.rekognition import RekognitionSettings
+from local_cloud.faults.kinds import FaultKind
+from local_cloud.faults.rules import FOR_EVER, Fault, Step
+from local_cloud.http.iam_calls import STATE_MACHINE, ServiceCall
+from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
 from tests.end_to_end.conftest import ROOT, Pipeline
 from tests.portraits import make_portrait_clip, standing

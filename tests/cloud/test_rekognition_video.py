@@ -21,10 +21,10 @@ from moto.server import ThreadedMotoServer
 from numpy.typing import NDArray
 from werkzeug.serving import make_server
 
-from blur_container.detector import LANDMARK_KINDS, DetectedFace, Point
+from blur_container.analysis.face_detector import LANDMARK_KINDS, DetectedFace, Point
 from chalicelib.contract.faces import Box
-from local_cloud.demo import portrait_path
-from local_cloud.rekognition import RekognitionSettings, RekognitionVideo
+from local_cloud.commands.demo_clip import portrait_path
+from local_cloud.rekognition_service.api import RekognitionSettings, RekognitionVideo
 
 BUCKET = "videos"
 QUICK = RekognitionSettings(in_progress_at_least_s=0.0)

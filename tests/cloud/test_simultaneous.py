@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from werkzeug.test import EnvironBuilder
 
-from local_cloud.bucket_cors import BucketCors
-from local_cloud.bucket_events import BucketEvents
-from local_cloud.functions import FunctionRegistry
-from local_cloud.invocations import Invocations
-from local_cloud.lambda_api import LambdaApi
-from local_cloud.notifications import Notification
-from local_cloud.s3_api import S3Api
-from local_cloud.sandbox import Invocation
-from local_cloud.serial_moto import SerialMoto
-from local_cloud.server import moto_application
-from local_cloud.wsgi import Answer, call
+from local_cloud.http.serial_moto import SerialMoto
+from local_cloud.http.server import moto_application
+from local_cloud.http.wsgi import Answer, call
+from local_cloud.lambda_service.api import LambdaApi
+from local_cloud.lambda_service.invocations import Invocations
+from local_cloud.lambda_service.registry import FunctionRegistry
+from local_cloud.lambda_service.sandbox import Invocation
+from local_cloud.s3_service.api import S3Api
+from local_cloud.s3_service.cors import BucketCors
+from local_cloud.s3_service.events import BucketEvents
+from local_cloud.s3_service.notifications import Notification
 from tests.tiny_cloud import zipped
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.block_cache import BLOCK_BYTES, BlockCache
-from blur_container.transfer import Storage
+from blur_container.storage.block_cache import BLOCK_BYTES, BlockCache
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.delivery import Overtaken, condition
 from chalicelib.contract.errors import SourceChanged
 from chalicelib.contract.objects import ObjectReference, SourceObject

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.storm import storm
-from benchmarks.storm_result import Plan, Result
-from benchmarks.storm_tables import tables
-from benchmarks.storm_traffic import INVOKE, START_DETECTION, total
+from benchmarks.storm.__main__ import storm
+from benchmarks.storm.result import Plan, Result
+from benchmarks.storm.tables import tables
+from benchmarks.storm.traffic import INVOKE, START_DETECTION, total
 from tests.hurrying import hurry
 
 UPLOADS = 12

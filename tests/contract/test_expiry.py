@@ -14,7 +14,7 @@ from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentKeys
 from deploy.deployment import DEFINITIONS
 from deploy.settings import StageSettings
-from local_cloud.templates import Template, read_template
+from local_cloud.cloudformation_service.template import Template, read_template
 from tests.contract.test_templates import APP_FUNCTIONS, CONTAINER_FUNCTIONS, ROOT, of_kind
 
 FOUNDATION = read_template(ROOT / "statemachine" / "foundation.yaml")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from blur_container.cutting import Costs, CuttingSettings, segment_count
+from blur_container.segments.split import Costs, segment_count
+from blur_container.settings import CuttingSettings
 from chalicelib.contract import errors
 from chalicelib.contract.job import DetectionStatus
 from chalicelib.rekognition import LONGEST_EXECUTION_S

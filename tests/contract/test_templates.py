@@ -15,7 +15,7 @@ from blur_container.limits import Limits
 from blur_container.settings import RenderSettings, Settings
 from deploy.names import EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Account, Names
 from deploy.settings import RENDERER_VARIABLES, StageSettings
-from local_cloud.templates import Template, read_template
+from local_cloud.cloudformation_service.template import Template, read_template
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))

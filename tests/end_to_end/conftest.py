@@ -14,7 +14,7 @@ import pytest
 from chalicelib.contract.job import REVIEW_PREFIX, execution_name, manifest_key
 from chalicelib.contract.objects import SourceObject
 from local_cloud.cloud import LocalCloud
-from local_cloud.rekognition import RekognitionSettings
+from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_container.detector import DetectorSettings, FaceDetector
-from local_cloud.fault_kinds import FaultKind
-from local_cloud.faults import FOR_EVER, Fault, Step
+from blur_container.analysis.face_detector import DetectorSettings, FaceDetector
+from local_cloud.faults.kinds import FaultKind
+from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from tests.end_to_end.conftest import Outcome, Pipeline
 from tests.media.reading import audio_packets, shown_frames, video_times
 from tests.media.test_movie_lengths import make_bomb

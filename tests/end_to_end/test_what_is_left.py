@@ -12,8 +12,8 @@ import pytest
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Failure, Job, faces_key
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from local_cloud.cloud import LocalCloud
-from local_cloud.fault_kinds import FaultKind
-from local_cloud.faults import FOR_EVER, Fault, Step
+from local_cloud.faults.kinds import FaultKind
+from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from tests.discretion import (
     foreign_tags,
     logged,

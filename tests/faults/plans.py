@@ -6,9 +6,9 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from local_cloud.calls import STATE_MACHINE
-from local_cloud.fault_kinds import FaultKind
-from local_cloud.faults import FOR_EVER, Fault, Step
+from local_cloud.faults.kinds import FaultKind
+from local_cloud.faults.rules import FOR_EVER, Fault, Step
+from local_cloud.http.iam_calls import STATE_MACHINE
 
 # What botocore and the functions try by themselves within one invocation.
 ONE_INVOCATION = 5

@@ -22,9 +22,9 @@ from pathlib import Path
 import av
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.fault_kinds import FaultKind
-from local_cloud.faults import FOR_EVER, Fault, Step
-from local_cloud.rekognition import RekognitionSettings
+from local_cloud.faults.kinds import FaultKind
+from local_cloud.faults.rules import FOR_EVER, Fault, Step
+from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
 from tests.end_to_end.conftest import ENDED, ROOT, Pipeline, Upload
 from tests.faults.plans import (

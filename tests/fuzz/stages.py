@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from blur_container.assemble_video import AssembleVideo
-from blur_container.blur_segment import BlurSegment
-from blur_container.cutting import CuttingSettings
-from blur_container.handler import BlurFaces
-from blur_container.plan_segments import PlanSegments
-from blur_container.settings import RenderSettings, Settings
-from blur_container.transfer import Storage
+from blur_container.functions.assemble_video import AssembleVideo
+from blur_container.functions.blur_segment import BlurSegment
+from blur_container.functions.blur_video import BlurFaces
+from blur_container.functions.plan_segments import PlanSegments
+from blur_container.settings import CuttingSettings, RenderSettings, Settings
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Job, faces_key
 from chalicelib.contract.log import EventLog

@@ -10,8 +10,8 @@ from typing import Any
 from deploy.chalice_app import filled_policy
 from deploy.names import Account, Names
 from deploy.settings import StageSettings
-from local_cloud.template_scope import Scope
-from local_cloud.templates import read_template
+from local_cloud.cloudformation_service.scope import Scope
+from local_cloud.cloudformation_service.template import read_template
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"

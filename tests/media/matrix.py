@@ -19,10 +19,10 @@ from pathlib import Path
 
 import av
 
-from blur_container.redact import redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import FaceBlurError
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import (
@@ -109,7 +109,7 @@ def every_row() -> Iterator[Row]:
                         yield from (row_of(codec, rotation, rate, pixels, suffix, sound) for sound in sounds)
 
 
-def row_of(codec: Codec, rotation: int, rate: str, pixels: str, suffix: str, sound: str) -> Row:  # noqa: PLR0913
+def row_of(codec: Codec, rotation: int, rate: str, pixels: str, suffix: str, sound: str) -> Row:
     """Return one row: a moving face at this rate, turned, coded and named so."""
     timed = replace(
         CLIP,

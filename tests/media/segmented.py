@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from blur_container.assembly import Assembly, Part
-from blur_container.canvas import Subject
-from blur_container.cutting import CuttingSettings
-from blur_container.layout import track_settings
-from blur_container.locating import locate_in
-from blur_container.output import open_container
-from blur_container.plan import Plan
-from blur_container.planning import Planner
-from blur_container.record import Findings, SegmentRecord
-from blur_container.redact import RenderReport, redact_video
-from blur_container.report import Steps
-from blur_container.segment import Segment
-from blur_container.settings import RenderSettings
-from blur_container.tracks import Tracks
-from blur_container.tracks_document import TracksDocument
-from blur_container.verify import verify_output
-from blur_container.windows import Windows
+from blur_container.analysis.face_tracking import locate_in
+from blur_container.reading.frame_mapping import Subject
+from blur_container.rendering.progress import Steps
+from blur_container.rendering.report import RenderReport
+from blur_container.rendering.segment import Segment
+from blur_container.rendering.whole_video import redact_video
+from blur_container.segments.concat import Assembly, Part
+from blur_container.segments.plan import Plan
+from blur_container.segments.planner import Planner
+from blur_container.segments.record import Findings, SegmentRecord
+from blur_container.settings import CuttingSettings, RenderSettings
+from blur_container.tracking.tracklets import track_settings
+from blur_container.tracking.tracklets_document import TracksDocument
+from blur_container.tracking.tracks import Tracks
+from blur_container.tracking.windows import Windows
+from blur_container.writing.mp4 import open_container
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.objects import ObjectReference
 

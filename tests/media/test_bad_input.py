@@ -18,9 +18,9 @@ import pytest
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from blur_container.matroska import is_cut_short
-from blur_container.redact import redact_video
-from blur_container.rendering import Progress
+from blur_container.reading.matroska import is_cut_short
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import (
     PERMANENT_ERRORS,

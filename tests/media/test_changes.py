@@ -13,10 +13,11 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from blur_container.padding import arrays
-from blur_container.redact import RenderReport, redact_video
+from blur_container.rendering.report import RenderReport
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.frame_format import arrays
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import UnsupportedVideo
 from tests.clips import Clip, Face
 from tests.joined import join_clips, joined_boxes, joined_faces, letterboxed

@@ -14,11 +14,12 @@ import pytest
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from blur_container.color import BT709
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.report import RenderReport
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import OutputCodec, RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.color import BT709
+from blur_container.writing.verification import verify_output
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import detail, shown_frames
 from tests.versions import needs_pyav_18

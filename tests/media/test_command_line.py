@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from blur_container.__main__ import main
-from blur_container.progress_bar import ProgressBar, bar_text
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress, ProgressBar, bar_text
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import detail, shown_frames
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.report import RenderReport
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from tests.clips import Clip, document_of, make_clip
 from tests.media.reading import audio_packets, audio_starts
 from tests.remuxing import Extras, subtitle_lines, with_extras

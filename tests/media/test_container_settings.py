@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.installed import source_version
+from blur_container.installed_packages import source_version
 from blur_container.settings import OutputCodec, Refine, RenderSettings, Settings
 from chalicelib.contract.errors import ConfigurationError
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from blur_container.cuts import CutFinder
-from blur_container.following import Picture
+from blur_container.analysis.shot_detection import CutFinder
+from blur_container.geometry import Picture
 from tests.textures import noise
 
 SIZE = (320, 180)

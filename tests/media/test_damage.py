@@ -14,16 +14,16 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.doubts import DoubtKind, doubts_of
-from blur_container.layout import layout_of
-from blur_container.locating import locate, locate_in
-from blur_container.redact import redact_video
+from blur_container.analysis.face_tracking import locate, locate_in
+from blur_container.reading.timestamps import Span
+from blur_container.reading.video import decoded_frames, open_source, video_stream
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.span import Span
-from blur_container.timeline import Section
-from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, video_stream
-from blur_container.windows import Windows
+from blur_container.timing import Section
+from blur_container.tracking.review import DoubtKind, doubts_of
+from blur_container.tracking.tracklets import layout_of
+from blur_container.tracking.tracks import Tracks
+from blur_container.tracking.windows import Windows
 from chalicelib.contract.errors import DamagedVideo
 from chalicelib.contract.faces import Box, Detection, FacesDocument
 from tests.clips import Clip, Face, document_of, faces_document, make_clip

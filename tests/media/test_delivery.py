@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from blur_container.delivery import Delivery
-from blur_container.transfer import Storage
+from blur_container.functions.delivery import Delivery
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.delivery import output_metadata
 from chalicelib.contract.errors import ConfigurationError, FailureRecorded, StorageUnavailable, Superseded
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Failure, Job, manifest_key

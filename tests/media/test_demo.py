@@ -13,9 +13,9 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from blur_container.detector import FaceDetector
-from local_cloud.demo import FRAME_COUNT, FRAME_RATE, face_box_at, make_demo_clip
-from local_cloud.picture import before_after
+from blur_container.analysis.face_detector import FaceDetector
+from local_cloud.commands.before_after import before_after
+from local_cloud.commands.demo_clip import FRAME_COUNT, FRAME_RATE, face_box_at, make_demo_clip
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
-from blur_container.report import Steps, report_to_json
+from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.report import RenderReport, report_to_json
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import OutputMismatch
 from tests.boxes import payload_of, with_edits, with_empty_sample, with_steps
 from tests.clips import Clip, Face, document_of, faces_document, make_clip

@@ -17,10 +17,11 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.report import RenderReport
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import UnsupportedVideo
 from tests.clips import Clip, document_of, make_clip
 from tests.media.reading import shown_frames, video_times

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_container.following import Boxes, Picture, follow
+from blur_container.analysis.optical_flow import Boxes, follow
+from blur_container.geometry import Picture
 from tests.textures import noise
 
 SIZE = (320, 180)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from blur_container.form import form_of
-from blur_container.frames import PlanarFrames, editable_planes, read_ahead
+from blur_container.reading.prefetch import read_ahead
+from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.settings import OutputCodec
-from blur_container.video import decoded_frames, open_source, video_stream
+from blur_container.writing.frame_format import PlanarFrames, editable_planes
+from blur_container.writing.output_format import form_of
 from chalicelib.contract.errors import DamagedVideo
 from tests.clips import Clip, Face, make_clip
 from tests.media.reading import Luma

@@ -12,11 +12,10 @@ from typing import Any
 import av
 import pytest
 
-from blur_container.handler import BlurFaces
-from blur_container.progress import ProgressLog
-from blur_container.rendering import Progress
+from blur_container.functions.blur_video import BlurFaces
+from blur_container.rendering.progress import Progress, ProgressLog
 from blur_container.settings import RenderSettings, Settings
-from blur_container.transfer import Storage
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.errors import DamagedVideo, FailureRecorded, InvalidDocument, SourceChanged
 from chalicelib.contract.job import (
     DetectionProgress,

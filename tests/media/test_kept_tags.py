@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.redact import redact_video
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.segmented import InSegments
 from tests.remuxing import Extras, with_extras

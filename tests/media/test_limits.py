@@ -11,8 +11,8 @@ import av
 import pytest
 
 from blur_container.limits import Limits
-from blur_container.redact import redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import VideoTooLarge
 from tests.clips import Clip, document_of, make_clip

@@ -14,11 +14,11 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.following import Picture
-from blur_container.locating import locate
+from blur_container.analysis.face_tracking import locate
+from blur_container.geometry import Picture
+from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.settings import Refine, RenderSettings
-from blur_container.tracks import Tracks
-from blur_container.video import decoded_frames, open_source, video_stream
+from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.errors import DamagedVideo
 from chalicelib.contract.faces import Box, Detection
 from tests.clips import Clip, document_of, make_clip

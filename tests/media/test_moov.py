@@ -13,13 +13,13 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.companions import Companions
-from blur_container.moov import moov_bytes_max
-from blur_container.output import open_streamed
-from blur_container.privacy import choose_streams
-from blur_container.times import time_base
-from blur_container.transfer import Storage
-from blur_container.video import open_source, video_stream
+from blur_container.reading.timestamps import time_base
+from blur_container.reading.video import open_source, video_stream
+from blur_container.storage.s3 import Storage
+from blur_container.writing.moov_size import moov_bytes_max
+from blur_container.writing.mp4 import open_streamed
+from blur_container.writing.remux import Companions
+from blur_container.writing.stream_selection import choose_streams
 from chalicelib.contract.errors import OutputMismatch, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference
 from tests.clips import Clip, Face, make_clip

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.cutting import CuttingSettings
-from blur_container.plan import Plan
-from blur_container.planning import Planner
-from blur_container.settings import RenderSettings
-from blur_container.span import Span
-from blur_container.video import decoded_frames, open_source, video_stream
+from blur_container.reading.timestamps import Span
+from blur_container.reading.video import decoded_frames, open_source, video_stream
+from blur_container.segments.plan import Plan
+from blur_container.segments.planner import Planner
+from blur_container.settings import CuttingSettings, RenderSettings
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, VideoTooLarge
 from tests.clips import Clip, Face, faces_document, make_clip
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import av
 from av.stream import Discard
 
-from blur_container.privacy import DroppedStream
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
-from blur_container.report import Steps, report_to_json
+from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.report import RenderReport, report_to_json
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings
-from blur_container.verify import verify_output
+from blur_container.writing.stream_selection import DroppedStream
+from blur_container.writing.verification import verify_output
 from tests.clips import Clip, document_of, make_clip
 from tests.remuxing import Extras, with_extras
 

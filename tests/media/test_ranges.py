@@ -13,8 +13,8 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from blur_container.block_cache import BLOCK_BYTES, BlockCache
-from blur_container.transfer import Storage
+from blur_container.storage.block_cache import BLOCK_BYTES, BlockCache
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.errors import (
     SourceChanged,
     StorageUnavailable,

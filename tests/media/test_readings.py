@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.locating import locate
-from blur_container.readings import Readings, shifted
-from blur_container.report import Steps, report_to_json
+from blur_container.analysis.face_tracking import locate
+from blur_container.analysis.time_origins import Readings, shifted
+from blur_container.rendering.progress import Steps
+from blur_container.rendering.report import report_to_json
 from blur_container.settings import RenderSettings, Settings
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument

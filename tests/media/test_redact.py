@@ -12,11 +12,12 @@ import av
 import numpy as np
 import pytest
 
-from blur_container.privacy import DroppedStream
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.report import RenderReport
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.stream_selection import DroppedStream
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.faces import Box, Detection, FacesDocument
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.media.reading import (

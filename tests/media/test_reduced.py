@@ -11,11 +11,11 @@ import av
 import numpy as np
 import pytest
 
+from blur_container.analysis.proxy_frames import Moment, ReducedFrames, Skip, open_decoder
 from blur_container.limits import Limits
-from blur_container.reduced import Moment, ReducedFrames, Skip, open_decoder
-from blur_container.timeline import Clock
-from blur_container.times import presentation_time, time_base
-from blur_container.video import decoded_frames, open_source, video_stream
+from blur_container.reading.timestamps import presentation_time, time_base
+from blur_container.reading.video import decoded_frames, open_source, video_stream
+from blur_container.timing import Clock
 from tests.clips import Clip, Face, make_clip
 from tests.media.reading import Luma
 

@@ -15,17 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blur_container.block_cache import BLOCK_BYTES, BlockCache
-from blur_container.locating import locate
-from blur_container.redact import redact_video
-from blur_container.remote import AHEAD_BYTES, RemoteHandle, RemoteObject
-from blur_container.rendering import Progress
+from blur_container.analysis.face_tracking import locate
+from blur_container.reading.source import Source
+from blur_container.reading.timestamps import time_base
+from blur_container.reading.video import decoded_frames, open_source, video_stream
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.source import Source
-from blur_container.survey import survey
-from blur_container.times import time_base
-from blur_container.verify import verify_output
-from blur_container.video import decoded_frames, open_source, video_stream
+from blur_container.smart_render.eligibility import survey
+from blur_container.storage.block_cache import BLOCK_BYTES, BlockCache
+from blur_container.storage.range_reader import AHEAD_BYTES, RemoteHandle, RemoteObject
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, SourceChanged, StorageUnavailable
 from chalicelib.contract.faces import Box, Detection
 from tests.clips import Clip, Face, document_of, faces_document, make_clip

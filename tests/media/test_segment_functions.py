@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import EndpointConnectionError, ResponseStreamingError
 
-from blur_container.assemble_video import AssembleVideo
-from blur_container.blur_segment import BlurSegment
-from blur_container.cutting import CuttingSettings
-from blur_container.handler import BlurFaces
-from blur_container.plan_segments import PlanSegments
-from blur_container.settings import RenderSettings, Settings
-from blur_container.transfer import Storage
+from blur_container.functions.assemble_video import AssembleVideo
+from blur_container.functions.blur_segment import BlurSegment
+from blur_container.functions.blur_video import BlurFaces
+from blur_container.functions.plan_segments import PlanSegments
+from blur_container.settings import CuttingSettings, RenderSettings, Settings
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.errors import (
     FaceBlurError,
     FailureRecorded,

@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.assembly import Part
-from blur_container.doubts import doubts_to_json
-from blur_container.locating import locate
-from blur_container.redact import redact_video
+from blur_container.analysis.face_tracking import locate
+from blur_container.rendering.whole_video import redact_video
+from blur_container.segments.concat import Part
 from blur_container.settings import RenderSettings
-from blur_container.timeline import Clock
+from blur_container.timing import Clock
+from blur_container.tracking.review import doubts_to_json
 from chalicelib.contract.errors import OutputMismatch
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import audio_packets, audio_starts, luma_psnr, shown_frames, video_times

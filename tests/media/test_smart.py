@@ -15,12 +15,12 @@ import pytest
 from av.codec.context import Flags
 from av.packet import Packet
 
-from blur_container.avc import ParameterRecord
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
-from blur_container.report import Steps, report_to_json
+from blur_container.reading.h264 import ParameterRecord
+from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.report import RenderReport, report_to_json
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings, TrackSettings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 from tests.clips import Clip, Face, document_of, faces_document, make_clip

@@ -10,8 +10,8 @@ from botocore.exceptions import (
     ClientError,
 )
 
-from blur_container.multipart import MultipartWriter
-from blur_container.transfer import Storage
+from blur_container.storage.multipart_writer import MultipartWriter
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.delivery import Overtaken
 from chalicelib.contract.errors import (
     FaceBlurError,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_container.blur import Look, Patch, blur_patches
-from blur_container.detector import DetectorSettings, FaceDetector
+from blur_container.analysis.face_detector import DetectorSettings, FaceDetector
 from blur_container.geometry import Size, around, padded, short_side
-from blur_container.noise import track_key
+from blur_container.masking.blur import Look, Patch, blur_patches
+from blur_container.masking.noise import track_key
 from blur_container.settings import BlurShape, BlurStyle, RenderSettings
 from chalicelib.contract.faces import Box, Detection
-from local_cloud.demo import portrait_path
+from local_cloud.commands.demo_clip import portrait_path
 
 SETTINGS = RenderSettings()
 FRAME = Size(720, 560)

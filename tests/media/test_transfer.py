@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
-from blur_container.transfer import Storage
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.errors import ConfigurationError, InvalidDocument, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from tests.media.fake_s3 import FakeS3, etag_of, refusal

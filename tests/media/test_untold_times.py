@@ -13,12 +13,12 @@ import pytest
 from av.packet import Packet
 
 from blur_container.limits import Limits
-from blur_container.planning import Planner
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
-from blur_container.report import Steps, report_to_json
+from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.report import RenderReport, report_to_json
+from blur_container.rendering.whole_video import redact_video
+from blur_container.segments.planner import Planner
 from blur_container.settings import RenderSettings, Settings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import DamagedVideo, VideoTooLarge
 from tests.clips import Clip, Face, document_of, faces_document, make_clip, seen_until
 from tests.media.reading import audio_packets, luma_psnr, shown_frames, video_times

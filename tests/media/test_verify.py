@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.audio import StreamDigest
-from blur_container.redact import RenderReport, redact_video
-from blur_container.rendering import Progress
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.report import RenderReport
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.verify import verify_output
+from blur_container.writing.packet_digest import StreamDigest
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import OutputMismatch
 from tests.clips import Clip, Face, document_of, make_clip
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from local_cloud.video_samples import UnreadableVideo, open_sampled
+from local_cloud.rekognition_service.sampling import UnreadableVideo, open_sampled
 
 
 def write_corner(path: Path, pts: list[int], *, turned_deg: int = 0) -> Path:

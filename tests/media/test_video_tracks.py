@@ -13,12 +13,13 @@ import pytest
 from av.packet import Packet
 from av.stream import Disposition
 
-from blur_container.redact import RenderReport, redact_video
-from blur_container.report import Steps, report_to_json
+from blur_container.rendering.progress import Steps
+from blur_container.rendering.report import RenderReport, report_to_json
+from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings
-from blur_container.verify import verify_output
+from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import UnsupportedVideo
-from local_cloud.video_samples import UnreadableVideo, open_sampled
+from local_cloud.rekognition_service.sampling import UnreadableVideo, open_sampled
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.media.reading import detail, shown_frames
 from tests.media.segmented import InSegments

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.layout import layout_of
-from blur_container.locating import locate, locate_in
+from blur_container.analysis.face_tracking import locate, locate_in
 from blur_container.settings import Refine, RenderSettings
-from blur_container.timeline import Section
-from blur_container.tracks import Tracks
-from blur_container.windows import Windows
+from blur_container.timing import Section
+from blur_container.tracking.tracklets import layout_of
+from blur_container.tracking.tracks import Tracks
+from blur_container.tracking.windows import Windows
 from chalicelib.contract.faces import Box, Detection, FacesDocument
 from tests.clips import Clip, Face, document_of, make_clip
 from tests.portraits import NO_FACE, SIZE, PortraitClip, make_portrait_clip

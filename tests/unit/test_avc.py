@@ -11,7 +11,8 @@ from av.codec.context import Flags
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.avc import (
+from blur_container.geometry import Size
+from blur_container.reading.h264 import (
     Nal,
     ParameterRecord,
     SequenceParameters,
@@ -19,7 +20,6 @@ from blur_container.avc import (
     nal_units,
     picture_set_ids,
 )
-from blur_container.geometry import Size
 
 _SIZE = Size(320, 180)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blur_container.blur import Look, Patch, Plane, blur_patches, cell_grid
-from blur_container.geometry import Rect, Size
+from blur_container.geometry import Plane, Rect, Size
+from blur_container.masking.blur import Look, Patch, blur_patches, cell_grid
 from blur_container.settings import BlurShape, BlurStyle
 
 CELLS = 7

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.bridges import bridges
 from blur_container.settings import TrackSettings
-from blur_container.tracks import Tracks
+from blur_container.tracking.gap_links import bridges
+from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

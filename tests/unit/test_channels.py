@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.channels import placement_of, places_of
+from blur_container.writing.audio_channels import placement_of, places_of
 from chalicelib.contract.errors import UnsupportedVideo
 
 

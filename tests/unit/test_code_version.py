@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.installed import installed_versions, source_version
+from blur_container.installed_packages import installed_versions, source_version
 from chalicelib.contract.code_version import code_version
 from deploy.image import ImageSource, base_name
 from deploy.settings import StageSettings
@@ -36,7 +36,7 @@ def test_same_files_have_the_same_version_wherever_they_lie(project: Path) -> No
 @pytest.mark.parametrize(
     "part",
     [
-        "blur_container/blur.py",
+        "blur_container/masking/blur.py",
         "blur_container/requirements.txt",
         "blur_container/requirements-model.txt",
         "blur_container/Dockerfile",

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.cutting import Costs, CuttingSettings, cuts, segment_count
+from blur_container.segments.split import Costs, cuts, segment_count
+from blur_container.settings import CuttingSettings
 
 SETTINGS = CuttingSettings(
     aim_s=60, limit_s=450, at_once=40, extra_share=0.15, extra_bytes=10, segment_bytes=2000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.departures import departure
 from blur_container.geometry import hull
-from blur_container.paths import LOST, Fix, Path
 from blur_container.settings import TrackSettings
+from blur_container.tracking.frame_exit import departure
+from blur_container.tracking.trajectory import LOST, Fix, Path
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

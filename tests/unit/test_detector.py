@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_container.detector import LANDMARK_KINDS, FaceDetector, analysis_size
-from local_cloud.demo import portrait_path
+from blur_container.analysis.face_detector import LANDMARK_KINDS, FaceDetector, analysis_size
+from local_cloud.commands.demo_clip import portrait_path
 
 Picture = NDArray[np.uint8]
 # Where the face lies in the portrait of 512 x 512 pixels.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.doubts import Doubt, DoubtKind, doubts_of, doubts_to_json, edges_of
-from blur_container.layout import Layout
-from blur_container.paths import Chase, Fix, Path
 from blur_container.settings import TrackSettings
-from blur_container.sightings import Cut, Sightings
-from blur_container.tracks import Tracks
+from blur_container.tracking.observations import Cut, Sightings
+from blur_container.tracking.review import Doubt, DoubtKind, doubts_of, doubts_to_json, edges_of
+from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracks import Tracks
+from blur_container.tracking.trajectory import Chase, Fix, Path
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

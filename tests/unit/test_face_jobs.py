@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from werkzeug.test import EnvironBuilder
 
-from local_cloud.face_jobs import FaceJobs, RekognitionSettings, Stopped, StoredVideo
-from local_cloud.rekognition import RekognitionVideo
-from local_cloud.runtime_api import RuntimeApi
-from local_cloud.wsgi import call
+from local_cloud.http.wsgi import call
+from local_cloud.lambda_service.runtime_api import RuntimeApi
+from local_cloud.rekognition_service.api import RekognitionVideo
+from local_cloud.rekognition_service.jobs import FaceJobs, Stopped, StoredVideo
+from local_cloud.settings import RekognitionSettings
 
 VIDEO = StoredVideo("bucket", "clip.mp4", None)
 NEXT = "/2018-06-01/runtime/invocation/next"

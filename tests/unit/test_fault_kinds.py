@@ -8,11 +8,11 @@ import zlib
 
 import pytest
 
-from local_cloud.calls import STATE_MACHINE
-from local_cloud.fault_answers import changed_answer, fault_answer
-from local_cloud.fault_kinds import CHANGED_ANSWERS, REFUSALS, FaultKind
-from local_cloud.faults import Fault, Step
-from local_cloud.wsgi import Answer
+from local_cloud.faults.kinds import CHANGED_ANSWERS, REFUSALS, FaultKind
+from local_cloud.faults.responses import changed_answer, fault_answer
+from local_cloud.faults.rules import Fault, Step
+from local_cloud.http.iam_calls import STATE_MACHINE
+from local_cloud.http.wsgi import Answer
 
 PUT = Step("blur-faces", "s3:PutObject", 1, "PutObject")
 PART = Step("blur-faces", "s3:PutObject", 2, "UploadPart")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.gops import Groups, Run, decode_times
+from blur_container.reading.gop import Groups, Run, decode_times
 
 
 def groups(*times: list[int]) -> Groups:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from blur_container.plan import Plan
-from blur_container.record import SegmentRecord
-from blur_container.renderer_version import RendererVersion
+from blur_container.reading.timestamps import Span
+from blur_container.segments.plan import Plan
+from blur_container.segments.record import SegmentRecord
+from blur_container.segments.renderer_version import RendererVersion
 from blur_container.settings import TrackSettings
-from blur_container.span import Span
-from blur_container.timeline import Clock
-from blur_container.tracks_document import TracksDocument
+from blur_container.timing import Clock
+from blur_container.tracking.tracklets_document import TracksDocument
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import VideoDescription
 from tests.unit.test_hostile_documents import changed, fuzzed, read_or_refused

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local_cloud.image import LocalImage, UnreadableDockerfile, build_image
+from local_cloud.lambda_service.build_context import LocalImage, UnreadableDockerfile, build_image
 
 ROOT = Path(__file__).parent.parent.parent
 IMPORT_HANDLER = """

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from local_cloud.functions import Function
-from local_cloud.invocations import Invocations, LostEvent, SandboxPool
-from local_cloud.sandbox import Invocation, Outcome, Sandbox
+from local_cloud.lambda_service.invocations import Invocations, LostEvent, SandboxPool
+from local_cloud.lambda_service.registry import Function
+from local_cloud.lambda_service.sandbox import Invocation, Outcome, Sandbox
 
 PATIENCE_S = 10.0
 

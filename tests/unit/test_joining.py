@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.joining import join
-from blur_container.layout import Layout
-from blur_container.paths import LOST, Chase, Fix, Path
 from blur_container.settings import TrackSettings
-from blur_container.sightings import NOTHING_SEEN, Sightings
+from blur_container.tracking.linking import join
+from blur_container.tracking.observations import NOTHING_SEEN, Sightings
+from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.layout import Layout
 from blur_container.settings import TrackSettings
+from blur_container.tracking.tracklets import Layout
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.leak_clips import clip_path, make_clip
-from benchmarks.leak_metrics import (
+from benchmarks.leak.ground_truth import Appearance, TrueFace, TrueFrame, Truth, appearances
+from benchmarks.leak.metrics import (
     Blurred,
     Canvas,
     Exposure,
@@ -20,11 +20,11 @@ from benchmarks.leak_metrics import (
     leak,
     score,
 )
-from benchmarks.leak_real import faces_between
-from benchmarks.leak_samples import Sampling, sample, sampled_frames
-from benchmarks.leak_scenes import Actor, Bar, Clip, Place, Shot
-from benchmarks.leak_truth import Appearance, TrueFace, TrueFrame, Truth, appearances
-from blur_container.detector import FaceDetector
+from benchmarks.leak.real_videos import faces_between
+from benchmarks.leak.sampling import Sampling, sample, sampled_frames
+from benchmarks.leak.scenes import Actor, Bar, Clip, Place, Shot
+from benchmarks.leak.synthesis import clip_path, make_clip
+from blur_container.analysis.face_detector import FaceDetector
 from blur_container.geometry import Size
 from chalicelib.contract.faces import Box, Detection
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blur_container.geometry import Rect, Size, around, padded
-from blur_container.masks import Mask, ellipse_mask, shrunk
+from blur_container.masking.ellipse import Mask, ellipse_mask, shrunk
 from chalicelib.contract.faces import Box
 
 FRAME = Size(400, 300)

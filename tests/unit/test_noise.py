@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from blur_container.geometry import Size
-from blur_container.noise import cell_noise, track_key
+from blur_container.masking.noise import cell_noise, track_key
 from chalicelib.contract.faces import Box, Detection
 
 FIRST = Detection(40, Box(0.1, 0.2, 0.3, 0.4), 99.5)

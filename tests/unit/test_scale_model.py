@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale_cost import LENGTHS, SIZES, duration, table
-from benchmarks.scale_model import LIMIT_S, UPLOAD_BYTES_MAX, Model, Parameters, Video
-from benchmarks.scale_prices import PRICES, Prices
-from benchmarks.scale_truth import LOOP_S, boxes_at, faces_document
-from blur_container.cutting import CuttingSettings
+from benchmarks.scale.cost import LENGTHS, SIZES, duration, table
+from benchmarks.scale.ground_truth import LOOP_S, boxes_at, faces_document
+from benchmarks.scale.model import LIMIT_S, UPLOAD_BYTES_MAX, Model, Parameters, Video
+from benchmarks.scale.prices import PRICES, Prices
+from blur_container.settings import CuttingSettings
 
 MODEL = Model(Parameters(), Prices.read())
 MINUTE = Video(1280, 720, 3.0, 60.0)

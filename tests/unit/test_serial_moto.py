@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto.stepfunctions.parser.asl.parse import asl_parser
 
-from local_cloud.interpreter import SharedTrees, stoppable_from_the_start, told_at_once
-from local_cloud.serial_moto import SerialMoto
-from local_cloud.wsgi import Answer, call
+from local_cloud.http.serial_moto import SerialMoto
+from local_cloud.http.wsgi import Answer, call
+from local_cloud.stepfunctions_service.interpreter import SharedTrees, stoppable_from_the_start, told_at_once
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from blur_container.paths import LOST, Chase, Fix, Path
-from blur_container.sightings import NOTHING_SEEN, Cut, Glitch, Sightings, without_glitches
+from blur_container.tracking.observations import NOTHING_SEEN, Cut, Glitch, Sightings, without_glitches
+from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
 from chalicelib.contract.faces import Box, Detection
 
 FACE = Box(0.4, 0.4, 0.1, 0.1)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from local_cloud.cloudformation import InvalidRequest, StackInput, Stacks
-from local_cloud.stacks import RESOURCE_KINDS, StackResources, planned
-from local_cloud.template_scope import Scope
-from local_cloud.templates import UnsupportedTemplate, read_template
+from local_cloud.cloudformation_service.apply import RESOURCE_KINDS, StackResources, planned
+from local_cloud.cloudformation_service.scope import Scope
+from local_cloud.cloudformation_service.stacks import InvalidRequest, StackInput, Stacks
+from local_cloud.cloudformation_service.template import UnsupportedTemplate, read_template
 
 ROOT = Path(__file__).parent.parent.parent
 

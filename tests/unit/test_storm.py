@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.storm_endings import Ending
-from benchmarks.storm_traffic import calls_by_action, seconds_of
-from local_cloud.calls import AnsweredCall, ServiceCall
+from benchmarks.storm.endings import Ending
+from benchmarks.storm.traffic import calls_by_action, seconds_of
+from local_cloud.http.iam_calls import AnsweredCall, ServiceCall
 
 
 @pytest.mark.parametrize(

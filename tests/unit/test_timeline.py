@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blur_container.settings import TrackSettings
-from blur_container.timeline import Clock, SpanIndex, sampling_interval_ms
+from blur_container.timing import Clock
+from blur_container.tracking.tracklets import sampling_interval_ms
+from blur_container.tracking.tracks import SpanIndex
 
 SETTINGS = TrackSettings()
 

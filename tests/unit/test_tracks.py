@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blur_container.association import associate
 from blur_container.settings import TrackSettings
-from blur_container.tracks import Tracks
+from blur_container.tracking.association import associate
+from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection
 from tests.covering import covers, is_covered, rounded
 

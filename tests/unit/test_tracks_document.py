@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.layout import Layout
 from blur_container.settings import TrackSettings
-from blur_container.timeline import Section
-from blur_container.tracks_document import TracksDocument
-from blur_container.windows import Windows
+from blur_container.timing import Section
+from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracklets_document import TracksDocument
+from blur_container.tracking.windows import Windows
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import Box, Detection
 

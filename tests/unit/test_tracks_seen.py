@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blur_container.layout import Layout
-from blur_container.paths import LOST, Chase, Fix, Path
 from blur_container.settings import TrackSettings
-from blur_container.sightings import Cut, Sightings
-from blur_container.track import Edge
-from blur_container.tracks import Tracks
+from blur_container.tracking.observations import Cut, Sightings
+from blur_container.tracking.track import Edge
+from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracks import Tracks
+from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
 from chalicelib.contract.faces import Box, Detection
 from tests.covering import covers, is_covered, rounded
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blur_container.geometry import distance_faces, visible_share
-from blur_container.paths import LOST, Fix, Knot, Path
 from blur_container.settings import TrackSettings
-from blur_container.ways import way_between, way_out
+from blur_container.tracking.interpolation import way_between, way_out
+from blur_container.tracking.trajectory import LOST, Fix, Knot, Path
 from chalicelib.contract.faces import Box, Detection
 from tests.covering import covers
 

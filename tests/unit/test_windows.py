@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blur_container.doubts import Doubt, DoubtKind, doubts_of, edges_of, in_order
-from blur_container.layout import Layout
-from blur_container.paths import Chase, Fix, Path
 from blur_container.settings import TrackSettings
-from blur_container.sightings import GLITCH_MAX_MS, Cut, Glitch, Sightings, without_glitches
-from blur_container.timeline import Section
-from blur_container.tracks import Tracks
-from blur_container.windows import Windows
+from blur_container.timing import Section
+from blur_container.tracking.observations import GLITCH_MAX_MS, Cut, Glitch, Sightings, without_glitches
+from blur_container.tracking.review import Doubt, DoubtKind, doubts_of, edges_of, in_order
+from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracks import Tracks
+from blur_container.tracking.trajectory import Chase, Fix, Path
+from blur_container.tracking.windows import Windows
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()

@@ -1,0 +1,1 @@
+"""What rendering costs, against a plain transcode: `python -m benchmarks.render`."""

@@ -1,0 +1,1 @@
+"""Segments against one function: `python -m benchmarks.scale`."""

@@ -1,0 +1,71 @@
+"""What a video takes on AWS, by length and size: time and price of each way, as tables and a picture.
+
+`python -m benchmarks.scale.cost [--picture docs/img/scale.png]`. A model: nothing of it was measured on AWS.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.scale.model import Model, Parameters, Video, Way
+from benchmarks.scale.prices import Prices
+
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
+# Width, height, and megabits a second: as cameras and platforms encode H.264.
+SIZES = {"720p": (1280, 720, 3.0), "1080p": (1920, 1080, 6.0), "4K": (3840, 2160, 20.0)}
+LENGTHS = {"1 min": _MINUTE_S, "10 min": 10 * _MINUTE_S, "1 h": _HOUR_S, "6 h": 6 * _HOUR_S}
+_HEADING = (
+    "| | Rekognition | | one function | | segments | | | AWS's sample | |",
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    "| | time | $ | time | $ | number | time | $ | time | $ |",
+)
+
+
+def main() -> None:
+    """Print the table; draw the picture where one is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--picture", type=Path)
+    asked = parser.parse_args()
+    model = Model(Parameters(), Prices.read())
+    print(table(model))
+    if asked.picture:
+        from benchmarks.scale.plot import draw_picture  # noqa: PLC0415 the table needs no OpenCV
+
+        draw_picture(asked.picture, model)
+
+
+def table(model: Model) -> str:
+    """Return a Markdown table, a row for each size and length."""
+    rows = [
+        _row(f"{size}, {length}", model, Video(*shape, seconds))
+        for size, shape in SIZES.items()
+        for length, seconds in LENGTHS.items()
+    ]
+    return "\n".join([*_HEADING, *rows])
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    if seconds < 2 * _MINUTE_S:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR_S:
+        return f"{seconds / _MINUTE_S:.0f} min"
+    return f"{seconds / _HOUR_S:.1f} h"
+
+
+def _row(name: str, model: Model, video: Video) -> str:
+    detection, ours = model.rekognition(video), model.segmented(video)
+    cells = [duration(detection.wall_s), f"{detection.usd:.2f}", *_cells(model.single(video))]
+    cells += [str(ours.functions), *_cells(ours), *_cells(model.sample(video))]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _cells(way: Way) -> list[str]:
+    if not way.finishes:
+        return [f"no: {duration(way.longest_s)}", "-"]
+    return [duration(way.wall_s), f"{way.usd:.3f}"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Hundreds of uploads at once: `python -m benchmarks.storm`."""

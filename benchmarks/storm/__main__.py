@@ -1,0 +1,98 @@
+"""A storm: hundreds of uploads at once, into an account that runs few functions and few Rekognition jobs.
+
+`python -m benchmarks.storm [--uploads 500] [--jobs 20] [--lambdas 10]`. Every event comes twice. It ends
+with 1 where an upload was lost, done twice, or ended in neither of the two visible ways.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+
+from benchmarks.overhead import detection_s
+from benchmarks.storm.clip import make_storm_clip
+from benchmarks.storm.endings import read_endings, read_executions
+from benchmarks.storm.result import Plan, Result
+from benchmarks.storm.tables import tables
+from benchmarks.storm.traffic import calls_by_action, function_times
+from benchmarks.storm.watch import Machine, wait_until_over
+from chalicelib.contract.objects import SourceObject
+from local_cloud.cloud import LocalCloud
+from local_cloud.settings import CloudSettings, RekognitionSettings
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+_DELIVERIES = 2
+_SENDERS = 50
+
+
+def main() -> int:
+    """Let a storm pass over a local cloud, print what became of it, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--uploads", type=int, default=500)
+    parser.add_argument("--jobs", type=int, default=20, help="Rekognition jobs open at once")
+    parser.add_argument("--lambdas", type=int, default=10, help="invocations at once, over all functions")
+    result = storm(Plan(**vars(parser.parse_args())))
+    print(tables(result))
+    return 1 if result.violations else 0
+
+
+def storm(plan: Plan, prepare: Callable[[LocalCloud], None] = lambda _cloud: None) -> Result:
+    """Return what became of `plan.uploads` uploads at once; `prepare` gets the deployed cloud before them."""
+    with tempfile.TemporaryDirectory() as folder, LocalCloud(_settings(plan)) as cloud:
+        clip = make_storm_clip(Path(folder, "clip.mp4"))
+        cloud.deploy(PROJECT)
+        prepare(cloud)
+        alone_s = min(detection_s(clip) for _ in range(3))
+        machine = Machine()
+        machine.look()
+        begin, cpu_before_s = datetime.now(timezone.utc), machine.cloud_cpu_s
+        uploads = _upload(cloud, clip.read_bytes(), plan.uploads)
+        wait_until_over(cloud, plan.uploads * _DELIVERIES, plan.uploads, machine)
+        machine.cloud_cpu_s -= cpu_before_s
+        return Result(
+            plan=plan,
+            endings=read_endings(cloud, uploads),
+            ended_after_s=_ended_after_s(cloud, begin),
+            lost_events=len(cloud.lost_events),
+            calls=calls_by_action(cloud.answers()),
+            functions=function_times(cloud),
+            detection_s=alone_s,
+            machine=machine,
+        )
+
+
+def _ended_after_s(cloud: LocalCloud, begin: datetime) -> list[float]:
+    ended = [execution.ended for execution in read_executions(cloud) if execution.ended]
+    return sorted((moment - begin).total_seconds() for moment in ended)
+
+
+def _settings(plan: Plan) -> CloudSettings:
+    """Return settings in which the account's limit is the only one: each function may have all its places."""
+    return CloudSettings(
+        event_deliveries=_DELIVERIES,
+        zip_concurrency=plan.lambdas,
+        image_concurrency=plan.lambdas,
+        account_concurrency=plan.lambdas,
+        rekognition=RekognitionSettings(open_jobs=plan.jobs),
+    )
+
+
+def _upload(cloud: LocalCloud, body: bytes, count: int) -> list[SourceObject]:
+    s3, bucket = cloud.client("s3"), cloud.buckets.input
+
+    def put(number: int) -> SourceObject:
+        key = f"storm/{number:04}.mp4"
+        answer = s3.put_object(Bucket=bucket, Key=key, Body=body)
+        return SourceObject(bucket, key, answer["VersionId"], answer["ETag"].strip('"'), "", len(body))
+
+    with ThreadPoolExecutor(_SENDERS) as threads:
+        return list(threads.map(put, range(count)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

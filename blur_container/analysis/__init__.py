@@ -1,0 +1,1 @@
+"""The low-resolution pass over the pixels: face detector, optical flow, shot boundaries."""

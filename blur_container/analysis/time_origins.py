@@ -1,0 +1,165 @@
+"""Readings: from which moment the times of detections count, where the video begins later than its file.
+
+Rekognition's times are "from the start of the video"; no document says whether that is the first frame, the
+start of the file, where sound may begin earlier, or zero on its clock. Where these differ, the masks of all
+readings that can be true are united.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, cast
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from blur_container.reading.timestamps import time_base
+from blur_container.settings import RenderSettings
+from blur_container.timing import Clock
+from blur_container.tracking.tracklets import Layout, interval_ms_of, layout_of
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import Detection, FacesDocument
+from chalicelib.contract.fields import shown, whole
+
+_MS_PER_S = 1000
+# A video that begins so little later begins with its file: a face moves within its margin meanwhile.
+_LITTLE_MS = 50
+# More detections than this share must not lie outside the video.
+_STRAY_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The possible zeros of detection times, each in ms before the first frame."""
+
+    offsets_ms: tuple[int, ...] = (0,)
+
+    def layouts(self, faces: FacesDocument, settings: RenderSettings) -> list[Layout]:
+        """Return the layout of `faces` in each reading; all have the sampling interval of the document."""
+        interval_ms = interval_ms_of(faces, settings)
+        return [layout_of(shifted(faces, offset), settings, interval_ms) for offset in self.offsets_ms]
+
+    @classmethod
+    def from_json(cls, value: Any) -> Readings:
+        """Return the readings with the offsets in `value`; raise InvalidDocument where it is no such list."""
+        if not isinstance(value, list) or not value:
+            raise InvalidDocument(f"offsets_ms must be a list that is not empty, not {shown(value)}")
+        return cls(tuple(whole(offset, "offsets_ms") for offset in value))
+
+    def in_words(self) -> list[str]:
+        """Return in words from where the times were counted."""
+        return [
+            f"{offset} ms before the first frame" if offset else "the first frame"
+            for offset in self.offsets_ms
+        ]
+
+
+FROM_FIRST_FRAME = Readings()
+
+
+def shifted(faces: FacesDocument, offset_ms: int) -> FacesDocument:
+    """Return `faces` with times that count from `offset_ms` later; those before the first frame go."""
+    if not offset_ms:
+        return faces
+    later = (
+        Detection(face.time_ms - offset_ms, face.box, face.confidence)
+        for face in faces.detections
+        if face.time_ms >= offset_ms
+    )
+    return replace(faces, detections=tuple(later))
+
+
+def readings_of(
+    stream: VideoStream, clock: Clock, faces: FacesDocument, settings: RenderSettings
+) -> Readings:
+    """Return the readings of the times in `faces` that can be true for `stream`, whose container is open.
+
+    Raise InvalidDocument where in each detections lie outside the video.
+    """
+    interval_ms = interval_ms_of(faces, settings)
+    times_ms = [face.time_ms for face in faces.detections]
+    end_ms = _end_ms(stream, clock)
+    span_ms = -_lost_ms(stream, clock), end_ms
+    offsets = _offsets_ms(stream, clock)
+    possible = [
+        offset for offset in offsets if _stray_share(times_ms, offset, span_ms, interval_ms) <= _STRAY_SHARE
+    ]
+    if not possible:
+        raise InvalidDocument(_words(times_ms, end_ms))
+    return Readings(tuple(possible))
+
+
+def require_met(
+    faces: FacesDocument, readings: Readings, duration_ms: float, settings: RenderSettings
+) -> None:
+    """Raise InvalidDocument where in no reading the detections lie in a video that lasts so long."""
+    times_ms = [face.time_ms for face in faces.detections]
+    interval_ms = interval_ms_of(faces, settings)
+    span_ms = float("-inf"), duration_ms
+    shares = (_stray_share(times_ms, offset, span_ms, interval_ms) for offset in readings.offsets_ms)
+    if min(shares) > _STRAY_SHARE:
+        raise InvalidDocument(_words(times_ms, duration_ms))
+
+
+def _stray_share(
+    times_ms: Sequence[int], offset_ms: int, span_ms: tuple[float, float | None], interval_ms: int
+) -> float:
+    """Return which share of the detections lies outside `span_ms`, by more than a sampling interval.
+
+    It is in ms from the first frame. All of them where none lies in the video.
+    """
+    begin_ms, end_ms = span_ms
+    if not times_ms:
+        return 0.0
+    latest_ms = float("inf") if end_ms is None else end_ms
+    near = sum(begin_ms - interval_ms <= time - offset_ms <= latest_ms + interval_ms for time in times_ms)
+    inside = any(0 <= time - offset_ms <= latest_ms for time in times_ms)
+    return 1 - near / len(times_ms) if inside else 1.0
+
+
+def _offsets_ms(stream: VideoStream, clock: Clock) -> list[int]:
+    """Return how much earlier than the first frame each possible start is, the frame itself first."""
+    begin = clock.first_pts * clock.time_base
+    file = Fraction(_container(stream).start_time or 0, av.time_base)
+    offsets = [0]
+    for start in (file, Fraction(0)):
+        offset = round((begin - start) * _MS_PER_S)
+        if abs(offset) > _LITTLE_MS and offset not in offsets:
+            offsets.append(offset)
+    return offsets
+
+
+def _lost_ms(stream: VideoStream, clock: Clock) -> float:
+    """Return how long the video lasts before the first frame that can be decoded.
+
+    Where it begins without a keyframe, another detector may have seen faces there.
+    """
+    lost = clock.first_pts - (clock.first_pts if stream.start_time is None else stream.start_time)
+    return float(max(lost, 0) * clock.time_base * _MS_PER_S)
+
+
+def _end_ms(stream: VideoStream, clock: Clock) -> float | None:
+    """Return when the video ends by its container's word, in ms from the first frame; None where untold."""
+    ends = []
+    if stream.duration is not None and stream.start_time is not None:
+        ends.append((stream.start_time + stream.duration) * time_base(stream))
+    container = _container(stream)
+    if container.duration is not None:
+        ends.append(Fraction((container.start_time or 0) + container.duration, av.time_base))
+    begin = clock.first_pts * clock.time_base
+    return float((max(ends) - begin) * _MS_PER_S) if ends else None
+
+
+def _container(stream: VideoStream) -> InputContainer:
+    return cast("InputContainer", stream.container)
+
+
+def _words(times_ms: Sequence[int], end_ms: float | None) -> str:
+    last = "" if end_ms is None else f", which ends at {end_ms:.0f} ms"
+    return (
+        f"of {len(times_ms)} detections, from {min(times_ms)} to {max(times_ms)} ms, too few meet a frame of "
+        f"the video{last}: they are those of another video, or count from another moment"
+    )

@@ -1,0 +1,56 @@
+"""Workers: what the container's functions have in common - buckets, settings, log, and a place for files."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from blur_container.functions.delivery import Delivery
+from blur_container.scratch import scratch_folder
+from blur_container.segments.renderer_version import RendererVersion
+from blur_container.settings import Settings
+from blur_container.storage.s3 import Storage
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.job import Job
+from chalicelib.contract.log import EventLog
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a function works with; all of it is handed in.
+
+    Files lie in a folder below `scratch` (the system's folder for temporary files) and are gone afterwards.
+    """
+
+    storage: Storage
+    settings: Settings
+    log: EventLog
+    scratch: Path | None = None
+
+    @property
+    def renderer(self) -> RendererVersion:
+        """Return which code, with which settings, works here."""
+        return RendererVersion.of(self.settings.code_version, self.settings.render)
+
+    def folder(self) -> AbstractContextManager[Path]:
+        """Return a context with a folder for files, which goes with it; raise ScratchFull without room."""
+        return scratch_folder(self.scratch)
+
+    def faces(self, job: Job) -> FacesDocument:
+        """Return the faces document of `job`; raise InvalidDocument unless it belongs to its source."""
+        if job.faces is None:
+            raise InvalidDocument("the job names no faces document")
+        if job.faces.bucket != self.settings.work_bucket:
+            raise InvalidDocument(f"the faces document lies in {job.faces.bucket}, not in WORK_BUCKET")
+        faces = FacesDocument.from_json(self.storage.read_text(job.faces))
+        if faces.source_id != job.source.identity:
+            raise InvalidDocument(
+                f"the faces document belongs to {faces.source_id}, not to {job.source.identity}"
+            )
+        return faces
+
+    def delivery(self, job: Job) -> Delivery:
+        """Return the delivery of `job`."""
+        return Delivery.of(job, self.storage, self.settings.output_bucket, self.settings.work_bucket)

@@ -1,0 +1,1 @@
+"""Boxes to pixels: the regions of a frame, and what blurs them."""

@@ -1,0 +1,1 @@
+"""The source video: open, check and decode it; its tracks, GOPs, sample table and bitstream."""

@@ -1,0 +1,36 @@
+"""Side data: what a frame carries beside its pixels, whatever kinds of it PyAV has no name for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from av.filter import Graph
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame
+
+from blur_container.reading.timestamps import frame_unit
+
+# More kinds than FFmpeg has. PyAV reads none of a frame that has one it cannot name: EXIF, a view of 3D.
+_KINDS = 128
+
+
+def side_data(frame: VideoFrame) -> Mapping[Type, Any]:
+    """Return the side data of `frame` that has a name."""
+    try:
+        return cast("Mapping[Type, Any]", frame.side_data)
+    except ValueError:
+        return cast("Mapping[Type, Any]", _with_known_kinds(frame).side_data)
+
+
+def _with_known_kinds(frame: VideoFrame) -> VideoFrame:
+    known = {cast("int", kind.value) for kind in Type}
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame_unit(frame)
+    )
+    unknown = (number for number in range(_KINDS) if number not in known)
+    deletions = [graph.add("sidedata", f"mode=delete:type={number}") for number in unknown]
+    graph.link_nodes(source, *deletions, graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    return graph.vpull()

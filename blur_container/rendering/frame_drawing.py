@@ -1,0 +1,75 @@
+"""The brush: where faces are in a frame, and the frame with them covered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from blur_container.geometry import Size
+from blur_container.masking.blur import Look, blur_patches
+from blur_container.masking.regions import Masks
+from blur_container.reading.frame_mapping import Lens, Subject
+from blur_container.reading.timestamps import presentation_time
+from blur_container.reading.video_tracks import require_analysed
+from blur_container.settings import RenderSettings
+from blur_container.tracking.tracks import Tracks
+from blur_container.writing.frame_format import PlanarFrames, editable_planes
+from blur_container.writing.output_format import Form, Looks, looks_of
+
+
+class Brush:
+    """Draws frames: brings them to the form that is encoded, covers and counts faces."""
+
+    def __init__(self, planar: PlanarFrames, masks: Masks, look: Look) -> None:
+        self._planar, self._masks, self._look = planar, masks, look
+        self.frames_with_faces = 0
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Return in words what was converted on the way."""
+        return self._planar.changes
+
+    def shows_face(self, pts: int) -> bool:
+        """Return whether anything is covered in the frame with `pts`."""
+        return bool(self._masks.patches_at(pts))
+
+    def draw(self, frame: VideoFrame) -> VideoFrame:
+        """Return `frame` as it is encoded; where nothing has to change it is `frame` itself, untouched."""
+        drawn = self._planar.convert(frame)
+        patches = self._masks.patches_at(presentation_time(frame), Size(frame.width, frame.height))
+        if patches:
+            blur_patches(editable_planes(drawn), patches, self._look)
+            self.frames_with_faces += 1
+        # Not before: the edge that is repeated may be that of a face.
+        return self._planar.padded(drawn)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How the frames of a video look in the output, and what draws them."""
+
+    looks: Looks
+    brush: Brush
+
+    @classmethod
+    def of(
+        cls,
+        first: VideoFrame,
+        stream: VideoStream,
+        subject: Subject,
+        tracks: Tracks,
+        settings: RenderSettings,
+    ) -> Canvas:
+        """Return the canvas of the video `stream`, which begins with `first`."""
+        require_analysed(stream, subject.analysed)
+        looks = looks_of(first, stream, settings)
+        lens = Lens.of(first, stream, subject.analysed)
+        masks = Masks(subject.source_id, tracks, lens)
+        brush = Brush(PlanarFrames(first, looks.form), masks, _look(looks.form, settings))
+        return cls(looks, brush)
+
+
+def _look(form: Form, settings: RenderSettings) -> Look:
+    return Look(settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, form.depth)

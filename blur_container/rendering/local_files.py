@@ -1,0 +1,82 @@
+"""Local files: one video blurred beside the buckets, verified, and described by a manifest next to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.report import RenderReport, report_to_json
+from blur_container.rendering.whole_video import redact_video
+from blur_container.settings import Settings
+from blur_container.writing.verification import verify_output
+from chalicelib.contract.errors import ConfigurationError
+from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.manifest import MANIFEST_VERSION
+
+_BLOCK_BYTES = 1024**2
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """A video, where its blurred copy goes, and the faces document with the boxes to blur."""
+
+    source: Path
+    target: Path
+    faces: Path
+
+    @property
+    def manifest(self) -> Path:
+        """Return where the manifest goes: beside the target, named after it."""
+        return self.target.with_name(f"{self.target.name}.manifest.json")
+
+    def render(self, settings: Settings, progress: Callable[[Progress], None]) -> RenderReport:
+        """Write target and manifest; both appear only when the verification of the target has passed.
+
+        A faces document of any source is taken: local files have no object version to compare.
+        """
+        if self.target.resolve() in (self.source.resolve(), self.faces.resolve()):
+            raise ConfigurationError(f"{self.target} is read and cannot be written at the same time")
+        faces = FacesDocument.from_json(self.faces.read_bytes())
+        steps = Steps()
+        with tempfile.TemporaryDirectory(prefix=".blur-", dir=self.target.parent) as folder:
+            blurred, described = Path(folder, "blurred.mp4"), Path(folder, "manifest.json")
+            with steps.timed("render") as facts:
+                report = redact_video(self.source, blurred, faces, settings.render, progress)
+                facts["bytes"] = blurred.stat().st_size
+            with steps.timed("verify"):
+                verify_output(blurred, report)
+            text = self._manifest_text(faces, report_to_json(report, steps, settings))
+            described.write_text(text, encoding="utf-8")
+            blurred.replace(self.target)
+            described.replace(self.manifest)
+        return report
+
+    def _manifest_text(self, faces: FacesDocument, report: dict[str, Any]) -> str:
+        document = {
+            "version": MANIFEST_VERSION,
+            "source": {
+                "file": self.source.name,
+                "size_bytes": self.source.stat().st_size,
+                "sha256": _sha256(self.source),
+            },
+            "execution": None,
+            "detection_job": faces.job_id,
+            "status": "SUCCEEDED",
+            "output": {"file": self.target.name},
+            **report,
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,108 @@
+"""The progress bar: how far a rendering is, in one line of a terminal that is written again and again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from chalicelib.contract.log import EventLog
+
+_CELLS = 30
+_PAUSE_S = 0.1
+_CLEAR = "\r\x1b[K"
+
+
+# People watch the first seconds; an hour of them would only be paid for.
+_EAGER_FOR_S = 10.0
+_EAGER_PAUSE_S = 0.5
+_CALM_PAUSE_S = 5.0
+
+
+class ProgressBar:
+    """Writes to `stream` if that is a terminal, else nothing; `clock` counts seconds."""
+
+    def __init__(self, stream: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._begin_s = clock()
+        self._due_s = self._begin_s
+        self._is_shown = stream.isatty()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show `progress`, ten times a second at most."""
+        moment_s = self._clock()
+        if self._is_shown and moment_s >= self._due_s:
+            self._due_s = moment_s + _PAUSE_S
+            self._write(_CLEAR + bar_text(progress, moment_s - self._begin_s))
+
+    def close(self) -> None:
+        """Leave the line empty for what comes next."""
+        if self._is_shown:
+            self._write(_CLEAR)
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def bar_text(progress: Progress, elapsed_s: float) -> str:
+    """Return the line; without a known number of frames it only counts."""
+    rate = progress.frames / elapsed_s if elapsed_s else 0.0
+    if progress.step != "rendering":
+        return f"{progress.step}: {progress.frames}/{progress.frames_total or '?'} frames"
+    if not progress.frames_total:
+        return f"{progress.frames} frames, {rate:.0f} frames/s"
+    share = min(1.0, progress.frames / progress.frames_total)
+    full = int(share * _CELLS)
+    bar = "#" * full + "-" * (_CELLS - full)
+    return f"[{bar}] {share:4.0%}  {progress.frames}/{progress.frames_total} frames, {rate:.0f} frames/s"
+
+
+class Steps:
+    """Seconds and bytes of each step, in the order they were taken."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, dict[str, float]] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[dict[str, float]]:
+        """Time one step; its bytes go into the yielded dict."""
+        begin_s = time.monotonic()
+        facts: dict[str, float] = {}
+        yield facts
+        self._steps[name] = {"seconds": round(time.monotonic() - begin_s, 3), **facts}
+
+    def to_json(self) -> dict[str, dict[str, float]]:
+        """Return the steps as a JSON object."""
+        return dict(self._steps)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is; `frames_total` is the container's word and 0 where it has none."""
+
+    frames: int
+    frames_total: int
+    step: str = "rendering"
+
+
+class ProgressLog:
+    """Writes a line named after the step now and then; `clock` counts seconds."""
+
+    def __init__(self, log: EventLog, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._begin_s = clock()
+        self._due_s = self._begin_s
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note of `progress`; write it if a line is due."""
+        moment_s = self._clock()
+        if moment_s < self._due_s:
+            return
+        eager = moment_s - self._begin_s < _EAGER_FOR_S
+        self._due_s = moment_s + (_EAGER_PAUSE_S if eager else _CALM_PAUSE_S)
+        self._log.info(progress.step, frames=progress.frames, frames_total=progress.frames_total)

@@ -1,0 +1,120 @@
+"""A segment: one stretch of a video, rendered by itself; sound and all else is left to who joins them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+from av.video.frame import VideoFrame
+
+from blur_container.reading.decode_checks import Tally
+from blur_container.reading.frame_mapping import Subject
+from blur_container.reading.source import Source
+from blur_container.reading.timestamps import Span
+from blur_container.reading.video import (
+    coded_aspect,
+    decoded_frames,
+    first_frame,
+    open_source,
+    read_only,
+    video_stream,
+)
+from blur_container.rendering.encode import Drawing, Rendering
+from blur_container.rendering.frame_drawing import Canvas
+from blur_container.rendering.progress import Progress
+from blur_container.settings import RenderSettings
+from blur_container.smart_render.splice import plan_segment
+from blur_container.tracking.tracks import Tracks
+from blur_container.writing.packet_digest import CopiedPackets
+from blur_container.writing.remux import NOTHING_BESIDE, Written
+from chalicelib.contract.errors import DamagedVideo
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """What was rendered of a segment, and what its verification must find again."""
+
+    time_base: Fraction
+    pts: array[int] = field(repr=False)
+    end_pts: int
+    frames_with_faces: int
+    # What changed on the way and was made like the first frame of the video, in words.
+    changes: tuple[str, ...]
+    beside: Written = NOTHING_BESIDE
+    # Packets that a smart render copied, and why it was not possible where it was asked for.
+    copied: CopiedPackets | None = field(default=None, repr=False)
+    fallback_reason: str | None = None
+    # Frames that share their time with another.
+    frames_merged: int = 0
+
+    @property
+    def frames_copied(self) -> int:
+        """Return how many frames a smart render copied."""
+        return self.copied.digest.packets if self.copied else 0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of the video at `source`, and the tracks that cover its faces."""
+
+    source: Source
+    span: Span
+    subject: Subject
+    tracks: Tracks
+    settings: RenderSettings
+
+    def render(self, target: Path, progress: Callable[[Progress], None]) -> SegmentReport:
+        """Write the frames of the segment to `target`; on an error no target is left behind."""
+        with first_frame(self.source, self.settings.limits) as (first, stream):
+            canvas = Canvas.of(first, stream, self.subject, self.tracks, self.settings)
+            aspect = coded_aspect(stream)
+        looks, brush, settings, tally = canvas.looks, canvas.brush, self.settings, Tally()
+        rendering = Rendering(self.source, target, looks, None, settings, progress)
+        splice, reason = rendering.plan(
+            partial(plan_segment, self.source, looks, settings, brush.shows_face, self.span)
+        )
+        if splice is None:
+            drawing = Drawing(brush.draw)
+            rendering.encode(self._drawn(drawing, tally, aspect), 0)
+            report = self._report(canvas, drawing.pts, drawing.end_pts, None, reason)
+            return replace(report, frames_merged=tally.merged)
+        if reason is None:
+            _, copied = rendering.copy(splice, brush.draw, self.span)
+        else:
+            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw), tally, aspect))
+        report = self._report(canvas, splice.pts, splice.end_pts, copied, reason)
+        return replace(report, frames_merged=tally.merged)
+
+    def _drawn(self, drawing: Drawing, tally: Tally, aspect: Fraction) -> Generator[VideoFrame, None, None]:
+        limits, threads = self.settings.limits, self.settings.decoder_threads
+        with open_source(self.source, limits) as container:
+            stream = video_stream(container)
+            read_only(container, [stream])
+            frames = decoded_frames(container, stream, threads, limits, self.span, tally, aspect)
+            with closing(frames) as decoded:
+                yield from drawing.of(decoded)
+        if drawing.pts[0] != self.span.start_pts:
+            raise DamagedVideo(f"the segment begins at pts {drawing.pts[0]}, not at {self.span.start_pts}")
+
+    def _report(
+        self,
+        canvas: Canvas,
+        pts: array[int],
+        end_pts: int,
+        copied: CopiedPackets | None,
+        reason: str | None,
+    ) -> SegmentReport:
+        return SegmentReport(
+            time_base=canvas.looks.time_base,
+            pts=pts,
+            end_pts=end_pts,
+            frames_with_faces=canvas.brush.frames_with_faces,
+            changes=canvas.brush.changes,
+            copied=copied,
+            fallback_reason=reason,
+        )

@@ -1,0 +1,1 @@
+"""Segments: plan them, record them, and concatenate them to one video."""

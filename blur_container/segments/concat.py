@@ -1,0 +1,202 @@
+"""The assembly: rendered segments joined by copying their packets, with all that stands beside the video."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from itertools import chain
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from blur_container.geometry import Size
+from blur_container.reading.decode_checks import Tally
+from blur_container.reading.gop import Groups, Run, decode_times
+from blur_container.reading.source import Source
+from blur_container.reading.timestamps import time_base
+from blur_container.reading.video import first_frame, open_source, read_only, video_stream
+from blur_container.reading.video_tracks import video_tracks
+from blur_container.rendering.progress import Progress
+from blur_container.rendering.report import RenderReport
+from blur_container.segments.record import Findings, SegmentRecord
+from blur_container.settings import RenderSettings
+from blur_container.smart_render.splice import Splice
+from blur_container.smart_render.writer import SplicedOutput
+from blur_container.tracking.review import in_order
+from blur_container.tracking.tracklets import interval_ms_of
+from blur_container.writing.audio import is_held_by_mp4
+from blur_container.writing.moov_size import moov_bytes_max
+from blur_container.writing.output_format import Looks, looks_of
+from blur_container.writing.packet_digest import CopiedPackets, PacketDigest
+from blur_container.writing.remux import Companions, Written
+from blur_container.writing.stream_selection import Kept, choose_streams
+from chalicelib.contract.errors import OutputMismatch
+from chalicelib.contract.faces import FacesDocument
+
+# Opens the file that the joined video is written to.
+OpenTarget = Callable[[Fraction, Kept], AbstractContextManager[OutputContainer]]
+
+# AAC has 1,024 samples in a packet, of 96,000 a second at most.
+_PACKETS_PER_S = 94
+# Of a copied stream no picture is the encoder's own.
+_NO_SET = 0
+_HEADER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Part:
+    """A rendered segment and its record."""
+
+    source: Source
+    record: SegmentRecord
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a video in their order, and the source that gives their companions."""
+
+    source: Source
+    parts: Sequence[Part]
+    faces: FacesDocument
+    settings: RenderSettings
+
+    def moov_bytes(self) -> int:
+        """Return how many bytes the index of the joined video takes at most."""
+        with open_source(self.source, self.settings.limits) as container:
+            kept = self._kept(container)
+            longest_s = (container.duration or 0) // av.time_base + 1
+            beside = [_packets_max(stream, longest_s) for stream in kept.streams]
+            return moov_bytes_max([len(self._coded_pts), *beside], list(_texts(container, kept)))
+
+    def write(self, open_target: OpenTarget, progress: Callable[[Progress], None]) -> RenderReport:
+        """Write the joined video to what `open_target` opens, told the time base and what is kept.
+
+        The report says that all packets are copies, so that its verification compares every one.
+        """
+        tally = Tally(merged=sum(part.record.frames_merged for part in self.parts))
+        with first_frame(self.source, self.settings.limits, tally) as (first, stream):
+            looks, codec = looks_of(first, stream, self.settings), stream.codec_context.name
+        with open_source(self.source, self.settings.limits) as beside:
+            kept = self._kept(beside)
+            read_only(beside, list(kept.streams))
+            with open_target(looks.time_base, kept) as container:
+                companions = Companions(kept, container)
+                with open_source(self.parts[0].source) as model:
+                    output, header = self._output(container, video_stream(model), companions, looks)
+                for count, packet in enumerate(self._packets(header), start=1):
+                    output.copy(packet)
+                    progress(Progress(count, len(self._coded_pts), "assembling"))
+                written = output.finish()
+            report = self._report(looks, codec, kept, written, output.copied())
+            return replace(report, tally=tally)
+
+    def _output(
+        self, container: OutputContainer, model: VideoStream, companions: Companions, looks: Looks
+    ) -> tuple[SplicedOutput, bytes]:
+        """Return an output for copies of packets like those of `model`, and its parameter sets."""
+        header = model.codec_context.extradata or b""
+        coded = self._coded_pts
+        shown = array("q", sorted(coded))
+        delay = Groups(coded, array("q", [0])).reorder_delay()
+        scale = looks.time_base / time_base(model)
+        dts = array("q", (int(dts * scale) for dts in decode_times(shown, delay)))
+        runs = (Run(range(len(coded)), encoded=False),)
+        splice = Splice(runs, shown, dts, self.parts[-1].record.end_pts, header, None, _NO_SET)
+        output = SplicedOutput(container, model, companions, splice, _no_encoder)
+        output.look_like(model, looks.display_matrix)
+        return output, header
+
+    @cached_property
+    def _coded_pts(self) -> array[int]:
+        """Return the pts of all packets, in the order they are decoded."""
+        return array("q", chain.from_iterable(part.record.packets.pts for part in self.parts))
+
+    def _packets(self, header: bytes) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets of all parts; raise OutputMismatch where others were verified."""
+        for part in self.parts:
+            digest = PacketDigest()
+            with open_source(part.source) as container:
+                stream = video_stream(container)
+                if (stream.codec_context.extradata or b"") != header:
+                    raise OutputMismatch("two segments have different parameter sets")
+                for packet in container.demux(stream):
+                    if packet.size:
+                        digest.add(packet)
+                        yield packet
+            if digest.result() != part.record.packets.digest:
+                raise OutputMismatch(f"{part.record.video.key} holds other packets than its record says")
+
+    def _kept(self, container: InputContainer) -> Kept:
+        return choose_streams(container, video_stream(container), keep_metadata=self.settings.keep_metadata)
+
+    def _report(
+        self, looks: Looks, codec: str, kept: Kept, written: Written, copied: CopiedPackets
+    ) -> RenderReport:
+        records = [part.record for part in self.parts]
+        findings = joined_findings([record.findings for record in records])
+        return RenderReport(
+            codec=codec,
+            size=Size(looks.first.width, looks.first.height),
+            frame_rate=looks.frame_rate,
+            time_base=looks.time_base,
+            pts=array("q", sorted(self._coded_pts)),
+            end_pts=records[-1].end_pts,
+            frames_with_faces=sum(record.frames_with_faces for record in records),
+            detections=len(self.faces.detections),
+            fullest_ms=self.faces.fullest_ms,
+            tracks=findings.tracks,
+            sampling_interval_ms=interval_ms_of(self.faces, self.settings),
+            doubts=findings.doubts,
+            edges=findings.edges,
+            form=looks.form,
+            beside=written,
+            dropped_streams=kept.dropped,
+            dropped_tags=kept.dropped_tags(),
+            readings=findings.readings,
+            changes=tuple(dict.fromkeys(chain.from_iterable(record.changes for record in records))),
+            video_tracks=video_tracks(kept.source, video_stream(kept.source)),
+            frames_copied=sum(record.frames_copied for record in records),
+            copied=copied,
+            fallback_reason=next((one.fallback_reason for one in records if one.fallback_reason), None),
+        )
+
+
+def _packets_max(stream: Stream, longest_s: int) -> int:
+    """Return how many packets a stream has in the output: its own, or those of sound that is encoded anew."""
+    if isinstance(stream, AudioStream) and not is_held_by_mp4(stream):
+        return _PACKETS_PER_S * longest_s
+    return max(len(stream.index_entries), stream.frames)
+
+
+def _texts(container: InputContainer, kept: Kept) -> Iterator[bytes]:
+    """Yield all texts that may stand in the index: tags, titles of chapters, headers of codecs."""
+    for metadata in (container.metadata, *(stream.metadata for stream in kept.streams)):
+        yield from (text.encode() for pair in metadata.items() for text in pair)
+    yield from (str(chapter["metadata"]).encode() for chapter in container.chapters())
+    # Of the video, whose segments have a header each.
+    yield bytes(_HEADER_BYTES)
+    for stream in kept.streams:
+        yield bytes(getattr(stream.codec_context, "extradata", None) or b"")
+
+
+def joined_findings(parts: Sequence[Findings]) -> Findings:
+    """Return the findings of a whole video from those of its segments."""
+    edges = {
+        name: {kind: sum(part.edges[name][kind] for part in parts) for kind in counts}
+        for name, counts in parts[0].edges.items()
+    }
+    doubts = in_order({doubt for part in parts for doubt in part.doubts})
+    return Findings(sum(part.tracks for part in parts), edges, tuple(doubts), parts[0].readings)
+
+
+def _no_encoder() -> VideoCodecContext:
+    raise OutputMismatch("nothing is encoded where segments are joined")

@@ -1,0 +1,120 @@
+"""The plan: where each segment of a video begins and ends, as the functions that render them read it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from blur_container.analysis.time_origins import FROM_FIRST_FRAME, Readings
+from blur_container.reading.timestamps import Span
+from blur_container.segments.renderer_version import RendererVersion
+from blur_container.timing import Clock, Section
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import VideoDescription
+from chalicelib.contract.fields import (
+    count_field,
+    flag_field,
+    optional_whole_field,
+    parse_object,
+    require_object,
+    require_version,
+    shown,
+    text_field,
+    whole_field,
+)
+
+PLAN_VERSION = 2
+# After the end of any video.
+_NEVER_MS = 1e12
+_TIME_BASE = re.compile(r"[1-9][0-9]{0,9}(/[1-9][0-9]{0,9})?")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
+
+    `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about;
+    `analysed` is what the detector says of it, `readings` from where its times count; `renderer` and no other
+    may render it.
+    """
+
+    source_id: str
+    analysed: VideoDescription
+    frames: int
+    clock: Clock
+    duration_ms: int
+    spans: tuple[Span, ...]
+    renderer: RendererVersion
+    readings: Readings = FROM_FIRST_FRAME
+
+    def section(self, number: int) -> Section:
+        """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
+        span = self.spans[number]
+        end_ms = _NEVER_MS if span.end_pts is None else float(self.clock.ms(span.end_pts))
+        return Section(float(self.clock.ms(span.start_pts)), end_ms)
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text."""
+        document = {
+            "version": PLAN_VERSION,
+            "source_id": self.source_id,
+            "analysed": self.analysed.to_json(),
+            "frames": self.frames,
+            "first_pts": self.clock.first_pts,
+            "time_base": str(self.clock.time_base),
+            "duration_ms": self.duration_ms,
+            "offsets_ms": list(self.readings.offsets_ms),
+            "segments": [asdict(span) for span in self.spans],
+            "renderer": self.renderer.to_json(),
+        }
+        return json.dumps(document, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """Return the plan in `text`; raise InvalidDocument where it breaks its own rules."""
+        document = parse_object(text, "the plan")
+        require_version(document, PLAN_VERSION, "the plan")
+        segments = document.get("segments")
+        if not isinstance(segments, list) or not segments:
+            raise InvalidDocument("segments must be a list that is not empty")
+        spans = tuple(_span(entry) for entry in segments)
+        if spans[-1].end_pts is not None or any(
+            one.end_pts != other.start_pts for one, other in pairwise(spans)
+        ):
+            raise InvalidDocument("segments must follow each other, the last one without an end")
+        return cls(
+            source_id=text_field(document, "source_id"),
+            analysed=VideoDescription.from_json(document.get("analysed")),
+            frames=count_field(document, "frames"),
+            clock=Clock(whole_field(document, "first_pts"), _time_base(text_field(document, "time_base"))),
+            duration_ms=count_field(document, "duration_ms"),
+            spans=spans,
+            renderer=RendererVersion.from_json(document.get("renderer")),
+            readings=Readings.from_json(document.get("offsets_ms")),
+        )
+
+
+def _time_base(text: str) -> Fraction:
+    # Not all that Fraction reads: of 1e999999999 it would write down every digit.
+    if not _TIME_BASE.fullmatch(text):
+        raise InvalidDocument(f"time_base must be a fraction over zero, not {shown(text)}")
+    return Fraction(text)
+
+
+def _span(entry: Any) -> Span:
+    fields = require_object(entry, "a segment")
+    span = Span(
+        key_pts=whole_field(fields, "key_pts"),
+        key_dts=whole_field(fields, "key_dts"),
+        start_pts=whole_field(fields, "start_pts"),
+        end_pts=optional_whole_field(fields, "end_pts"),
+        stop_dts=optional_whole_field(fields, "stop_dts"),
+        open=flag_field(fields, "open"),
+    )
+    if span.key_pts > span.start_pts or (span.end_pts is not None and span.end_pts <= span.start_pts):
+        raise InvalidDocument(f"a segment cannot go from {span.start_pts} to {span.end_pts}")
+    return span

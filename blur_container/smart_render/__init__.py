@@ -1,0 +1,1 @@
+"""Smart rendering: GOPs without faces are copied, the others are encoded again."""

@@ -1,0 +1,186 @@
+"""The splice: which groups of pictures are copied and which encoded, and the track that holds both."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import av
+from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+from blur_container.geometry import Size
+from blur_container.reading.gop import Run, decode_times
+from blur_container.reading.h264 import ParameterRecord, SequenceParameters, UnfitStream
+from blur_container.reading.source import Source
+from blur_container.reading.timestamps import Span
+from blur_container.reading.video import IS_PYAV_18
+from blur_container.settings import RenderSettings
+from blur_container.smart_render.eligibility import (
+    StreamSets,
+    Survey,
+    Times,
+    shown_times,
+    stream_sets,
+    survey,
+)
+from blur_container.writing.mp4 import dress
+from blur_container.writing.output_format import Looks
+from chalicelib.contract.errors import OutputMismatch
+
+
+@dataclass(frozen=True)
+class Splice:
+    """What is copied, what is encoded, and the track that holds both; times are in order."""
+
+    runs: tuple[Run, ...]
+    pts: array[int]
+    dts: array[int]
+    end_pts: int
+    header: bytes
+    # Of the encoder alone: its parameter sets, and their id.
+    encoder_header: bytes | None
+    set_id: int
+    # Why no packet can be copied, where all frames are encoded for another reason than their faces.
+    fallback_reason: str | None = None
+
+    def duration(self, pts: int) -> int:
+        """Return how long the frame with `pts` is shown."""
+        following = bisect_right(self.pts, pts)
+        return (self.pts[following] if following < len(self.pts) else self.end_pts) - pts
+
+    def last_times(self, pts: int) -> tuple[int, int]:
+        """Return dts and duration of the packet that is decoded last, whose frame is shown at `pts`.
+
+        MP4 lasts as long as its packets are decoded: no shorter than its frames are shown.
+        """
+        dts, duration = self.dts[-1], self.duration(pts)
+        needed = self.end_pts - self.pts[0] + self.dts[0]
+        if dts + duration >= needed:
+            return dts, duration
+        return pts, max(duration, needed - pts)
+
+    def picture_type(self, pts: int) -> PictureType:
+        """Return as what the frame with `pts` is encoded: the last one may have to be decoded last."""
+        is_last = pts == self.pts[-1] and len(self.pts) > 1
+        return PictureType.I if is_last and not self._is_even else PictureType.NONE
+
+    @cached_property
+    def _is_even(self) -> bool:
+        times = [*self.pts, self.end_pts]
+        return len({after - before for before, after in pairwise(times)}) == 1
+
+
+def plan_splice(
+    source: Source, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool]
+) -> Splice:
+    """Return how `source` is rendered with the least encoding; `shows_face` tells for any pts.
+
+    Raise UnfitStream where all of it has to be encoded.
+    """
+    _require_pyav()
+    found = survey(source, settings)
+    runs = found.groups.runs(shows_face)
+    if all(run.encoded for run in runs):
+        raise UnfitStream("a face is shown in every group of pictures")
+    if any(run.encoded for run in runs):
+        return _Track.of(found.sets, looks, settings).splice(found, runs)
+    pts = array("q", sorted(found.groups.pts))
+    dts = decode_times(pts, found.groups.reorder_delay())
+    return Splice(runs, pts, dts, found.end_pts, found.sets.header, None, found.sets.record.free_id())
+
+
+def plan_segment(
+    source: Source, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool], span: Span
+) -> Splice:
+    """Return how a stretch of `source` is rendered with the least encoding.
+
+    All stretches of a source have the same parameter sets. Raise UnfitStream where none can have them.
+    """
+    _require_pyav()
+    track = _Track.of(stream_sets(source, settings), looks, settings)
+    try:
+        found = survey(source, settings, span)
+    except UnfitStream as reason:
+        return replace(track.encoded(shown_times(source, settings, span)), fallback_reason=str(reason))
+    return track.splice(found, found.groups.runs(shows_face))
+
+
+def _require_pyav() -> None:
+    if not IS_PYAV_18:
+        raise UnfitStream("smart rendering needs PyAV 18 and with it Python 3.11 or later")
+
+
+@dataclass(frozen=True)
+class _Track:
+    """A track that pictures of the source and of the encoder share."""
+
+    header: bytes
+    encoder_header: bytes
+    set_id: int
+    encoder_delay: int
+
+    @classmethod
+    def of(cls, sets: StreamSets, looks: Looks, settings: RenderSettings) -> _Track:
+        set_id = sets.record.free_id()
+        encoder_header = _header(_encoder(looks, settings, set_id))
+        added = ParameterRecord.parse(encoder_header)
+        delay = _require_fit(sets.parameters, added)
+        return cls(sets.record.joined(added).to_bytes(), encoder_header, set_id, delay)
+
+    def splice(self, found: Survey, runs: Sequence[Run]) -> Splice:
+        delay = max(found.groups.reorder_delay(), self.encoder_delay)
+        return self._spliced(sorted(found.groups.pts), tuple(runs), found.end_pts, delay)
+
+    def encoded(self, times: Times) -> Splice:
+        """Return a splice in which every frame is encoded."""
+        runs = (Run(range(len(times.pts)), encoded=True),)
+        return self._spliced(times.pts, runs, times.end_pts, self.encoder_delay)
+
+    def _spliced(self, shown: Sequence[int], runs: tuple[Run, ...], end_pts: int, delay: int) -> Splice:
+        pts = array("q", shown)
+        dts = decode_times(pts, delay)
+        return Splice(runs, pts, dts, end_pts, self.header, self.encoder_header, self.set_id)
+
+
+def _require_fit(theirs: SequenceParameters, added: ParameterRecord) -> int:
+    """Raise UnfitStream unless pictures of both kinds fit one track; return the encoder's reorder delay."""
+    ours = SequenceParameters.parse(added.sequence_sets[0])
+    if not ours.progressive:
+        raise UnfitStream("the frames hold two fields each")
+    if ours.size != theirs.size:
+        raise UnfitStream(f"its pictures are {_named(theirs.size)}, encoded ones {_named(ours.size)}")
+    if ours.reorder_frames is None:
+        raise UnfitStream("the encoder does not tell how it orders frames")
+    return ours.reorder_frames
+
+
+def _named(size: Size) -> str:
+    return f"{size.width}x{size.height}"
+
+
+def _encoder(looks: Looks, settings: RenderSettings, set_id: int) -> VideoCodecContext:
+    context = av.CodecContext.create("libx264", "w")
+    dress(context, looks, settings)
+    # The sets go into the header, and units get lengths in front, as the copied ones have.
+    context.flags |= Flags.global_header
+    context.options["x264-params"] += f":sps-id={set_id}:annexb=0"
+    context.open()
+    return context
+
+
+def splice_encoder(splice: Splice, looks: Looks, settings: RenderSettings) -> VideoCodecContext:
+    """Return an encoder for one run of `splice`; its parameter sets stand in the header already."""
+    context = _encoder(looks, settings, splice.set_id)
+    if _header(context) != splice.encoder_header:
+        raise OutputMismatch("the encoder changed its parameter sets")
+    return context
+
+
+def _header(context: VideoCodecContext) -> bytes:
+    return context.extradata or b""

@@ -1,0 +1,162 @@
+"""Ways: where a face is between its detections, from what was followed in the pictures and what was not.
+
+From each detection a face can be followed onward and back. Where a path leads from one detection to another
+it tells the way; where none does, the mask grows until it holds all paths and the straight line as well.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from blur_container.geometry import between, distance_faces, hull
+from blur_container.settings import TrackSettings
+from blur_container.tracking.frame_exit import departure
+from blur_container.tracking.trajectory import Fix, Knot, Path
+from chalicelib.contract.faces import Box, Detection
+
+
+@dataclass(frozen=True)
+class Way:
+    """The knots between two detections, or beyond one; `certain` where pictures show how it ends."""
+
+    knots: tuple[Knot, ...]
+    certain: bool
+
+
+UNSEEN = Way((), certain=False)
+
+
+def way_between(
+    earlier: Detection, later: Detection, onward: Path, back: Path, settings: TrackSettings
+) -> Way:
+    """Return the way from one detection to a later one; `onward` and `back` lie between both."""
+    line = _Line(earlier, later)
+    ahead, behind = line.drawn_to_end(onward, settings), line.drawn_to_start(back, settings)
+    if ahead and behind:
+        knots = [_blended(line, one, other, settings) for one, other in _together(ahead, behind)]
+    else:
+        knots = [Knot(*fix) for fix in ahead or behind or line.met(onward, back, settings)]
+    certain = bool(knots)
+    knots = knots or list(line.in_doubt(onward, back, settings))
+    between_both = (knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms)
+    return Way(tuple(between_both), certain)
+
+
+def way_in_doubt(
+    earlier: Detection, later: Detection, onward: Path, back: Path, settings: TrackSettings
+) -> Way:
+    """Return the way from one detection to a later one as if neither path had been followed rightly."""
+    knots = _Line(earlier, later).in_doubt(onward, back, settings)
+    return Way(tuple(knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms), certain=False)
+
+
+def way_out(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> Way:
+    """Return the way beyond the first or last detection of a track, nearest knot first.
+
+    It is certain where the face was seen to leave the frame.
+    """
+    knots = [
+        Knot(fix.time_ms, fix.box, settings.follow_doubt * abs(fix.time_ms - end.time_ms) / interval_ms)
+        for fix in path.fixes
+    ]
+    gone = departure(end, path, interval_ms, settings)
+    return Way((*knots, gone) if gone else tuple(knots), gone is not None)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The straight way from one detection to a later one."""
+
+    earlier: Detection
+    later: Detection
+
+    def share(self, time_ms: float) -> float:
+        share = (time_ms - self.earlier.time_ms) / (self.later.time_ms - self.earlier.time_ms)
+        return min(max(share, 0.0), 1.0)
+
+    def at(self, time_ms: float) -> Box:
+        return between(self.earlier.box, self.later.box, self.share(time_ms))
+
+    def drawn_to_end(self, path: Path, settings: TrackSettings) -> list[Fix]:
+        """Return the fixes of a path from the start, moved so that it ends in the later detection."""
+        arrival, goal = path.box_at(self.later.time_ms), self.later.box
+        if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
+            return []
+        return [Fix(t, _shifted(box, arrival, goal, self.share(t))) for t, box in path.fixes]
+
+    def drawn_to_start(self, path: Path, settings: TrackSettings) -> list[Fix]:
+        """Return the fixes of a path from the end, in time, moved so that it begins in the earlier one."""
+        arrival, goal = path.box_at(self.earlier.time_ms), self.earlier.box
+        if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
+            return []
+        return [Fix(t, _shifted(box, arrival, goal, 1 - self.share(t))) for t, box in reversed(path.fixes)]
+
+    def met(self, onward: Path, back: Path, settings: TrackSettings) -> list[Fix]:
+        """Return the fixes of both paths, in time, where they meet before either arrives."""
+        if onward.box_at(self.later.time_ms) or back.box_at(self.earlier.time_ms):
+            return []  # It arrived elsewhere: two faces crossed.
+        others = {fix.time_ms: fix.box for fix in back.fixes}
+        for place, fix in enumerate(onward.fixes):
+            other = others.get(fix.time_ms)
+            if other is not None and distance_faces(fix.box, other) <= settings.agree_faces:
+                rest = [later for later in reversed(back.fixes) if later.time_ms > fix.time_ms]
+                return [*onward.fixes[: place + 1], *rest]
+        return []
+
+    def in_doubt(self, onward: Path, back: Path, settings: TrackSettings) -> Iterator[Knot]:
+        """Yield knots that hold every place the face may have been in."""
+        length_ms = self.later.time_ms - self.earlier.time_ms
+        reach_ms = settings.line_hull_intervals * length_ms
+        steps = (length_ms * step / settings.line_steps for step in range(settings.line_steps + 1))
+        ahead = [Fix(self.earlier.time_ms, self.earlier.box), *onward.fixes]
+        behind = [*reversed(back.fixes), Fix(self.later.time_ms, self.later.box)]
+        looked_at = {fix.time_ms for fix in (*onward.fixes, *back.fixes)}
+        for time_ms in sorted({self.earlier.time_ms + step for step in steps} | looked_at):
+            found = [*_at(ahead, time_ms), *_at(behind, time_ms)]
+            if not found:
+                found = [_across(ahead[-1], behind[0], time_ms)]
+            around = [self.at(time_ms - reach_ms), self.at(time_ms), self.at(time_ms + reach_ms)]
+            yield Knot(time_ms, hull([*found, *around]))
+
+
+def _shifted(box: Box, wrong: Box, right: Box, share: float) -> Box:
+    return Box(
+        box.left + (right.left - wrong.left) * share,
+        box.top + (right.top - wrong.top) * share,
+        max(box.width + (right.width - wrong.width) * share, 0.0),
+        max(box.height + (right.height - wrong.height) * share, 0.0),
+    )
+
+
+def _blended(line: _Line, ahead: Fix, behind: Fix, settings: TrackSettings) -> Knot:
+    if distance_faces(ahead.box, behind.box) <= settings.agree_faces:
+        return Knot(ahead.time_ms, between(ahead.box, behind.box, line.share(ahead.time_ms)))
+    return Knot(ahead.time_ms, hull([ahead.box, behind.box]))
+
+
+def _together(ahead: list[Fix], behind: list[Fix]) -> Iterator[tuple[Fix, Fix]]:
+    others = {fix.time_ms: fix for fix in behind}
+    return ((fix, others.get(fix.time_ms, fix)) for fix in ahead)
+
+
+def _at(fixes: Sequence[Fix], time_ms: float) -> list[Box]:
+    """Return where the fixes, in time, put the face at a moment between the first and the last of them."""
+    after = bisect_left(fixes, time_ms, key=_time)
+    if after == len(fixes):
+        return []
+    if fixes[after].time_ms == time_ms:
+        return [fixes[after].box]
+    return [_across(fixes[after - 1], fixes[after], time_ms)] if after else []
+
+
+def _across(earlier: Fix, later: Fix, time_ms: float) -> Box:
+    if later.time_ms <= earlier.time_ms:
+        return hull([earlier.box, later.box])
+    share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
+    return between(earlier.box, later.box, share)
+
+
+def _time(fix: Fix) -> float:
+    return fix.time_ms

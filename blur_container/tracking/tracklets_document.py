@@ -1,0 +1,153 @@
+"""The tracks document: the window of a layout that one segment is drawn from, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
+from typing import Any
+
+from blur_container.settings import TrackSettings
+from blur_container.timing import Section
+from blur_container.tracking.gap_links import Bridge, Chain
+from blur_container.tracking.tracklets import Layout
+from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.faces import LATEST_MS, Box, Detection
+from chalicelib.contract.fields import (
+    count_field,
+    finite,
+    parse_object,
+    require_object,
+    require_version,
+    shown,
+    text_field,
+)
+
+TRACKS_VERSION = 1
+_WHAT = "the tracks document"
+_NUMBERS = 6
+_ENDS = 2
+
+
+@dataclass(frozen=True)
+class TracksDocument:
+    """A window of the layout of one source, and the same of other readings of its times, if there are any.
+
+    Settings are not in the document.
+    """
+
+    source_id: str
+    layout: Layout
+    others: tuple[Layout, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the document as JSON text.
+
+        A detection is [ms, left, top, width, height, percent]; a name is one too, or null for the first
+        detection of its chain; a bridge is two numbers of detections, counted through all chains.
+        """
+        document = {
+            "version": TRACKS_VERSION,
+            "source_id": self.source_id,
+            "section_ms": list(self.layout.section),
+            "interval_ms": self.layout.interval_ms,
+            **_layout_to_json(self.layout),
+            "others": [_layout_to_json(other) for other in self.others],
+        }
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, settings: TrackSettings) -> TracksDocument:
+        """Return the document in `text`; raise InvalidDocument where it breaks the contract."""
+        document = parse_object(text, _WHAT)
+        require_version(document, TRACKS_VERSION, _WHAT)
+        section = _section(_list(document.get("section_ms"), "section_ms", _ENDS))
+        interval_ms = count_field(document, "interval_ms")
+        if not interval_ms:
+            raise InvalidDocument("interval_ms must not be zero")
+        layout, *others = (
+            _layout(fields, interval_ms, section, settings)
+            for fields in (document, *_list(document.get("others"), "others"))
+        )
+        return cls(text_field(document, "source_id"), layout, tuple(others))
+
+
+def _layout_to_json(layout: Layout) -> dict[str, Any]:
+    lengths = [0, *(len(faces) for faces in layout.chains)]
+    # A chain without its own first detection can have no bridge to its first one.
+    first = {faces[0]: at for faces, at in zip(layout.chains, accumulate(lengths), strict=False)}
+    last = {faces[-1]: at - 1 for faces, at in zip(layout.chains, accumulate(lengths[1:]), strict=True)}
+    return {
+        "chains": [[_to_json(face) for face in faces] for faces in layout.chains],
+        "names": [
+            None if name == faces[0] else _to_json(name)
+            for name, faces in zip(layout.names, layout.chains, strict=True)
+        ],
+        "bridges": [[last[end], first[start]] for end, start in layout.bridges],
+    }
+
+
+def _layout(entry: Any, interval_ms: int, section: Section, settings: TrackSettings) -> Layout:
+    fields = require_object(entry, "a layout")
+    chains = tuple(_chain(faces) for faces in _list(fields.get("chains"), "chains"))
+    return Layout(
+        interval_ms=interval_ms,
+        chains=chains,
+        bridges=_bridges(_list(fields.get("bridges"), "bridges"), chains),
+        settings=settings,
+        names=_names(_list(fields.get("names"), "names"), chains),
+        section=section,
+    )
+
+
+def _to_json(face: Detection) -> list[float]:
+    return [face.time_ms, *face.box.to_json(), face.confidence]
+
+
+def _list(value: Any, what: str, length: int | None = None) -> list[Any]:
+    if not isinstance(value, list) or length not in (None, len(value)):
+        raise InvalidDocument(f"{what} must be a list of the right length")
+    return value
+
+
+def _section(ends: list[Any]) -> Section:
+    section = Section(*(finite(end, "section_ms") for end in ends))
+    if section.start_ms > section.end_ms:
+        raise InvalidDocument("section_ms must not end before it begins")
+    return section
+
+
+def _chain(entry: Any) -> Chain:
+    faces = tuple(_detection(numbers) for numbers in _list(entry, "a chain"))
+    if not faces or any(later.time_ms <= earlier.time_ms for earlier, later in pairwise(faces)):
+        raise InvalidDocument("a chain must hold detections in the order of their times")
+    return faces
+
+
+def _detection(entry: Any) -> Detection:
+    time_ms, *box, confidence = _list(entry, "a detection", _NUMBERS)
+    if isinstance(time_ms, bool) or not isinstance(time_ms, int) or not 0 <= time_ms <= LATEST_MS:
+        raise InvalidDocument(f"a detection's time must be whole ms up to {LATEST_MS}, not {shown(time_ms)}")
+    return Detection(time_ms, Box.from_json(box), finite(confidence, "confidence"))
+
+
+def _names(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Detection, ...]:
+    if len(entries) != len(chains):
+        raise InvalidDocument(f"{len(entries)} names do not fit {len(chains)} chains")
+    pairs = zip(entries, chains, strict=True)
+    return tuple(faces[0] if entry is None else _detection(entry) for entry, faces in pairs)
+
+
+def _bridges(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Bridge, ...]:
+    every = list(chain.from_iterable(chains))
+    return tuple(_bridge(_list(entry, "a bridge", _ENDS), every) for entry in entries)
+
+
+def _bridge(numbers: list[Any], every: Sequence[Detection]) -> Bridge:
+    if any(isinstance(number, bool) or number not in range(len(every)) for number in numbers):
+        raise InvalidDocument(f"a bridge must lead between two detections, not {shown(numbers)}")
+    end, start = (every[int(number)] for number in numbers)
+    if start.time_ms <= end.time_ms:
+        raise InvalidDocument("a bridge must lead to a later detection")
+    return end, start

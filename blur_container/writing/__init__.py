@@ -1,0 +1,1 @@
+"""The output video: format, encoder, stream copy, MP4 muxing and verification."""

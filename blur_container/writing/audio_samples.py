@@ -1,0 +1,103 @@
+"""Samples: decoded sound whose channels are brought in order, and whose pieces are joined without a seam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from blur_container.writing.audio_channels import Placement
+from chalicelib.contract.errors import UnsupportedVideo
+
+# Longer silences between two pieces stay jumps in time.
+_SILENCE_MAX_S = 10
+
+Samples = NDArray[np.float32]  # (samples, channels), from -1 to 1
+
+
+class ArrangedSound:
+    """Brings the channels of decoded frames in order; pieces that an edit list joins meet at their times."""
+
+    def __init__(self, source_channels: int, placement: Placement, *, is_edited: bool) -> None:
+        self._source_channels = source_channels
+        self._placement = placement
+        self._is_edited = is_edited
+        self._held: Samples | None = None
+        self._held_at = 0
+        self._rate = 0
+        self._to_floats = AudioResampler(format="flt")
+
+    def frames(self, decoded: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
+        """Yield `decoded` frames, arranged; of sound with edits the last one is held back."""
+        if self._placement.is_as_it_was and not self._is_edited:
+            yield from decoded
+            return
+        for frame in chain.from_iterable(map(self._packed, decoded)):
+            samples = self._placed(self._samples(frame))
+            if self._is_edited:
+                yield from self._joined(frame, samples)
+            else:
+                arranged = self._frame(samples, frame.rate)
+                arranged.pts, arranged.time_base = frame.pts, frame.time_base
+                yield arranged
+
+    def rest(self) -> Iterator[AudioFrame]:
+        """Yield what was held back."""
+        if self._held is not None and len(self._held):
+            yield self._timed(self._held, self._held_at)
+        self._held = None
+
+    def _joined(self, frame: AudioFrame, samples: Samples) -> Iterator[AudioFrame]:
+        self._rate = frame.rate
+        start = self._start(frame)
+        if self._held is not None:
+            end = self._held_at + len(self._held)
+            # A piece ends where the next one begins, though its last packet goes on.
+            self._held = self._held[: max(start - self._held_at, 0)]
+            samples, start = samples[max(self._held_at - start, 0) :], max(start, self._held_at)
+            yield from self.rest()
+            if 0 < start - end <= _SILENCE_MAX_S * self._rate:
+                yield self._timed(np.zeros((start - end, samples.shape[1]), np.float32), end)
+        self._held, self._held_at = samples, start
+
+    def _start(self, frame: AudioFrame) -> int:
+        if frame.pts is None or frame.time_base is None:
+            return self._held_at + (0 if self._held is None else len(self._held))
+        return round(frame.pts * frame.time_base * frame.rate)
+
+    def _placed(self, samples: Samples) -> Samples:
+        if self._placement.mix is None:
+            return samples[:, self._placement.order]
+        return np.asarray(samples @ np.array(self._placement.mix, np.float32).T, np.float32)
+
+    def _packed(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Return `frame` as floats with its channels side by side: of 8 planes PyAV reads a ninth."""
+        try:
+            return self._to_floats.resample(frame)
+        except (ValueError, av.FFmpegError) as error:
+            raise UnsupportedVideo(f"sound that changes its form on its way: {error}") from error
+
+    def _samples(self, frame: AudioFrame) -> Samples:
+        channels = frame.layout.nb_channels
+        if channels != self._source_channels:
+            raise UnsupportedVideo(
+                f"sound that goes from {self._source_channels} channels to {channels} on its way"
+            )
+        return np.asarray(frame.to_ndarray().reshape(-1, channels), np.float32)
+
+    def _timed(self, samples: Samples, start: int) -> AudioFrame:
+        frame = self._frame(samples, self._rate)
+        frame.pts, frame.time_base = start, Fraction(1, self._rate)
+        return frame
+
+    def _frame(self, samples: Samples, rate: int) -> AudioFrame:
+        flat = np.ascontiguousarray(samples).reshape(1, -1)
+        frame = AudioFrame.from_ndarray(flat, format="flt", layout=self._placement.layout)
+        frame.rate = rate
+        return frame

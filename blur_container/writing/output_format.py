@@ -1,0 +1,176 @@
+"""Form: what a source becomes - codec, pixel format, size, colours, fields - and what changes on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
+
+from blur_container.geometry import Rect, Size
+from blur_container.reading.clean_aperture import clean_aperture, cut_size, inner
+from blur_container.reading.timestamps import time_base
+from blur_container.reading.video import IS_PYAV_18, display_matrix
+from blur_container.settings import OutputCodec, RenderSettings
+from blur_container.writing.color import BT709, Color, is_undisplayable
+from chalicelib.contract.errors import UnsupportedVideo
+
+_PLANAR_420 = ("yuv420p", "yuvj420p")
+_DEEP_420 = "yuv420p10le"
+_BYTE_BITS = 8
+_DEEP_BITS = 10
+_ALPHA_COMPONENTS = (2, 4)
+# FFmpeg's AVFieldOrder: 0 is unknown, 1 progressive, the others name the first field.
+_PROGRESSIVE = 1
+
+
+_DEFAULT_RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is handed to the encoder; `changes` says in words what the source was beyond that."""
+
+    encoder: str
+    pixel_format: str
+    size: Size
+    color: Color
+    field_order: int = 0
+    changes: tuple[str, ...] = ()
+    # What is shown of the coded frames; None for all of it.
+    aperture: Rect | None = None
+
+    @property
+    def depth(self) -> int:
+        """Return the bits of a sample."""
+        return _DEEP_BITS if self.pixel_format == _DEEP_420 else _BYTE_BITS
+
+    @property
+    def is_interlaced(self) -> bool:
+        """Return whether frames hold two fields each."""
+        return self.field_order > _PROGRESSIVE
+
+
+def form_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec) -> Form:
+    """Return what the frames of `stream`, of which `first` is the first, become.
+
+    Deep and HDR video stays so, as HEVC Main 10. Where H.264 is asked for, or fields need it, HDR is
+    tone-mapped. Raise UnsupportedVideo where neither shows the source as it is meant.
+    """
+    _require_displayable(first, stream)
+    field_order = _field_order(first, stream)
+    deep = codec is OutputCodec.AUTO and _depth(first.format) > _BYTE_BITS and field_order <= _PROGRESSIVE
+    flattened = (
+        Color.of(first).is_hdr
+        and not deep
+        and (codec is OutputCodec.H264 or _depth(first.format) > _BYTE_BITS)
+    )
+    if flattened and not IS_PYAV_18:
+        raise UnsupportedVideo("tone mapping HDR needs PyAV 18 and with it Python 3.11 or later")
+    rows = 4 if field_order > _PROGRESSIVE else 2
+    aperture = clean_aperture(stream)
+    shown = inner(aperture, rows) if aperture else None
+    form = Form(
+        encoder="libx265" if deep else "libx264",
+        pixel_format=_DEEP_420 if deep else _shallow(first.format),
+        size=_padded(cut_size(shown, Size(first.width, first.height)), rows),
+        color=BT709 if flattened else _color(first),
+        field_order=field_order,
+        aperture=shown,
+    )
+    return replace(form, changes=tuple(_changes(first, form)))
+
+
+def _require_displayable(first: VideoFrame, stream: VideoStream) -> None:
+    if is_undisplayable(first):
+        raise UnsupportedVideo("this Dolby Vision has no base layer that other players can show")
+    if stream.codec_context.name == "hevc" and first.interlaced_frame:
+        raise UnsupportedVideo("HEVC that codes each field as a picture is not rendered")
+
+
+def _field_order(first: VideoFrame, stream: VideoStream) -> int:
+    if not IS_PYAV_18:
+        return _progressive(first)
+    told = stream.codec_context.field_order
+    # The container may not tell; top field first is the commoner order, each frame tells its own.
+    return told if told > _PROGRESSIVE or not first.interlaced_frame else _PROGRESSIVE + 1
+
+
+def _progressive(first: VideoFrame) -> int:
+    """Return the order of fields where PyAV 17, the last for Python 3.10, cannot tell or write another."""
+    if first.interlaced_frame:
+        raise UnsupportedVideo("interlaced video needs PyAV 18 and with it Python 3.11 or later")
+    return _PROGRESSIVE
+
+
+def _depth(pixels: VideoFormat) -> int:
+    return max(component.bits for component in pixels.components)
+
+
+def _shallow(pixels: VideoFormat) -> str:
+    return pixels.name if pixels.name in _PLANAR_420 else "yuv420p"
+
+
+def _color(first: VideoFrame) -> Color:
+    color = Color.of(first)
+    if not first.format.is_rgb:
+        return color
+    return replace(color, range=int(ColorRange.MPEG), matrix=int(Colorspace.ITU709))
+
+
+def _padded(shown: Size, rows: int) -> Size:
+    # 4:2:0 has no half sample of chroma, and each field needs whole ones.
+    return Size(shown.width + shown.width % 2, -(-shown.height // rows) * rows)
+
+
+def _changes(first: VideoFrame, form: Form) -> list[str]:
+    depth = _depth(first.format)
+    coded, size = f"{first.width}x{first.height}", f"{form.size.width}x{form.size.height}"
+    said = {
+        f"cut from {coded} to {size}, its clean aperture": form.aperture is not None,
+        f"padded from {coded} to {size}": form.aperture is None
+        and form.size != Size(first.width, first.height),
+        f"tone-mapped from {_transfer_name(first)} to BT.709": form.color != _color(first),
+        f"{depth} bits a sample became {form.depth}": depth > form.depth,
+        f"{first.format.name} became 4:2:0": _chroma_is_lost(first.format),
+        "transparency was dropped": len(first.format.components) in _ALPHA_COMPONENTS,
+    }
+    return [change for change, applies in said.items() if applies]
+
+
+def _chroma_is_lost(pixels: VideoFormat) -> bool:
+    if pixels.is_rgb:
+        return True
+    return not pixels.name.startswith("gray") and (pixels.chroma_width(2), pixels.chroma_height(2)) != (1, 1)
+
+
+def _transfer_name(first: VideoFrame) -> str:
+    return "PQ" if first.color_trc == ColorTrc.SMPTE2084 else "HLG"
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How frames are meant to be shown: what the encoder must be told before the first of them."""
+
+    first: VideoFrame
+    form: Form
+    time_base: Fraction
+    frame_rate: Fraction
+    sample_aspect_ratio: Fraction | None
+    display_matrix: Sequence[int] | None
+
+
+def looks_of(first: VideoFrame, stream: VideoStream, settings: RenderSettings) -> Looks:
+    """Return how the frames of `stream`, which begins with `first`, are shown and encoded."""
+    return Looks(
+        first=first,
+        form=form_of(first, stream, settings.codec),
+        time_base=time_base(stream),
+        frame_rate=stream.average_rate or stream.guessed_rate or _DEFAULT_RATE,
+        sample_aspect_ratio=stream.sample_aspect_ratio,
+        display_matrix=display_matrix(first),
+    )

@@ -1,0 +1,1 @@
+"""CloudFormation: templates and stacks, applied to the other services."""

@@ -1,0 +1,1 @@
+"""What the command line can do: run one video, keep the cloud up, follow an upload."""

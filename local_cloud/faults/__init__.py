@@ -1,0 +1,1 @@
+"""Faults on demand: which calls fail, and how."""

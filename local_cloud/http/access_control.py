@@ -1,0 +1,127 @@
+"""Access to the local cloud: by this machine's names, not for other web pages, with a key of this run.
+
+Its port is the same at each `make up`, and it runs code: whatever a browser can be made to send is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from local_cloud.http.access_keys import AccessKey, AccessKeys
+from local_cloud.http.signatures import NotSigned, signer_of
+from local_cloud.http.wsgi import SIGNER, Answer, bucket_and_key, call, json_answer, signed_service
+from local_cloud.s3_service.cors import BucketCors, CorsRule
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_HOST = re.compile(r"(?:127\.0\.0\.1|localhost|[a-z0-9][a-z0-9.-]*\.localhost)(?::(?P<port>\d+))?")
+_OWN_PAGES = {"", "same-origin", "none"}
+_XML = {"Content-Type": "application/xml"}
+_ISSUED = re.compile(
+    rb"<AccessKeyId>(?P<key_id>\w+)</AccessKeyId>.*?<SecretAccessKey>(?P<secret>[^<]+)</SecretAccessKey>",
+    re.DOTALL,
+)
+# The names for a request that nobody signed, of the services which are not S3.
+_NAMES = {
+    "InvalidAccessKeyId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "AccessDenied": "AccessDeniedException",
+}
+
+
+class AccessControl:
+    """WSGI application in front of the front; tells it in the environment who signed."""
+
+    def __init__(self, front: WSGIApplication, keys: AccessKeys, cors: BucketCors) -> None:
+        self._front = front
+        self._keys = keys
+        self._cors = cors
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, or refuse it."""
+        if not _is_own_host(environ):
+            return _refused(environ, "AccessDenied", _foreign_host(environ)).send(start_response)
+        rule = None
+        if _is_foreign_page(environ):
+            rule = self._rule(environ)
+            if rule is None:
+                return _refused(environ, "AccessDenied", _foreign_page(environ)).send(start_response)
+            if environ["REQUEST_METHOD"] == "OPTIONS":
+                return Answer("200 OK", rule.answer(environ["HTTP_ORIGIN"])).send(start_response)
+        allowed = rule.answer(environ["HTTP_ORIGIN"]) if rule else {}
+
+        def without_motos_cors(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            kept = [pair for pair in headers if not pair[0].lower().startswith("access-control-")]
+            return start_response(status, [*kept, *allowed.items()], *error)
+
+        try:
+            environ[SIGNER] = signer_of(environ, self._keys)
+        except NotSigned as error:
+            return _refused(environ, error.code, str(error)).send(without_motos_cors)
+        if signed_service(environ) in {"sts", "iam"}:
+            return self._issue(environ).send(without_motos_cors)
+        return self._front(environ, without_motos_cors)
+
+    def _rule(self, environ: WSGIEnvironment) -> CorsRule | None:
+        """Return the rule of the bucket that lets a page of another origin send this request."""
+        asked_method = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "")
+        is_preflight = environ["REQUEST_METHOD"] == "OPTIONS"
+        if not is_preflight and signed_service(environ) not in {"", "s3"}:
+            return None
+        headers = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "") if is_preflight else ""
+        names = [name.strip() for name in headers.split(",") if name.strip()]
+        bucket, _ = bucket_and_key(environ)
+        method = asked_method if is_preflight else environ["REQUEST_METHOD"]
+        return self._cors.find(bucket, environ.get("HTTP_ORIGIN", "null"), method, names)
+
+    def _issue(self, environ: WSGIEnvironment) -> Answer:
+        """Return the answer of a service that gives keys; those it gives are good here."""
+        answer = call(self._front, environ)
+        for found in _ISSUED.finditer(answer.body):
+            self._keys.add(AccessKey(found["key_id"].decode(), found["secret"].decode()))
+        return answer
+
+
+def is_own_host(host: str, port: str) -> bool:
+    """Return whether a Host header names this machine, and the port if any."""
+    match = _HOST.fullmatch(host)
+    return match is not None and match["port"] in (None, port)
+
+
+def _is_own_host(environ: WSGIEnvironment) -> bool:
+    return is_own_host(environ.get("HTTP_HOST", ""), environ["SERVER_PORT"])
+
+
+def _is_foreign_page(environ: WSGIEnvironment) -> bool:
+    """Return whether a browser says that a page sent this which the cloud itself did not serve."""
+    origin = environ.get("HTTP_ORIGIN")
+    is_foreign = origin is not None and origin != f"http://{environ['HTTP_HOST']}"
+    return is_foreign or environ.get("HTTP_SEC_FETCH_SITE", "") not in _OWN_PAGES
+
+
+def _foreign_host(environ: WSGIEnvironment) -> str:
+    host = environ.get("HTTP_HOST", "")
+    return f"The local cloud is 127.0.0.1 and localhost, and answers no request to {host[:100] or 'no host'}."
+
+
+def _foreign_page(environ: WSGIEnvironment) -> str:
+    origin = environ.get("HTTP_ORIGIN", "another site")
+    return f"A page of {origin[:100]} may not call the local cloud: no CORS rule of the bucket allows it."
+
+
+def _refused(environ: WSGIEnvironment, code: str, message: str) -> Answer:
+    """Return a refusal in the protocol that the client of the service reads."""
+    service = signed_service(environ)
+    if "HTTP_X_AMZ_TARGET" in environ or service == "lambda":
+        document = {"__type": _NAMES[code], "message": message}
+        return json_answer("403 Forbidden", document, {"x-amzn-ErrorType": _NAMES[code]})
+    if service not in {"", "s3"}:
+        named = f"<Type>Sender</Type><Code>{_NAMES[code]}</Code><Message>{escape(message)}</Message>"
+        body = f"<ErrorResponse><Error>{named}</Error></ErrorResponse>"
+    else:
+        body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    return Answer("403 Forbidden", _XML, body.encode())

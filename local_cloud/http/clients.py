@@ -1,0 +1,66 @@
+"""boto3 clients of the local cloud: one per service, whatever the caller's profile says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local_cloud.http.access_keys import AccessKeys
+from local_cloud.identity import PERSON, REGION
+
+_LONGEST_INVOCATION_S = 1000
+_CONFIG = Config(
+    max_pool_connections=50,
+    read_timeout=_LONGEST_INVOCATION_S,
+    retries={"total_max_attempts": 1},
+    s3={"addressing_style": "path"},
+    proxies={},
+)
+
+
+Clients = Callable[[str], Any]
+
+
+class CloudClients:
+    """The clients made so far; each may be used by many threads."""
+
+    def __init__(self, endpoint_url: str, keys: AccessKeys) -> None:
+        self._keys = keys
+        self._endpoint_url = endpoint_url
+        self._session = boto3.session.Session()
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+
+    def get(self, service: str) -> Any:
+        """Return the client for `service`; making one is not safe in two threads at once."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def make(self, service: str, principal: str = PERSON) -> Any:
+        """Return a client of its own for `principal`, which the caller closes."""
+        with self._lock:
+            return self._make(service, principal)
+
+    def close(self) -> None:
+        """Close every shared client."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _make(self, service: str, principal: str = PERSON) -> Any:
+        key = self._keys.of(principal)
+        return self._session.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id=key.key_id,
+            aws_secret_access_key=key.secret,
+            config=_CONFIG,
+        )

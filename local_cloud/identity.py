@@ -1,0 +1,31 @@
+"""Region, account and callers of the local cloud, and the environment that points a client at it."""
+
+from __future__ import annotations
+
+import os
+
+REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+# Access keys of the local cloud say who calls: people, the writer of functions' logs, moto's interpreter of
+# the state machine, or a function by its name.
+PERSON = "person"
+LOG_WRITER = "log-writer"
+INTERPRETER = "interpreter"
+
+
+def cloud_environment(endpoint_url: str, key_id: str, secret: str) -> dict[str, str]:
+    """Return the variables that point an AWS client at the local cloud, and away from any real account."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        # Not looked at; it keeps the token of a real account from being sent along.
+        "AWS_SESSION_TOKEN": "local-cloud",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }

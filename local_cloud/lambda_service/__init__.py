@@ -1,0 +1,1 @@
+"""Lambda: functions, invocations, sandboxes with the Runtime API, container images."""

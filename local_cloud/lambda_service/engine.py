@@ -1,0 +1,120 @@
+"""A container engine for the local cloud: `build` replays the Dockerfile, `push` sends the result to it.
+
+Docker or podman would do the same: `make deploy STAGE=local ENGINE="python -m local_cloud.lambda_service.engine"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from local_cloud.lambda_service.build_context import LocalImage, base_by_digest, build_image
+from local_cloud.lambda_service.pushed_images import PUSH_PATH
+
+_STORE = Path(__file__).resolve().parent.parent.parent / ".local-cloud" / "images"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command in `arguments` and return the exit code."""
+    options = _parse(arguments)
+    if options.command == "build":
+        given = dict(one.split("=", 1) for one in options.build_arg)
+        _keep(options.tag, build_image(options.file, options.context, _emptied(options.tag), given))
+    elif options.command == "push":
+        return _push(options.uri)
+    elif options.command == "image":
+        print(json.dumps([base_by_digest(options.name)]))
+    return 0
+
+
+def _emptied(uri: str) -> Path:
+    """Return the folder for the files of `uri`, after what an earlier build left is gone."""
+    shutil.rmtree(_place(uri), ignore_errors=True)
+    return _place(uri) / "task"
+
+
+def _keep(uri: str, image: LocalImage) -> None:
+    described = {"variables": image.variables, "command": image.command}
+    (_place(uri) / "image.json").write_text(json.dumps(described), encoding="utf-8")
+
+
+def _push(uri: str) -> int:
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    if not endpoint.hostname:
+        print("AWS_ENDPOINT_URL is not set: export what `make up` printed.", file=sys.stderr)
+        return 1
+    image = _read(_place(uri))
+    request = {
+        "uri": uri,
+        "folder": str(image.folder),
+        "variables": image.variables,
+        "command": image.command,
+    }
+    signed = AWSRequest(
+        "POST",
+        f"http://{endpoint.netloc}{PUSH_PATH}",
+        {"Content-Type": "application/json"},
+        json.dumps(request),
+    )
+    key = Credentials(os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", ""))
+    SigV4Auth(key, "local-cloud", "local").add_auth(signed)
+    connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port)
+    try:
+        connection.request("POST", PUSH_PATH, signed.data, dict(signed.headers.items()))
+        answer = connection.getresponse()
+        if answer.status != http.HTTPStatus.OK:
+            print(f"The local cloud refused {uri}: {answer.read().decode(errors='replace')}", file=sys.stderr)
+        return 0 if answer.status == http.HTTPStatus.OK else 1
+    finally:
+        connection.close()
+
+
+def _read(place: Path) -> LocalImage:
+    described = json.loads((place / "image.json").read_text(encoding="utf-8"))
+    return LocalImage(place / "task", described["variables"], described["command"])
+
+
+def _place(uri: str) -> Path:
+    return _STORE / hashlib.sha256(uri.encode()).hexdigest()[:32]
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local_cloud.lambda_service.engine", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build")
+    build.add_argument("--file", type=Path, required=True)
+    build.add_argument("--tag", required=True)
+    build.add_argument("--platform")
+    build.add_argument("--build-arg", action="append", default=[])
+    build.add_argument("--provenance")
+    build.add_argument("context", type=Path)
+    commands.add_parser("push").add_argument("uri")
+    login = commands.add_parser("login")
+    login.add_argument("--username")
+    login.add_argument("--password-stdin", action="store_true")
+    login.add_argument("registry")
+    commands.add_parser("info")
+    pull = commands.add_parser("pull")
+    pull.add_argument("--quiet", action="store_true")
+    pull.add_argument("--platform")
+    pull.add_argument("name")
+    image = commands.add_parser("image")
+    image.add_argument("verb", choices=["inspect"])
+    image.add_argument("--format", choices=["{{json .RepoDigests}}"], required=True)
+    image.add_argument("name")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""On-failure destinations: a lost event goes to the queue that its function names."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local_cloud.http.clients import CloudClients
+from local_cloud.lambda_service.invocations import LostEvent
+
+_GONE = {"ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue"}
+
+
+class DeadLetters:
+    """Sends lost events with the rights of their function."""
+
+    def __init__(self, clients: CloudClients) -> None:
+        self._clients = clients
+
+    def send(self, event: LostEvent) -> None:
+        """Send `event` to its function's destination; one without a destination is gone."""
+        arn = self._destination(event.function_name)
+        if not arn:
+            return
+        sqs = self._clients.make("sqs", principal=event.function_name)
+        try:
+            url = self._clients.get("sqs").get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+            sqs.send_message(QueueUrl=url, MessageBody=json.dumps(_record(event)))
+        finally:
+            sqs.close()
+
+    def _destination(self, function: str) -> str:
+        try:
+            config = self._clients.get("lambda").get_function_event_invoke_config(FunctionName=function)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return ""
+            raise
+        return str(config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))
+
+
+def _record(event: LostEvent) -> dict[str, Any]:
+    return {
+        "version": "1.0",
+        "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "requestContext": {"functionArn": event.function_name, "condition": "RetriesExhausted"},
+        "requestPayload": json.loads(event.payload),
+        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+        "responsePayload": json.loads(event.error),
+    }
