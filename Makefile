@@ -81,7 +81,7 @@ storm: $(READY) ## 500 uploads at once where 10 functions and 20 Rekognition job
 	@$(BIN)/python -m benchmarks.storm --uploads $(or $(UPLOADS),500)
 
 repeat: $(READY) ## The tests that open local clouds, TIMES=20 in a row, with every processor loaded
-	@$(BIN)/python -m tests.repeating $(or $(TIMES),20)
+	@$(BIN)/python -m tests.clouds.repeat $(or $(TIMES),20)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

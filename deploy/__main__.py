@@ -16,16 +16,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from deploy.account import find_account, require_rekognition
+from deploy.container_engine import find_engine
+from deploy.dead_letters import replay
 from deploy.deployment import Deployment, Workplace
-from deploy.engine import find_engine
 from deploy.errors import BaseUnknown, DeployError
 from deploy.executions import now, read_executions, redrive
 from deploy.image import ImageSource, base_name, build_image, find_source
 from deploy.names import APP, Names
 from deploy.removal import RemovalWish, plan_removal, remove
-from deploy.replays import replay
-from deploy.report import Report
 from deploy.settings import read_settings
+from deploy.step_report import Report
 
 PROJECT = Path(__file__).resolve().parent.parent
 

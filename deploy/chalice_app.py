@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy.account import Clients
+from deploy.bucket_notifications import silence, told_functions
 from deploy.errors import ChaliceFailed
 from deploy.names import APP, EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Names
-from deploy.upload_events import silence, told_functions
 
 DIGEST_TAG = "face-blur-app"
 # chalice has no __main__: this is its console script, with the interpreter at hand.

@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 
 from deploy.account import Clients, isolated_zones, quota_notes
+from deploy.bucket_notifications import require_room
 from deploy.buckets import parts_to_make, require_tls
 from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_record
-from deploy.engine import Engine
+from deploy.container_engine import Engine
 from deploy.image import ImagePlace, ImageSource, find_source, push_image, pushed_digest
 from deploy.names import PARTS, Names
 from deploy.own_buckets import exposure_notes, lifecycle_notes
-from deploy.report import Report
 from deploy.stacks import Stacks, StackWish
-from deploy.upload_events import require_room
+from deploy.step_report import Report
 
 DEFINITIONS = "deployments/"  # No lifecycle rule reaches it: a stack may roll back to an old definition.
 _NO_CHANGE = "no change"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.contract.code_version import code_version
-from deploy.engine import Engine, ImageBuild
+from deploy.container_engine import Engine, ImageBuild
 from deploy.errors import ImageNotPushed
 from deploy.settings import StageSettings
 

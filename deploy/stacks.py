@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from deploy.errors import StackFailed
-from deploy.report import Report
+from deploy.step_report import Report
 
 _DEAD = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 _NEW = {"", "REVIEW_IN_PROGRESS"}

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.container_engine import ImageBuild
 from deploy.deployment import Deployment, Workplace
-from deploy.engine import ImageBuild
 from deploy.errors import DeployError
 from deploy.names import Account, Names
-from deploy.report import silent_report
 from deploy.settings import StageSettings
+from deploy.step_report import silent_report
 from local_cloud.errors import DeployFailed
 from local_cloud.http.clients import Clients
 from local_cloud.identity import ACCOUNT_ID, REGION

@@ -1,6 +1,6 @@
 """A container engine for the local cloud: `build` replays the Dockerfile, `push` sends the result to it.
 
-Docker or podman would do the same: `make deploy STAGE=local ENGINE="python -m local_cloud.lambda_service.engine"`.
+As docker or podman would, for `make deploy STAGE=local ENGINE="python -m local_cloud.lambda_service.engine"`.
 """
 
 from __future__ import annotations

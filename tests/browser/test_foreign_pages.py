@@ -17,7 +17,7 @@ import pytest
 
 from local_cloud.cloud import LocalCloud
 from tests.browser.chromium import chromium, opened
-from tests.tiny_cloud import TinyCloud, zipped
+from tests.clouds.tiny import TinyCloud, zipped
 
 BROWSER = chromium()
 PATIENCE_S = 90.0

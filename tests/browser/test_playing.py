@@ -15,8 +15,8 @@ from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import BlurStyle, RenderSettings
 from blur_container.writing.verification import verify_output
 from tests.browser.chromium import chromium, play
+from tests.checks.readback import detail
 from tests.clips import Clip, Face, faces_document, make_clip
-from tests.media.reading import detail
 
 BROWSER = chromium()
 CLIP = Clip(faces=[Face()], seconds=1.5, audio=["aac"])

@@ -13,9 +13,9 @@ from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, TrackSettings
 from blur_container.writing.verification import verify_output
 from tests.browser.chromium import chromium, play
+from tests.checks.readback import detail
+from tests.checks.versions import needs_pyav_18
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
-from tests.media.reading import detail
-from tests.versions import needs_pyav_18
 
 BROWSER = chromium()
 GROUPS = {"preset": "veryfast", "crf": "16", "x264-params": "keyint=15:min-keyint=15:scenecut=0"}

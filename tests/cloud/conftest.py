@@ -8,7 +8,7 @@ import pytest
 
 from local_cloud.cloud import LocalCloud
 from local_cloud.settings import CloudSettings
-from tests.tiny_cloud import TinyCloud
+from tests.clouds.tiny import TinyCloud
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 from local_cloud.cloud import LocalCloud
-from tests.tiny_cloud import TinyCloud, Watch, zipped
+from tests.clouds.tiny import TinyCloud, Watch, zipped
 
 PAGE = "http://127.0.0.1:9"
 RULES = {

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from local_cloud.http.iam_calls import STATE_MACHINE
 from local_cloud.settings import CloudSettings
-from tests.tiny_cloud import PATIENCE_S, TinyCloud
+from tests.clouds.tiny import PATIENCE_S, TinyCloud
 
 HELD = """
 import os, pathlib, time, uuid

@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from tests.tiny_cloud import TinyCloud, Watch
+from tests.clouds.tiny import TinyCloud, Watch
 
 PART_BYTES = 5 * 1024 * 1024
 

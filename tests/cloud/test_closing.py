@@ -16,7 +16,7 @@ from local_cloud.cloud import LocalCloud
 from local_cloud.errors import PortTaken
 from local_cloud.process_environment import CloudBusy
 from local_cloud.settings import CloudSettings
-from tests.tiny_cloud import RECORDER, TinyCloud, is_alive
+from tests.clouds.tiny import RECORDER, TinyCloud, is_alive
 
 PARENT = """
 import os, subprocess, sys, time

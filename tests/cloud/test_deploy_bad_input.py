@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from local_cloud.cloud import LocalCloud
-from tests.deploying import ENGINE, STAGE, Commands, Ended, bucket, inventory, told
+from tests.clouds.deploy_commands import ENGINE, STAGE, Commands, Ended, bucket, inventory, told
 
 OTHER_ACCOUNT = "222222222222"
 

@@ -15,8 +15,8 @@ from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.objects import SourceObject
 from deploy.names import INTAKE_FUNCTIONS
 from local_cloud.cloud import LocalCloud
-from tests.deploying import MACHINE, STAGE, Commands, bucket, inventory, told
-from tests.tiny_cloud import TinyCloud, Watch
+from tests.clouds.deploy_commands import MACHINE, STAGE, Commands, bucket, inventory, told
+from tests.clouds.tiny import TinyCloud, Watch
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from local_cloud.cloud import LocalCloud
-from tests.deploying import MACHINE, STAGE, Commands, Ended, bucket, inventory
-from tests.portraits import PortraitClip, make_portrait_clip, standing
+from tests.clips.portraits import PortraitClip, make_portrait_clip, standing
+from tests.clouds.deploy_commands import MACHINE, STAGE, Commands, Ended, bucket, inventory
 
 PATIENCE_S = 60
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from local_cloud.settings import CloudSettings
-from tests.tiny_cloud import TinyCloud, Watch
+from tests.clouds.tiny import TinyCloud, Watch
 
 FAILING_AT_FIRST = """
 import json, os, pathlib, uuid

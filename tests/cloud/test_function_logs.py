@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 
-from tests.tiny_cloud import TinyCloud
+from tests.clouds.tiny import TinyCloud
 
 TALKING = """
 import sys, time

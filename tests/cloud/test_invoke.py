@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local_cloud.settings import CloudSettings, RuntimeClient
-from tests.tiny_cloud import TinyCloud, zipped
+from tests.clouds.tiny import TinyCloud, zipped
 
 CLIENTS = [
     pytest.param(

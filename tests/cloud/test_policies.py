@@ -31,8 +31,8 @@ from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from local_cloud.http.iam_calls import STATE_MACHINE, ServiceCall
 from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
+from tests.clips.portraits import make_portrait_clip, standing
 from tests.end_to_end.conftest import ROOT, Pipeline
-from tests.portraits import make_portrait_clip, standing
 
 PREFIX = "face-blur-local-"
 PATIENCE_S = 30

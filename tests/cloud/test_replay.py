@@ -10,11 +10,11 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from deploy.replays import replay
+from deploy.dead_letters import replay
 from local_cloud.cloud import LocalCloud
 from local_cloud.project import local_names
+from tests.clips.portraits import make_portrait_clip, standing
 from tests.end_to_end.conftest import ROOT, Pipeline, Upload
-from tests.portraits import make_portrait_clip, standing
 
 NAMES = local_names()
 FUNCTION = NAMES.function("face-detection")

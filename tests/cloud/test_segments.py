@@ -11,7 +11,7 @@ import pytest
 from chalicelib.contract.job import work_folder
 from local_cloud.cloud import LocalCloud
 from local_cloud.settings import CloudSettings
-from tests.discretion import (
+from tests.checks.log_secrets import (
     foreign_tags,
     logged,
     notes_on,
@@ -21,9 +21,9 @@ from tests.discretion import (
     with_pixels,
     with_secrets,
 )
+from tests.checks.readback import audio_packets, audio_starts, video_times
+from tests.clips.portraits import PortraitClip, make_portrait_clip
 from tests.end_to_end.conftest import ROOT, Outcome, Pipeline, Upload
-from tests.media.reading import audio_packets, audio_starts, video_times
-from tests.portraits import PortraitClip, make_portrait_clip
 
 GROUPS = (("preset", "ultrafast"), ("crf", "18"), ("x264-params", "keyint=12:min-keyint=12:scenecut=0"))
 WALK = PortraitClip([(60 + 3 * step, 135) for step in range(110)], options=GROUPS)

@@ -23,7 +23,7 @@ from local_cloud.s3_service.api import S3Api
 from local_cloud.s3_service.cors import BucketCors
 from local_cloud.s3_service.events import BucketEvents
 from local_cloud.s3_service.notifications import Notification
-from tests.tiny_cloud import zipped
+from tests.clouds.tiny import zipped
 
 if TYPE_CHECKING:
     from pathlib import Path

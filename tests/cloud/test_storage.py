@@ -12,7 +12,7 @@ from blur_container.storage.s3 import Storage
 from chalicelib.contract.delivery import Overtaken, condition
 from chalicelib.contract.errors import SourceChanged
 from chalicelib.contract.objects import ObjectReference, SourceObject
-from tests.tiny_cloud import TinyCloud
+from tests.clouds.tiny import TinyCloud
 
 MEBIBYTE = 1024**2
 OLD, NEW = b"old" * 400_000, b"new" * 400_000

@@ -8,7 +8,7 @@ from benchmarks.storm.__main__ import storm
 from benchmarks.storm.result import Plan, Result
 from benchmarks.storm.tables import tables
 from benchmarks.storm.traffic import INVOKE, START_DETECTION, total
-from tests.hurrying import hurry
+from tests.clouds.short_retries import hurry
 
 UPLOADS = 12
 

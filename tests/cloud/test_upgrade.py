@@ -13,9 +13,9 @@ import pytest
 from deploy.executions import redrive
 from local_cloud.cloud import LocalCloud
 from local_cloud.settings import CloudSettings
+from tests.checks.readback import shown_frames
+from tests.clips.portraits import PortraitClip, make_portrait_clip
 from tests.end_to_end.conftest import ROOT, Outcome, Pipeline
-from tests.media.reading import shown_frames
-from tests.portraits import PortraitClip, make_portrait_clip
 
 CLIP = PortraitClip(
     [(60 + 3 * step, 135) for step in range(24)],

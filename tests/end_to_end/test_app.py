@@ -16,8 +16,8 @@ from chalicelib.clients import client
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job, execution_name
 from chalicelib.contract.objects import SourceObject
+from tests.clips.portraits import make_portrait_clip, standing
 from tests.end_to_end.conftest import Pipeline
-from tests.portraits import make_portrait_clip, standing
 
 BUCKET = "uploads-without-events"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.reading import audio_packets, video_times
-from tests.portraits import PortraitClip, make_portrait_clip
+from tests.checks.readback import audio_packets, video_times
+from tests.clips.portraits import PortraitClip, make_portrait_clip
 
 ROOT = Path(__file__).parent.parent.parent
 LONGEST_S = 120

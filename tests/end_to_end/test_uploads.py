@@ -13,10 +13,10 @@ import pytest
 from blur_container.analysis.face_detector import DetectorSettings, FaceDetector
 from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault, Step
+from tests.checks.readback import audio_packets, shown_frames, video_times
+from tests.clips.portraits import NO_FACE, PortraitClip, make_portrait_clip, standing
 from tests.end_to_end.conftest import Outcome, Pipeline
-from tests.media.reading import audio_packets, shown_frames, video_times
-from tests.media.test_movie_lengths import make_bomb
-from tests.portraits import NO_FACE, PortraitClip, make_portrait_clip, standing
+from tests.media.chalicelib.test_movie_lengths import make_bomb
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from chalicelib.contract.objects import ObjectReference, SourceObject
 from local_cloud.cloud import LocalCloud
 from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault, Step
-from tests.discretion import (
+from tests.checks.log_secrets import (
     foreign_tags,
     logged,
     notes_on,
@@ -24,9 +24,9 @@ from tests.discretion import (
     with_pixels,
     with_secrets,
 )
+from tests.clips.extra_streams import Extras, with_extras
+from tests.clips.portraits import PortraitClip, make_portrait_clip
 from tests.end_to_end.conftest import Outcome, Pipeline
-from tests.portraits import PortraitClip, make_portrait_clip
-from tests.remuxing import Extras, with_extras
 
 SHORT = PortraitClip([(240, 135)] * 3)
 TAGS = {"title": "Harbour", "comment": "at home", "location": "+53.5403+009.9678/"}

@@ -26,6 +26,8 @@ from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
+from tests.clips.portraits import PortraitClip, make_portrait_clip
+from tests.clouds.short_retries import hurry
 from tests.end_to_end.conftest import ENDED, ROOT, Pipeline, Upload
 from tests.faults.plans import (
     LASTING,
@@ -38,8 +40,6 @@ from tests.faults.plans import (
     recording_plans,
     unheard_plans,
 )
-from tests.hurrying import hurry
-from tests.portraits import PortraitClip, make_portrait_clip
 
 # The machine hears nothing any more: its own end and the notification tell (docs/promises.md).
 CUT_OFF = {

@@ -19,7 +19,7 @@ from chalicelib.contract.job import DetectionProgress, DetectionStatus, Executio
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentTask
-from tests.media.fake_s3 import FakeS3, etag_of
+from tests.clouds.fake_s3 import FakeS3, etag_of
 
 _RENDER = RenderSettings(preset="ultrafast", encoder_threads=1)
 _SETTINGS = Settings("work", "output", "fuzz", _RENDER, CuttingSettings(aim_s=0.001, at_once=3))

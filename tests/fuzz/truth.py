@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from tests.checks.readback import Shown, detail, shown_frames
 from tests.clips import Clip
-from tests.media.reading import Shown, detail, shown_frames
 
 # The clip's texture has 60 and more, its smooth background near 2; a lossy mosaic of 5 cells stays below.
 _GONE = 25

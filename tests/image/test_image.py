@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 
 from chalicelib.contract.job import Job
-from deploy.engine import CommandEngine, find_engine
+from deploy.container_engine import CommandEngine, find_engine
 from deploy.errors import NoEngine
 from deploy.image import ImageSource, base_name, build_image
 from deploy.settings import StageSettings
 from local_cloud.cloud import LocalCloud
+from tests.checks.readback import audio_packets, video_times
+from tests.clips.portraits import make_portrait_clip, standing
 from tests.end_to_end.conftest import ROOT, Pipeline
-from tests.media.reading import audio_packets, video_times
-from tests.portraits import make_portrait_clip, standing
 
 HANDLER = "blur_container.handler.blur_faces"
 PATIENCE_S = 60

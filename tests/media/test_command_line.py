@@ -13,8 +13,8 @@ import pytest
 
 from blur_container.__main__ import main
 from blur_container.rendering.progress import Progress, ProgressBar, bar_text
+from tests.checks.readback import detail, shown_frames
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
-from tests.media.reading import detail, shown_frames
 
 ROOT = Path(__file__).parent.parent.parent
 CLIP = Clip(faces=[Face()], seconds=0.4)

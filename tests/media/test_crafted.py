@@ -64,7 +64,7 @@ def test_crafted_boxes_end_by_name_in_little_memory(tmp_path: Path, craft: str) 
     content = make_clip(tmp_path / "clip.mp4", Clip(seconds=1, audio=["aac"])).read_bytes()
     crafted = tmp_path / "crafted.mp4"
     crafted.write_bytes(CRAFTS[craft](content))
-    command = [sys.executable, "-m", "tests.probing", str(crafted), str(MEGABYTES)]
+    command = [sys.executable, "-m", "tests.checks.limited_memory", str(crafted), str(MEGABYTES)]
 
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 

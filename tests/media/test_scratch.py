@@ -20,7 +20,7 @@ LIMITED = """
 import resource, sys
 from dataclasses import replace
 from pathlib import Path
-from tests.media.test_segment_functions import RENDER, SETTINGS, Functions
+from tests.media.functions.test_segment_functions import RENDER, SETTINGS, Functions
 functions = Functions.on(Path(sys.argv[1]))
 functions.settings = replace(SETTINGS, render=replace(RENDER, crf=1))
 run = functions.until(sys.argv[2])

@@ -1,0 +1,196 @@
+"""Ways: what followed paths say of a face between and beyond its detections, and what they leave open."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blur_container.geometry import distance_faces, visible_share
+from blur_container.settings import TrackSettings
+from blur_container.tracking.interpolation import way_between, way_out
+from blur_container.tracking.trajectory import LOST, Fix, Knot, Path
+from chalicelib.contract.faces import Box, Detection
+from tests.checks.box_cover import covers
+
+SETTINGS = TrackSettings()
+INTERVAL_MS = 500
+
+shares = st.floats(-0.2, 1.1, allow_nan=False)
+boxes = st.builds(Box, shares, shares, st.floats(0.0, 0.4), st.floats(0.0, 0.4))
+moments = st.lists(st.floats(1, 499, allow_nan=False), max_size=12, unique=True)
+
+
+def face(left: float, top: float = 0.4) -> Box:
+    """Return a face a tenth of the frame wide and high."""
+    return Box(left, top, 0.1, 0.1)
+
+
+def seen(time_ms: int, left: float, top: float = 0.4) -> Detection:
+    """Return a detection of such a face."""
+    return Detection(time_ms, face(left, top), 99.0)
+
+
+def path(*places: tuple[float, float]) -> Path:
+    """Return a path through (ms, left)."""
+    return Path(tuple(Fix(time_ms, face(left)) for time_ms, left in places))
+
+
+def places(knots: tuple[Knot, ...]) -> list[tuple[float, float]]:
+    """Return (ms, left) of knots, rounded."""
+    return [(knot.time_ms, round(knot.box.left, 6)) for knot in knots]
+
+
+@pytest.mark.parametrize("found", [LOST, path((100, 0.2))], ids=["empty", "one fix"])
+def test_short_path_is_kept_whole(found: Path) -> None:
+    """A single fix tells no direction."""
+    assert found.until(0) == found
+
+
+def test_onward_path_ends_with_its_moment() -> None:
+    """That moment is included, also where it was rounded to milliseconds."""
+    assert path((100, 0.1), (200.4, 0.2), (300, 0.3)).until(200) == path((100, 0.1), (200.4, 0.2))
+
+
+def test_path_back_ends_with_its_moment() -> None:
+    """Backward in time the earlier fixes are left out."""
+    assert path((300, 0.3), (199.6, 0.2), (100, 0.1)).until(200) == path((300, 0.3), (199.6, 0.2))
+
+
+def test_path_tells_nothing_far_from_its_fixes() -> None:
+    """A fix counts for its own picture and the few around that were left out."""
+    found = path((100, 0.1), (200, 0.2))
+
+    assert LOST.box_at(100) is None
+    assert found.box_at(240) == face(0.2)
+    assert found.box_at(400) is None
+
+
+def test_one_path_that_arrives_tells_the_way() -> None:
+    """The other was lost; the way is drawn so that it ends in the detection."""
+    onward = path((250, 0.4), (500, 0.38))
+
+    way = way_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS)
+
+    assert way.certain
+    assert places(way.knots) == [(250, 0.41)]
+
+
+def test_path_back_that_arrives_tells_the_way() -> None:
+    """The same the other way round, its knots in time."""
+    back = path((300, 0.35), (150, 0.3), (0, 0.22))
+
+    way = way_between(seen(0, 0.2), seen(500, 0.4), LOST, back, SETTINGS)
+
+    assert way.certain
+    assert places(way.knots) == [(150, 0.286), (300, 0.342)]
+
+
+def test_paths_that_agree_are_blended() -> None:
+    """Each counts more the nearer it is to where it began."""
+    onward, back = path((250, 0.30), (500, 0.40)), path((250, 0.32), (0, 0.20))
+
+    way = way_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+
+    assert way.certain
+    assert places(way.knots) == [(250, 0.31)]
+
+
+def test_paths_that_differ_are_both_covered() -> None:
+    """Both arrive, and were a face apart on the way."""
+    onward, back = path((250, 0.25), (500, 0.40)), path((250, 0.35), (0, 0.20))
+
+    (knot,) = way_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS).knots
+
+    assert covers(knot.box, face(0.25))
+    assert covers(knot.box, face(0.35))
+
+
+def test_paths_that_meet_on_their_way_tell_it() -> None:
+    """Neither arrives: one leads to where they meet, the other from there."""
+    onward, back = path((100, 0.25), (200, 0.30)), path((400, 0.38), (300, 0.34), (200, 0.31))
+
+    way = way_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+
+    assert way.certain
+    assert places(way.knots) == [(100, 0.25), (200, 0.30), (300, 0.34), (400, 0.38)]
+
+
+def test_path_to_another_place_tells_no_way() -> None:
+    """It ends more than half a face beside the detection."""
+    onward = path((250, 0.5), (500, 0.6))
+
+    assert not way_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS).certain
+
+
+@given(moments, moments, st.data())
+def test_doubt_covers_both_paths_and_the_straight_line(
+    ahead_ms: list[float], behind_ms: list[float], data: st.DataObject
+) -> None:
+    """Nothing that was looked at is left out where the paths lead to no end."""
+    earlier, later = Detection(0, data.draw(boxes), 99.0), Detection(500, data.draw(boxes), 99.0)
+    onward = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
+    back = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True)))
+
+    way = way_between(earlier, later, onward, back, SETTINGS)
+
+    found = {knot.time_ms: knot.box for knot in way.knots}
+    assert way.certain or all(covers(found[fix.time_ms], fix.box) for fix in (*onward.fixes, *back.fixes))
+    assert way.certain or all(covers(box, between(earlier, later, at)) for at, box in found.items())
+
+
+def between(earlier: Detection, later: Detection, time_ms: float) -> Box:
+    """Return the place on the straight line, counted anew."""
+    share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
+    one, other = earlier.box, later.box
+    left, top = one.left + share * (other.left - one.left), one.top + share * (other.top - one.top)
+    width, height = (
+        one.width + share * (other.width - one.width),
+        one.height + share * (other.height - one.height),
+    )
+    return Box(left, top, width, height)
+
+
+@given(moments, moments, st.data())
+def test_knots_lie_strictly_between_the_detections(
+    ahead_ms: list[float], behind_ms: list[float], data: st.DataObject
+) -> None:
+    """The detections are knots of their own; between them time only goes on."""
+    earlier, later = Detection(100, data.draw(boxes), 99.0), Detection(400, data.draw(boxes), 99.0)
+    onward = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
+    back = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True)))
+
+    knots = way_between(earlier, later, onward, back, SETTINGS).knots
+
+    times = [100, *(knot.time_ms for knot in knots), 400]
+    assert times == sorted(set(times))
+
+
+def test_way_out_of_a_lost_face_has_no_knot() -> None:
+    """Nothing was followed: nothing is known."""
+    way = way_out(seen(0, 0.4), LOST, INTERVAL_MS, SETTINGS)
+
+    assert way.knots == ()
+    assert not way.certain
+
+
+def test_doubt_grows_on_the_way_out() -> None:
+    """A follower drifts, the more the longer ago the detection."""
+    way = way_out(seen(0, 0.4), path((100, 0.4), (300, 0.4), (600, 0.4)), INTERVAL_MS, SETTINGS)
+
+    doubts = [knot.doubt for knot in way.knots]
+    assert doubts == sorted(set(doubts))
+    assert not way.certain
+
+
+def test_box_of_no_size_is_visible() -> None:
+    """There is nothing of it outside."""
+    assert visible_share(Box(2, 2, 0, 0)) == 1
+    assert visible_share(Box(-0.05, 0.4, 0.1, 0.1)) == pytest.approx(0.5)
+
+
+def test_boxes_of_no_size_are_far_apart() -> None:
+    """Distances count in faces, and there is none."""
+    assert distance_faces(Box(0, 0, 0, 0), Box(0, 0, 0, 0)) == math.inf

@@ -1,0 +1,220 @@
+"""Tracks of faces that were followed: whatever paths and cuts there are, no detection is lost to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blur_container.settings import TrackSettings
+from blur_container.tracking.observations import Cut, Sightings
+from blur_container.tracking.track import Edge
+from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracks import Tracks
+from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
+from chalicelib.contract.faces import Box, Detection
+from tests.checks.box_cover import covers, is_covered, rounded
+
+SETTINGS = TrackSettings()
+HOLD_MS = SETTINGS.hold_intervals * 500
+
+
+def cuts_after(gaps: list[tuple[int, int]]) -> list[Cut]:
+    """Return cuts one after the other: ms since the last one, and between the pictures of each."""
+    ends = list(accumulate(wait + length for wait, length in gaps))
+    return [Cut(end - length, end) for end, (_, length) in zip(ends, gaps, strict=True)]
+
+
+shares = st.floats(-0.3, 1.2, allow_nan=False)
+sides = st.floats(0.0, 0.5, allow_nan=False)
+boxes = st.builds(Box, shares, shares, sides, sides)
+documents = st.lists(st.builds(Detection, st.integers(0, 4000), boxes, st.just(99.0)), max_size=8)
+moments = st.integers(-500, 5000)
+cuts = st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 134)), max_size=4).map(cuts_after)
+steps = st.lists(st.tuples(st.floats(1, 200), boxes), max_size=5)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Detections, and what their pictures showed."""
+
+    found: list[Detection]
+    paths: list[tuple[Chase, Path]]
+    cuts: list[Cut]
+
+    def tracks(self) -> Tracks:
+        """Return its tracks."""
+        return Tracks([Layout.of(self.found, SETTINGS)], Sightings(self.paths, self.cuts))
+
+    def later(self, by_ms: int) -> Scene:
+        """Return the same scene at another time."""
+        return Scene(
+            [moved(detection, by_ms) for detection in self.found],
+            [(later_chase(chase, by_ms), later_path(path, by_ms)) for chase, path in self.paths],
+            [Cut(cut.before_ms + by_ms, cut.after_ms + by_ms) for cut in self.cuts],
+        )
+
+
+@st.composite
+def scenes(draw: Any) -> Scene:
+    """Return detections, a random path for each of their chases, and random cuts."""
+    found = draw(documents)
+    chases = list(Layout.of(found, SETTINGS).chases())
+    return Scene(found, [(chase, path_of(chase, draw(steps))) for chase in chases], draw(cuts))
+
+
+def path_of(chase: Chase, walk: list[tuple[float, Box]]) -> Path:
+    """Return a path that begins where its chase does, and ends before it does."""
+    sign, time_ms, fixes = -1 if chase.leads_back else 1, float(chase.start.time_ms), []
+    for step_ms, box in walk:
+        time_ms += sign * step_ms
+        fixes.append(Fix(time_ms, box))
+    return Path(tuple(fix for fix in fixes if chase.begin_ms <= fix.time_ms <= chase.end_ms))
+
+
+def moved(detection: Detection, by_ms: int) -> Detection:
+    """Return a detection at another time."""
+    return replace(detection, time_ms=detection.time_ms + by_ms)
+
+
+def later_chase(chase: Chase, by_ms: int) -> Chase:
+    """Return a chase at another time."""
+    return chase._replace(start=moved(chase.start, by_ms), until_ms=chase.until_ms + by_ms)
+
+
+def later_path(path: Path, by_ms: int) -> Path:
+    """Return a path at another time."""
+    return Path(tuple(Fix(fix.time_ms + by_ms, fix.box) for fix in path.fixes))
+
+
+def seen(time_ms: int, left: float = 0.4) -> Detection:
+    """Return a detection a tenth of the frame wide and high."""
+    return Detection(time_ms, Box(left, 0.4, 0.1, 0.1), 99.0)
+
+
+def path(*places: tuple[float, float]) -> Path:
+    """Return a path through (ms, left)."""
+    return Path(tuple(Fix(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
+
+
+def tracks_of(found: list[Detection], paths: list[tuple[Chase, Path]], *cut_at: Cut) -> Tracks:
+    """Return the tracks of detections, paths and cuts."""
+    return Scene(found, paths, list(cut_at)).tracks()
+
+
+def test_no_detection_gives_no_track_whatever_was_seen() -> None:
+    """Cuts alone are no faces."""
+    tracks = tracks_of([], [], Cut(1000, 1033))
+
+    assert tracks.count == 0
+    assert tracks.boxes_at(1000) == []
+
+
+@given(scenes())
+def test_every_detection_is_covered_at_its_own_time(scene: Scene) -> None:
+    """No path leads away from it, no cut parts it from itself."""
+    tracks = scene.tracks()
+
+    assert all(is_covered(tracks, detection.time_ms, detection.box) for detection in scene.found)
+
+
+@given(scenes(), st.randoms(use_true_random=False), moments)
+def test_order_does_not_matter(scene: Scene, random: Any, time_ms: int) -> None:
+    """Cuts are a set, as the document is."""
+    found, cut_at = (random.sample(part, len(part)) for part in (scene.found, scene.cuts))
+    shuffled = Scene(found, scene.paths, cut_at)
+
+    assert rounded(shuffled.tracks().boxes_at(time_ms)) == rounded(scene.tracks().boxes_at(time_ms))
+
+
+@given(scenes(), moments, st.integers(1, 100_000))
+def test_later_scene_gives_the_same_masks_later(scene: Scene, time_ms: int, by_ms: int) -> None:
+    """Only differences in time count. Moments stay off the edges of tracks, where sums are rounded."""
+    at_ms = time_ms + 0.37
+
+    shifted = rounded(scene.later(by_ms).tracks().boxes_at(at_ms + by_ms))
+    here = rounded(scene.tracks().boxes_at(at_ms))
+
+    # Sums of other times are rounded elsewhere: by a digit of the last place.
+    assert list(chain(*shifted)) == pytest.approx(list(chain(*here)), abs=2e-6)
+
+
+@given(scenes())
+def test_track_lasts_across_a_cut_only_where_a_path_crosses_it(scene: Scene) -> None:
+    """Behind a cut there is another face, unless one was followed across."""
+    lone = Scene(scene.found, [(chase, LOST) for chase, _ in scene.paths], scene.cuts).tracks()
+
+    crossed = [
+        (track, cut)
+        for track in lone.of_faces
+        for cut in scene.cuts
+        if track.start_ms <= cut.before_ms
+        and track.end_ms >= cut.after_ms
+        # A sample between the two pictures of a cut may belong to either shot; samples are always looked at.
+        and not any(cut.before_ms < detection.time_ms < cut.after_ms for detection in scene.found)
+    ]
+    assert crossed == []
+
+
+@settings(max_examples=200)
+@given(steps, st.floats(0, 1), st.booleans())
+def test_lost_path_gives_no_less_than_the_hold(
+    walk: list[tuple[float, Box]],
+    share: float,
+    back: bool,  # noqa: FBT001 drawn
+) -> None:
+    """Where it was lost the face is held, as long as if nobody had looked; unless it left the frame."""
+    start = seen(1000)
+    chase = Chase(start, -250 if back else 2250)
+    way = path_of(chase, walk)
+    (track,) = tracks_of([start], [(chase, way)]).of_faces
+    last = way.fixes[-1] if way.fixes else Fix(1000, start.box)
+
+    edge, end_ms = (track.opening, track.start_ms) if back else (track.closing, track.end_ms)
+
+    held_ms = last.time_ms + share * (end_ms - last.time_ms)
+    assert edge is Edge.BORDER or abs(end_ms - 1000) >= HOLD_MS
+    assert covers(track.box_at(held_ms), last.box)
+
+
+def test_faces_that_were_lost_at_once_are_covered_wider() -> None:
+    """A look that finds nothing is doubt: never less is covered than with no look."""
+    one, other = seen(0, 0.40), seen(500, 0.45)
+    lost = [(Chase(one, 500), LOST), (Chase(other, 0), LOST)]
+
+    doubtful, unseen = tracks_of([one, other], lost), Tracks.of([one, other], SETTINGS)
+
+    assert covers(doubtful.boxes_at(250)[0], unseen.boxes_at(250)[0])
+    assert doubtful.gaps != []
+
+
+def test_cut_ends_a_hold() -> None:
+    """The face behind it is another one."""
+    tracks = tracks_of([seen(1000)], [], Cut(1200, 1233))
+
+    assert tracks.boxes_at(1232.9) != []
+    assert tracks.boxes_at(1233.4) == []
+
+
+@pytest.mark.parametrize("time_ms", [1100, 1400])
+def test_chain_across_a_cut_is_held_on_both_sides(time_ms: int) -> None:
+    """Each face until the cut, and not the way between them."""
+    found = [seen(1000, 0.40), seen(1500, 0.45)]
+    tracks = tracks_of(found, [(Chase(found[0], 1500), LOST)], Cut(1233, 1267))
+
+    assert tracks.count == 2
+    assert len(tracks.boxes_at(time_ms)) == 1
+
+
+def test_face_that_left_is_not_held() -> None:
+    """It was seen to cross the border: the mask goes with it."""
+    start = seen(1000, 0.02)
+
+    tracks = tracks_of([start], [(Chase(start, 2250), path((1100, -0.02), (1200, -0.06)))])
+
+    assert tracks.boxes_at(1200) != []
+    assert tracks.boxes_at(1400) == []
