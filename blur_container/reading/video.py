@@ -14,7 +14,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Discard, Disposition, Stream
+from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -275,8 +275,3 @@ def _unopened(source: Source, error: av.FFmpegError | ValueError) -> NotAVideo |
     if head[4:8] in _BOX_NAMES or head.startswith(EBML_MAGIC):
         return DamagedVideo(f"the file begins as a video, but its index is missing or broken: {reason}")
     return NotAVideo(f"the file is not in a known video format: {reason}")
-
-
-def is_picture(stream: Stream) -> bool:
-    """Return whether a video stream holds a cover picture or thumbnails."""
-    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))

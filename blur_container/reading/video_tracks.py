@@ -9,10 +9,9 @@ from fractions import Fraction
 from typing import Any, cast
 
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from blur_container.reading.video import is_picture
 from chalicelib.contract.errors import NoVideoStream, UnsupportedVideo
 from chalicelib.contract.faces import VideoDescription
 
@@ -146,3 +145,8 @@ def _sides(stream: VideoStream) -> set[int]:
     """Return both sides of a track's frames, however they are turned."""
     track = _described(stream)
     return {track.width, track.height}
+
+
+def is_picture(stream: Stream) -> bool:
+    """Return whether a video stream holds a cover picture or thumbnails."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))

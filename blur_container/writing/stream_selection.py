@@ -12,7 +12,7 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
-from blur_container.reading.video import is_picture
+from blur_container.reading.video_tracks import is_picture
 from blur_container.writing import subtitles
 
 # Tags name places, devices and people: only these are known not to.

@@ -1,4 +1,4 @@
-"""`python -m tests.checks.limited_memory FILE MEGABYTES`: read a file as the container does, in so much memory.
+"""`python -m tests.checks.limited_memory FILE MEGABYTES`: read a file as the container does, in less memory.
 
 Prints how it ended: the number of frames, or the name of an error.
 """
