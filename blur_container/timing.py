@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-_MS_PER_S = 1000
+MS_PER_S = 1000
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Clock:
 
     def ms(self, pts: int) -> Fraction:
         """Return when the frame with `pts` is shown."""
-        return (pts - self.first_pts) * self.time_base * _MS_PER_S
+        return (pts - self.first_pts) * self.time_base * MS_PER_S
 
     def pts(self, time_ms: float) -> int:
         """Return the last pts not after a moment, whether a frame has it or not."""
-        return self.first_pts + math.floor(Fraction(time_ms) / _MS_PER_S / self.time_base)
+        return self.first_pts + math.floor(Fraction(time_ms) / MS_PER_S / self.time_base)
 
 
 class Section(NamedTuple):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.test import EnvironBuilder
 
 from deploy.names import Names
+from local_cloud.access.access_control import AccessControl
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.faults.rules import Faults
 from local_cloud.front import Front
-from local_cloud.http.access_control import AccessControl
 from local_cloud.http.access_keys import AccessKeys
 from local_cloud.http.clients import CloudClients
 from local_cloud.http.iam_calls import AnsweredCall, ServiceCall, ServiceCalls

@@ -8,13 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.scale.model import Model, Parameters, Video, Way
+from benchmarks.scale.model import LENGTHS, SIZES, Model, Parameters, Video, Way, duration
 from benchmarks.scale.prices import Prices
 
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
-# Width, height, and megabits a second: as cameras and platforms encode H.264.
-SIZES = {"720p": (1280, 720, 3.0), "1080p": (1920, 1080, 6.0), "4K": (3840, 2160, 20.0)}
-LENGTHS = {"1 min": _MINUTE_S, "10 min": 10 * _MINUTE_S, "1 h": _HOUR_S, "6 h": 6 * _HOUR_S}
 _HEADING = (
     "| | Rekognition | | one function | | segments | | | AWS's sample | |",
     "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -43,15 +40,6 @@ def table(model: Model) -> str:
         for length, seconds in LENGTHS.items()
     ]
     return "\n".join([*_HEADING, *rows])
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it."""
-    if seconds < 2 * _MINUTE_S:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * _HOUR_S:
-        return f"{seconds / _MINUTE_S:.0f} min"
-    return f"{seconds / _HOUR_S:.1f} h"
 
 
 def _row(name: str, model: Model, video: Video) -> str:

@@ -22,6 +22,12 @@ _FREE_STORAGE_MB = 512
 _BITS = 8
 
 
+_MINUTE_S, _HOUR_S = 60.0, 3600.0
+# Width, height, and megabits a second: as cameras and platforms encode H.264.
+SIZES = {"720p": (1280, 720, 3.0), "1080p": (1920, 1080, 6.0), "4K": (3840, 2160, 20.0)}
+LENGTHS = {"1 min": _MINUTE_S, "10 min": 10 * _MINUTE_S, "1 h": _HOUR_S, "6 h": 6 * _HOUR_S}
+
+
 @dataclass(frozen=True)
 class Parameters:
     """What the model takes for true: measured (M), from the code (C), or assumed (A)."""
@@ -224,3 +230,12 @@ class Model:
     def _states_usd(self, video: Video, segments: int) -> float:
         polls = self.rekognition(video).wall_s / self.parameters.poll_s + 8
         return (self.parameters.transitions + 3 * polls + segments) * self.prices.states_transition
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    if seconds < 2 * _MINUTE_S:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR_S:
+        return f"{seconds / _MINUTE_S:.0f} min"
+    return f"{seconds / _HOUR_S:.1f} h"

@@ -9,8 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.plotting import COLOURS, GREY, GRID, INK, PAPER, Colour, Sheet, Spot, Text
-from benchmarks.scale.cost import LENGTHS, SIZES, duration
-from benchmarks.scale.model import LIMIT_S, Model, Video, Way
+from benchmarks.scale.model import LENGTHS, LIMIT_S, SIZES, Model, Video, Way, duration
 
 _WIDTH, _HEIGHT = 1000, 700
 _LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT, _ACROSS, _DOWN = 74, 96, 270, 236, 308, 300

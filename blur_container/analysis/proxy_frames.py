@@ -27,7 +27,7 @@ from blur_container.limits import Limits
 from blur_container.reading.decode_checks import is_marker
 from blur_container.reading.timestamps import presentation_time
 from blur_container.reading.video import read_only
-from blur_container.timing import Clock
+from blur_container.timing import MS_PER_S, Clock
 from chalicelib.contract.errors import DamagedVideo
 
 _LONG_SIDE_PX = 640
@@ -38,7 +38,6 @@ _RATE_MIN = 24
 _SEEK_MS = (0, 3000, 12_000)
 # A frame of a detection has its time, cut or rounded to milliseconds.
 _SAMPLE_MS = 2.0
-_MS_PER_S = 1000
 # What is left out is chosen anew in every such cell of time, so that all looks see the same pictures,
 # wherever they begin.
 CELL_MS = 1000
@@ -143,7 +142,7 @@ class ReducedFrames:
 
     def _passed(self, time_ms: float) -> int:
         """Return about how many frames lie before a moment."""
-        return int(time_ms * (self._stream.average_rate or 0) / _MS_PER_S)
+        return int(time_ms * (self._stream.average_rate or 0) / MS_PER_S)
 
     def _choose(self, packet: Packet[VideoStream]) -> None:
         """Tell the decoder whether it may leave out the frame in `packet`."""

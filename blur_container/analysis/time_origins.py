@@ -18,13 +18,12 @@ from av.video.stream import VideoStream
 
 from blur_container.reading.timestamps import time_base
 from blur_container.settings import RenderSettings
-from blur_container.timing import Clock
+from blur_container.timing import MS_PER_S, Clock
 from blur_container.tracking.tracklets import Layout, interval_ms_of, layout_of
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import Detection, FacesDocument
 from chalicelib.contract.fields import shown, whole
 
-_MS_PER_S = 1000
 # A video that begins so little later begins with its file: a face moves within its margin meanwhile.
 _LITTLE_MS = 50
 # More detections than this share must not lie outside the video.
@@ -126,7 +125,7 @@ def _offsets_ms(stream: VideoStream, clock: Clock) -> list[int]:
     file = Fraction(_container(stream).start_time or 0, av.time_base)
     offsets = [0]
     for start in (file, Fraction(0)):
-        offset = round((begin - start) * _MS_PER_S)
+        offset = round((begin - start) * MS_PER_S)
         if abs(offset) > _LITTLE_MS and offset not in offsets:
             offsets.append(offset)
     return offsets
@@ -138,7 +137,7 @@ def _lost_ms(stream: VideoStream, clock: Clock) -> float:
     Where it begins without a keyframe, another detector may have seen faces there.
     """
     lost = clock.first_pts - (clock.first_pts if stream.start_time is None else stream.start_time)
-    return float(max(lost, 0) * clock.time_base * _MS_PER_S)
+    return float(max(lost, 0) * clock.time_base * MS_PER_S)
 
 
 def _end_ms(stream: VideoStream, clock: Clock) -> float | None:
@@ -150,7 +149,7 @@ def _end_ms(stream: VideoStream, clock: Clock) -> float | None:
     if container.duration is not None:
         ends.append(Fraction((container.start_time or 0) + container.duration, av.time_base))
     begin = clock.first_pts * clock.time_base
-    return float((max(ends) - begin) * _MS_PER_S) if ends else None
+    return float((max(ends) - begin) * MS_PER_S) if ends else None
 
 
 def _container(stream: VideoStream) -> InputContainer:

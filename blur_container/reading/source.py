@@ -16,6 +16,16 @@ class Remembering(Protocol):
         """Raise the first error, if there was any: FFmpeg may have taken it for the end of the file."""
 
 
+class SeekableWriter(Remembering, Protocol):
+    """A file that FFmpeg can write an MP4 to; its writes may fail."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write `data` at the position, and return how many bytes."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move the position, and return it in bytes from the start."""
+
+
 class StoredVideo(Remembering, Protocol):
     """A video that is no file; its reads may fail."""
 

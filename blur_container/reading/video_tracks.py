@@ -12,10 +12,10 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from blur_container.timing import MS_PER_S
 from chalicelib.contract.errors import NoVideoStream, UnsupportedVideo
 from chalicelib.contract.faces import VideoDescription
 
-_MS_PER_S = 1000
 # A track so many times as heavy as another is the video, the other a preview of it.
 _CLEARLY = 2
 # A shown track so many times lighter than a hidden one is no video, whatever its flag says.
@@ -95,7 +95,7 @@ def _described(stream: VideoStream, rendered: VideoStream | None = None) -> Vide
         width=context.width if context else 0,
         height=context.height if context else 0,
         frames=_count(stream),
-        duration_ms=None if length_s is None else round(length_s * _MS_PER_S),
+        duration_ms=None if length_s is None else round(length_s * MS_PER_S),
         shown_by_default=bool(stream.disposition & Disposition.default),
         picture=is_picture(stream),
         rendered=rendered is not None and stream.index == rendered.index,

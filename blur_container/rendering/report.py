@@ -12,8 +12,8 @@ from blur_container.geometry import Size
 from blur_container.reading.decode_checks import Tally
 from blur_container.reading.video_tracks import VideoTrack
 from blur_container.rendering.progress import Steps
-from blur_container.rendering.whole_video import _MS_PER_S
 from blur_container.settings import Settings
+from blur_container.timing import MS_PER_S
 from blur_container.tracking.review import Doubt, doubts_to_json
 from blur_container.writing.output_format import Form
 from blur_container.writing.packet_digest import CopiedPackets
@@ -107,7 +107,7 @@ class RenderReport:
     @property
     def duration_ms(self) -> float:
         """Return how long the video lasts, from its first frame to the end of its last."""
-        return float((self.end_pts - self.pts[0]) * self.time_base * _MS_PER_S)
+        return float((self.end_pts - self.pts[0]) * self.time_base * MS_PER_S)
 
     @property
     def frames_decoded(self) -> int:

@@ -28,15 +28,13 @@ from blur_container.rendering.progress import Progress
 from blur_container.rendering.report import RenderReport
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import plan_splice
-from blur_container.timing import Clock
+from blur_container.timing import MS_PER_S, Clock
 from blur_container.tracking.review import doubts_of, edges_of
 from blur_container.tracking.tracks import Tracks
 from blur_container.writing.remux import Written
 from blur_container.writing.stream_selection import choose_streams
 from chalicelib.contract.errors import ConfigurationError, InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-
-_MS_PER_S = 1000
 
 
 def redact_video(
@@ -114,7 +112,7 @@ class _Redaction:
 
     def _report(self, canvas: Canvas, pts: array[int], end_pts: int, beside: Written) -> RenderReport:
         looks = canvas.looks
-        duration_ms = float((end_pts - pts[0]) * looks.time_base * _MS_PER_S)
+        duration_ms = float((end_pts - pts[0]) * looks.time_base * MS_PER_S)
         return RenderReport(
             codec=self._stream.codec_context.name,
             size=Size(looks.first.width, looks.first.height),

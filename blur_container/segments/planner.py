@@ -31,7 +31,6 @@ _COPY_SHARE = 0.03
 _TRIES = 8
 # Frames that are shown before the first keyframe, and cannot be decoded, follow it at once.
 _EARLY_MAX = 64
-_MS_PER_S = 1000
 
 
 @dataclass(frozen=True)

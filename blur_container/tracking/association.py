@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from blur_container.settings import TrackSettings
+from blur_container.timing import MS_PER_S
 from chalicelib.contract.faces import Box, Detection
 
 # Enough for any crowd that is not one on top of another; keeps 3,000 faces in one place from 9 million pairs.
 _CANDIDATES_MAX = 16
 # Boxes of no size exist in the contract; distances are counted in face sizes.
 _SIZE_MIN = 1e-6
-_MS_PER_S = 1000
 
 
 def associate(
@@ -69,7 +69,7 @@ class _End:
         """Look ahead to `time_ms`: how far the face went by its speed, how far it may be, in face sizes."""
         elapsed_ms = time_ms - self.chain[-1].time_ms
         self.went_x, self.went_y = self.speed_x * elapsed_ms, self.speed_y * elapsed_ms
-        self.reach = settings.gate_faces + settings.speed_faces_per_s * elapsed_ms / _MS_PER_S
+        self.reach = settings.gate_faces + settings.speed_faces_per_s * elapsed_ms / MS_PER_S
 
     def _place(self, box: Box) -> None:
         self.x, self.y = box.left + box.width / 2, box.top + box.height / 2

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from blur_container.settings import TrackSettings
+from blur_container.timing import MS_PER_S
 from chalicelib.contract.faces import Detection
-
-_MS_PER_S = 1000
 
 Chain = tuple[Detection, ...]
 Bridge = tuple[Detection, Detection]
@@ -47,7 +46,7 @@ def _build(
     reached: set[int] = set()
     for distance, i, j in sorted(pairs):
         end, start = broken[i], begun[j]
-        farthest = settings.bridge_frames_per_s * (start.time_ms - end.time_ms) / _MS_PER_S
+        farthest = settings.bridge_frames_per_s * (start.time_ms - end.time_ms) / MS_PER_S
         if distance > farthest or id(end) in taken or j in reached:
             continue
         taken.add(id(end))

@@ -17,11 +17,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.reading.source import failure_first
+from blur_container.reading.source import SeekableWriter, failure_first
 from blur_container.reading.timestamps import presentation_time
 from blur_container.scratch import raise_if_full
 from blur_container.settings import RenderSettings
-from blur_container.storage.multipart_writer import MultipartWriter
 from blur_container.writing.color import mastering_parameters
 from blur_container.writing.output_format import Looks
 from blur_container.writing.remux import NOTHING_BESIDE, Companions, Written
@@ -117,7 +116,7 @@ def open_container(path: Path, time_base: Fraction, kept: Kept | None) -> Iterat
 
 @contextmanager
 def open_streamed(
-    writer: MultipartWriter, moov_bytes: int, time_base: Fraction, kept: Kept | None
+    writer: SeekableWriter, moov_bytes: int, time_base: Fraction, kept: Kept | None
 ) -> Iterator[OutputContainer]:
     """Open `writer` as `open_container` does a path; the index gets its first `moov_bytes`.
 
@@ -141,7 +140,7 @@ def _options(flags: str, time_base: Fraction, kept: Kept | None) -> dict[str, st
 
 @contextmanager
 def _opened(
-    file: str | MultipartWriter, options: dict[str, str], kept: Kept | None
+    file: str | SeekableWriter, options: dict[str, str], kept: Kept | None
 ) -> Iterator[OutputContainer]:
     try:
         with av.open(file, "w", format="mp4", container_options=options) as container:

@@ -9,8 +9,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 
-from local_cloud.identity import PERSON
-from local_cloud.lambda_service.environment import FUNCTION_SECRET
+from local_cloud.identity import FUNCTION_SECRET, PERSON
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from local_cloud.identity import FUNCTION_TOKEN
 from local_cloud.lambda_service.registry import Function
 
-# Words that stand nowhere else: a log that holds one has leaked. Each key's secret begins with the first.
-FUNCTION_SECRET = "secret-key-of-the-local-cloud"  # noqa: S105 made up, as all here
-FUNCTION_TOKEN = "session-token-of-a-function"  # noqa: S105 as above
 # What the interpreter itself needs to start, wherever it is installed.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 

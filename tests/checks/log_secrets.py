@@ -10,7 +10,7 @@ from typing import Any
 import av
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.lambda_service.environment import FUNCTION_SECRET, FUNCTION_TOKEN
+from local_cloud.identity import FUNCTION_SECRET, FUNCTION_TOKEN
 
 SECRETS = (
     *(FUNCTION_SECRET, FUNCTION_TOKEN, "AWSAccessKeyId", "AWS_SECRET", "AWS_SESSION", "Authorization"),

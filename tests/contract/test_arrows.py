@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TypeGuard
 
@@ -19,23 +20,51 @@ class PlainCall(ast.Call):
 LIBRARY = set(sys.stdlib_module_names)
 CONTRACT = {"chalicelib.contract"}
 OWN = {"app", "chalicelib", "blur_container", "local_cloud", "benchmarks", "deploy", "tests"}
-PURE = {
-    "association",
-    "bridges",
-    "departures",
-    "doubts",
-    "geometry",
-    "joining",
-    "layout",
-    "paths",
-    "sightings",
-    "timeline",
-    "track",
-    "tracks",
-    "tracks_document",
-    "ways",
-    "windows",
+# What each package or root module of the container may import, besides the contract: downward only.
+ALLOWED = {
+    "installed_packages": "",
+    "limits": "",
+    "geometry": "",
+    "timing": "",
+    "scratch": "",
+    "settings": "installed_packages limits",
+    "storage": "",
+    "reading": "geometry timing limits scratch",
+    "tracking": "geometry timing settings",
+    "writing": "geometry scratch settings reading",
+    "analysis": "geometry timing limits settings reading tracking",
+    "masking": "geometry settings reading tracking",
+    "smart_render": "geometry settings reading writing",
+    "rendering": "geometry timing settings reading tracking writing analysis masking smart_render",
+    "segments": "geometry timing settings reading tracking writing analysis smart_render rendering",
+    "functions": "timing scratch settings storage reading tracking writing analysis rendering segments",
+    "handler": "scratch settings storage functions",
+    "__main__": "settings rendering",
 }
+# The same for the local cloud.
+ALLOWED_LOCALLY = {
+    "errors": "",
+    "identity": "",
+    "process_environment": "",
+    "settings": "",
+    "http": "errors identity",
+    "faults": "identity http",
+    "s3_service": "identity http",
+    "lambda_service": "identity http settings",
+    "rekognition_service": "settings",
+    "stepfunctions_service": "http",
+    "cloudformation_service": "identity http",
+    "access": "http s3_service",
+    "front": "http faults lambda_service",
+    "project": "errors identity http lambda_service",
+    "cloud": (
+        "identity settings process_environment project http faults s3_service lambda_service "
+        "rekognition_service stepfunctions_service cloudformation_service access front"
+    ),
+    "commands": "errors settings rekognition_service cloud",
+    "__main__": "errors commands",
+}
+PURE = ("geometry.py", "timing.py", "tracking")
 
 
 def imports(path: Path) -> set[str]:
@@ -53,8 +82,9 @@ def own_imports(path: Path) -> set[str]:
 
 
 def files(folder: str) -> list[Path]:
-    """Return the Python files below `folder`."""
-    return sorted((ROOT / folder).rglob("*.py"))
+    """Return the Python files below `folder`, or that file."""
+    place = ROOT / folder
+    return [place] if place.is_file() else sorted(place.rglob("*.py"))
 
 
 def name(path: Path) -> str:
@@ -87,27 +117,61 @@ def test_container_imports_the_contract_and_itself_only(path: Path) -> None:
     assert all(module.startswith(allowed) for module in own_imports(path))
 
 
-@pytest.mark.parametrize("module", sorted(PURE))
-def test_pure_modules_know_no_pixels_files_or_services(module: str) -> None:
+@pytest.mark.parametrize(
+    "path", [path for place in PURE for path in files(f"blur_container/{place}")], ids=name
+)
+def test_pure_modules_know_no_pixels_files_or_services(path: Path) -> None:
     """Time, tracks and geometry take and return values."""
-    roots = {name.partition(".")[0] for name in imports(ROOT / "blur_container" / f"{module}.py")}
+    roots = {module.partition(".")[0] for module in imports(path)}
 
     assert not roots & {"cv2", "av", "boto3", "botocore", "os", "pathlib", "threading", "io"}
 
 
-SPEAKING = {"transfer.py", "storage_errors.py"}
-
-
 @pytest.mark.parametrize(
-    "path",
-    [path for path in files("blur_container") if path.name not in SPEAKING],
-    ids=name,
+    "path", [path for path in files("blur_container") if path.parent.name != "storage"], ids=name
 )
-def test_only_transfer_speaks_to_services(path: Path) -> None:
-    """boto3 lives in one module of the container, beside the names for its errors."""
+def test_only_storage_speaks_to_services(path: Path) -> None:
+    """boto3 lives in one package of the container."""
     roots = {module.partition(".")[0] for module in imports(path)}
 
     assert not roots & {"boto3", "botocore"}
+
+
+@pytest.mark.parametrize(
+    ("top", "allowed"),
+    [("blur_container", ALLOWED), ("local_cloud", ALLOWED_LOCALLY)],
+    ids=lambda value: value,
+)
+def test_packages_import_what_the_table_allows(top: str, allowed: dict[str, str]) -> None:
+    """The table holds exactly the arrows there are."""
+    assert arrows(top) == {part: set(below.split()) for part, below in allowed.items()}
+
+
+@pytest.mark.parametrize("top", ["blur_container", "local_cloud", "benchmarks", "deploy", "chalicelib"])
+def test_neither_packages_nor_files_import_in_circles(top: str) -> None:
+    """Whoever reads one file never has to read those above it."""
+    TopologicalSorter(arrows(top)).prepare()
+    TopologicalSorter({module(path): own_imports(path) for path in files(top)}).prepare()
+
+
+def arrows(top: str) -> dict[str, set[str]]:
+    """Return which packages and root modules of `top` import which others."""
+    found: dict[str, set[str]] = {}
+    for path in files(top):
+        part = part_of(module(path), top)
+        below = {part_of(other, top) for other in own_imports(path) if other.startswith(f"{top}.")}
+        found.setdefault(part, set()).update(below - {part})
+    return {part: below for part, below in found.items() if part}
+
+
+def module(path: Path) -> str:
+    """Return the full name of the module in the file at `path`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def part_of(full_name: str, top: str) -> str:
+    """Return which package or root module below `top` a module belongs to."""
+    return full_name.removeprefix(top).lstrip(".").partition(".")[0]
 
 
 @pytest.mark.parametrize("path", files("deploy"), ids=name)

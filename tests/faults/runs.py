@@ -111,7 +111,7 @@ class Laboratory:
         deadline_s = time.monotonic() + PATIENCE_S
         status = "not started"
         while status not in ENDED and time.monotonic() < deadline_s:
-            time.sleep(0.1)
+            time.sleep(0.4)
             try:
                 status = stepfunctions.describe_execution(executionArn=upload.execution_arn)["status"]
             except stepfunctions.exceptions.ExecutionDoesNotExist:

@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale.cost import LENGTHS, SIZES, duration, table
+from benchmarks.scale.cost import table
 from benchmarks.scale.ground_truth import LOOP_S, boxes_at, faces_document
-from benchmarks.scale.model import LIMIT_S, UPLOAD_BYTES_MAX, Model, Parameters, Video
+from benchmarks.scale.model import (
+    LENGTHS,
+    LIMIT_S,
+    SIZES,
+    UPLOAD_BYTES_MAX,
+    Model,
+    Parameters,
+    Video,
+    duration,
+)
 from benchmarks.scale.prices import PRICES, Prices
 from blur_container.settings import CuttingSettings
 

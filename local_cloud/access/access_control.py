@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from local_cloud.access.signatures import NotSigned, signer_of
 from local_cloud.http.access_keys import AccessKey, AccessKeys
-from local_cloud.http.signatures import NotSigned, signer_of
 from local_cloud.http.wsgi import SIGNER, Answer, bucket_and_key, call, json_answer, signed_service
 from local_cloud.s3_service.cors import BucketCors, CorsRule
 
