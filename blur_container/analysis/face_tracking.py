@@ -9,19 +9,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
 from blur_container.analysis.face_detector import DetectorSettings, FaceDetector
-from blur_container.analysis.flow_scheduler import NEAR_MS, Pursuits
-from blur_container.analysis.proxy_frames import CELL_MS, Moment, ReducedFrames, Skip, cell_of, open_decoder
-from blur_container.analysis.shot_detection import CutFinder, GlitchFinder
-from blur_container.analysis.time_origins import FROM_FIRST_FRAME, Readings
-from blur_container.reading.frame_mapping import Lens
+from blur_container.analysis.flow_scheduler import NEAR_MS, FlowScheduler
+from blur_container.analysis.proxy_frames import CELL_MS, ProxyFrame, ProxyFrames, Skip, cell_of, open_decoder
+from blur_container.analysis.shot_detection import GlitchDetector, ShotBoundaryDetector
+from blur_container.analysis.time_origins import FROM_FIRST_FRAME, TimeOrigins
+from blur_container.reading.frame_mapping import FrameMapping
 from blur_container.reading.prefetch import read_ahead
 from blur_container.reading.source import Source
 from blur_container.reading.video import first_frame, open_source, video_stream
 from blur_container.settings import Refine, RenderSettings
-from blur_container.tracking.observations import GLITCH_MAX_MS, Cut, Glitch, Sightings, without_glitches
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.observations import GLITCH_MAX_MS, Cut, Glitch, Observations, without_glitches
+from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.tracks import Tracks
-from blur_container.tracking.trajectory import Chase, Path
+from blur_container.tracking.trajectory import FlowRequest, Trajectory
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
 
 # A gap longer than this between two looks is jumped over: each goes on behind what it needs, and warms up.
@@ -44,12 +44,12 @@ _APART_MS = 2
 _CALM = 0.03
 
 
-def locate(
+def track_faces(
     source: Source,
     faces: FacesDocument,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
-    readings: Readings = FROM_FIRST_FRAME,
+    readings: TimeOrigins = FROM_FIRST_FRAME,
 ) -> Tracks:
     """Return the tracks of `faces` in the video at `source`, each followed from frame to frame.
 
@@ -58,16 +58,16 @@ def locate(
     Raise DamagedVideo where one cannot be decoded.
     """
     layout, *others = readings.layouts(faces, settings)
-    return locate_in(source, faces.video, layout, settings, looked, others)
+    return track_faces_in(source, faces.video, layout, settings, looked, others)
 
 
-def locate_in(
+def track_faces_in(
     source: Source,
     video: VideoDescription,
-    layout: Layout,
+    layout: TrackletGraph,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
-    others: Sequence[Layout] = (),
+    others: Sequence[TrackletGraph] = (),
 ) -> Tracks:
     """Return the tracks of a layout, or of a window of it, as `locate` does for the whole video.
 
@@ -98,7 +98,7 @@ class _Look:
     ) -> None:
         self._source, self._video, self._settings, self._looked = source, video, settings, looked
 
-    def at(self, chases: Sequence[Chase], samples_ms: Sequence[int]) -> Sightings:
+    def at(self, chases: Sequence[FlowRequest], samples_ms: Sequence[int]) -> Observations:
         """Return what is seen where `chases` lead; the frames at `samples_ms` are looked at whatever happens.
 
         The detector's own samples need not be told: it sees only frames that others refer to.
@@ -109,14 +109,14 @@ class _Look:
                 notes.take(frames, stretch, lens)
         return notes.sightings(chases)
 
-    def for_faces(self, layout: Layout) -> Layout:
+    def for_faces(self, layout: TrackletGraph) -> TrackletGraph:
         """Return the layout of the faces that the container's own detector finds, now and then.
 
         It looks through all of the video, or what counts for the section of `layout`.
         """
         detector = FaceDetector(DetectorSettings(threshold=self._settings.refine_confidence / _PERCENT))
         interval_ms = round(self._settings.refine_interval_ms * _WAIT)
-        empty = replace(Layout.of([], self._settings.tracks, interval_ms), section=layout.section)
+        empty = replace(TrackletGraph.of([], self._settings.tracks, interval_ms), section=layout.section)
         reach = layout.look, empty.look.wider(_ASSOCIATION_MS)
         begin_ms, end_ms = min(one.start_ms for one in reach), max(one.end_ms for one in reach)
         with self._frames([]) as (frames, lens):
@@ -126,30 +126,30 @@ class _Look:
                 for time_ms, picture in frames.in_colour(self._settings.refine_interval_ms, begin_ms, end_ms)
                 for face in detector.detect(picture)
             ]
-        return replace(Layout.of(found, self._settings.tracks, interval_ms), section=layout.section)
+        return replace(TrackletGraph.of(found, self._settings.tracks, interval_ms), section=layout.section)
 
     @contextmanager
-    def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ReducedFrames, Lens]]:
+    def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ProxyFrames, FrameMapping]]:
         limits, threads = self._settings.limits, self._settings.decoder_threads
         with first_frame(self._source, limits) as (first, stream):
-            lens = Lens.of(first, stream, self._video)
+            lens = FrameMapping.of(first, stream, self._video)
         with open_source(self._source, limits) as container:
             stream = video_stream(container)
             open_decoder(container, stream, threads, limits)
-            yield ReducedFrames(container, stream, lens.clock, samples_ms, self._looked, lens.size), lens
+            yield ProxyFrames(container, stream, lens.clock, samples_ms, self._looked, lens.size), lens
 
 
 @dataclass(frozen=True)
 class _Notes:
     """What was seen so far."""
 
-    paths: list[tuple[Chase, Path]] = field(default_factory=list)
+    paths: list[tuple[FlowRequest, Trajectory]] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     glitches: list[Glitch] = field(default_factory=list)
 
-    def take(self, frames: ReducedFrames, chases: Sequence[Chase], lens: Lens) -> None:
+    def take(self, frames: ProxyFrames, chases: Sequence[FlowRequest], lens: FrameMapping) -> None:
         """Look at the frames that `chases` lead through: a thread decodes while faces are followed."""
-        pursuits, breaks = Pursuits(chases, lens.orientation), GlitchFinder()
+        pursuits, breaks = FlowScheduler(chases, lens.orientation), GlitchDetector()
         begin_ms = _warm(min(chase.begin_ms for chase in chases) - NEAR_MS)
         end_ms = max(chase.end_ms for chase in chases) + NEAR_MS + GLITCH_MAX_MS
         with closing(read_ahead(_watched(frames, begin_ms, end_ms), _AHEAD)) as watched:
@@ -160,18 +160,18 @@ class _Notes:
         self.paths.extend(pursuits.finish())
         self.glitches.extend(breaks.finish() if frames.has_ended else [])
 
-    def sightings(self, chases: Sequence[Chase]) -> Sightings:
+    def sightings(self, chases: Sequence[FlowRequest]) -> Observations:
         """Return what was seen, with the cuts that no glitch makes, and those glitches that make some."""
-        return Sightings(self.paths, *without_glitches(_near(chases, self.cuts), self.glitches))
+        return Observations(self.paths, *without_glitches(_near(chases, self.cuts), self.glitches))
 
 
 def _watched(
-    frames: ReducedFrames, begin_ms: float, end_ms: float
-) -> Generator[tuple[Moment, Cut | None], None, None]:
+    frames: ProxyFrames, begin_ms: float, end_ms: float
+) -> Generator[tuple[ProxyFrame, Cut | None], None, None]:
     """Yield each moment with the cut before it, if there is one; chooses what is left out after it."""
-    finder = CutFinder()
+    finder = ShotBoundaryDetector()
     frames.skip = Skip.NOTHING
-    before: Moment | None = None
+    before: ProxyFrame | None = None
     for moment in frames.between(begin_ms, end_ms):
         begins_shot, cut = finder.begins_shot(moment.picture, moment.time_ms), None
         if before is not None:
@@ -195,7 +195,7 @@ def _warm(begin_ms: float) -> float:
     return float(math.floor((begin_ms - _WARM_UP_MS) / CELL_MS) * CELL_MS)
 
 
-def _near(chases: Sequence[Chase], cuts: Iterable[Cut]) -> Iterator[Cut]:
+def _near(chases: Sequence[FlowRequest], cuts: Iterable[Cut]) -> Iterator[Cut]:
     """Yield the cuts near chases: what else is seen depends on what is looked at far away."""
     spans = [
         (min(chase.begin_ms for chase in ones) - NEAR_MS, max(chase.end_ms for chase in ones) + NEAR_MS)
@@ -207,9 +207,9 @@ def _near(chases: Sequence[Chase], cuts: Iterable[Cut]) -> Iterator[Cut]:
             yield cut
 
 
-def _stretches(chases: Sequence[Chase], jump_ms: float) -> Iterator[list[Chase]]:
+def _stretches(chases: Sequence[FlowRequest], jump_ms: float) -> Iterator[list[FlowRequest]]:
     """Yield chases in groups, each with no long gap in time."""
-    stretch: list[Chase] = []
+    stretch: list[FlowRequest] = []
     end_ms = -math.inf
     for chase in sorted(chases, key=_begin):
         if stretch and chase.begin_ms > end_ms + jump_ms:
@@ -221,5 +221,5 @@ def _stretches(chases: Sequence[Chase], jump_ms: float) -> Iterator[list[Chase]]
         yield stretch
 
 
-def _begin(chase: Chase) -> float:
+def _begin(chase: FlowRequest) -> float:
     return chase.begin_ms

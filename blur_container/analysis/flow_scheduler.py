@@ -9,38 +9,38 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from blur_container.analysis.optical_flow import Boxes, follow
-from blur_container.analysis.proxy_frames import Moment
+from blur_container.analysis.optical_flow import Boxes, median_flow
+from blur_container.analysis.proxy_frames import ProxyFrame
 from blur_container.geometry import Orientation, Size
-from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
+from blur_container.tracking.trajectory import LOST, FlowRequest, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box
 
 # Pictures may be up to so far from a detection's time: the decoder leaves some out.
 NEAR_MS = 150.0
 
 
-class Pursuits:
+class FlowScheduler:
     """Chases that wait for their pictures, and the pictures that some of them still need."""
 
-    def __init__(self, chases: Iterable[Chase], orientation: Orientation) -> None:
+    def __init__(self, chases: Iterable[FlowRequest], orientation: Orientation) -> None:
         self._orientation = orientation
         self._waiting = deque(sorted(chases, key=_last))
         self._needed_ms = deque(_earliest_needed(self._waiting))
-        self._moments: deque[Moment] = deque()
+        self._moments: deque[ProxyFrame] = deque()
 
-    def see(self, moment: Moment) -> Iterator[tuple[Chase, Path]]:
+    def see(self, moment: ProxyFrame) -> Iterator[tuple[FlowRequest, Trajectory]]:
         """Take the next picture; yield the paths of the chases that end before it."""
         yield from self._run(moment.time_ms - NEAR_MS)
         self._moments.append(moment)
         while self._moments[0].time_ms < self._needed_ms[0] - NEAR_MS and len(self._moments) > 1:
             self._moments.popleft()
 
-    def finish(self) -> Iterator[tuple[Chase, Path]]:
+    def finish(self) -> Iterator[tuple[FlowRequest, Trajectory]]:
         """Yield the paths of all other chases: no picture follows."""
         yield from self._run(math.inf)
 
-    def _run(self, until_ms: float) -> Iterator[tuple[Chase, Path]]:
-        together: defaultdict[tuple[float, float], list[Chase]] = defaultdict(list)
+    def _run(self, until_ms: float) -> Iterator[tuple[FlowRequest, Trajectory]]:
+        together: defaultdict[tuple[float, float], list[FlowRequest]] = defaultdict(list)
         while self._waiting and self._waiting[0].end_ms < until_ms:
             chase = self._waiting.popleft()
             self._needed_ms.popleft()
@@ -48,7 +48,7 @@ class Pursuits:
         for chases in together.values():
             yield from zip(chases, self._paths(chases), strict=True)
 
-    def _paths(self, chases: Sequence[Chase]) -> list[Path]:
+    def _paths(self, chases: Sequence[FlowRequest]) -> list[Trajectory]:
         """Return the paths of chases from one moment to another."""
         route = _route(self._moments, chases[0])
         if len(route) < 2:  # noqa: PLR2004 a way has two ends
@@ -56,16 +56,16 @@ class Pursuits:
         height, width = route[0].picture.shape
         view = _View(self._orientation, Size(width, height))
         step_ms = route[1].time_ms - route[0].time_ms
-        found = follow(
+        found = median_flow(
             [moment.picture for moment in route],
             view.boxes(chases),
             view.speeds(chases) * np.float32(step_ms),
         )
-        fixes: list[list[Fix]] = [[] for _ in chases]
+        fixes: list[list[TrackedBox]] = [[] for _ in chases]
         for moment, boxes in zip(route[1:], found, strict=True):
             for face in np.flatnonzero(~np.isnan(boxes[:, 0])):
-                fixes[face].append(Fix(moment.time_ms, view.displayed(boxes[face])))
-        return [Path(tuple(ones)) for ones in fixes]
+                fixes[face].append(TrackedBox(moment.time_ms, view.displayed(boxes[face])))
+        return [Trajectory(tuple(ones)) for ones in fixes]
 
 
 class _View:
@@ -75,13 +75,13 @@ class _View:
         self._orientation, self._size = orientation, size
         self._scale = np.array([size.width, size.height] * 2, np.float32)
 
-    def boxes(self, chases: Sequence[Chase]) -> Boxes:
+    def boxes(self, chases: Sequence[FlowRequest]) -> Boxes:
         coded = [self._orientation.to_coded(chase.start.box) for chase in chases]
         return (
             np.array([(box.left, box.top, box.right, box.bottom) for box in coded], np.float32) * self._scale
         )
 
-    def speeds(self, chases: Sequence[Chase]) -> NDArray[np.float32]:
+    def speeds(self, chases: Sequence[FlowRequest]) -> NDArray[np.float32]:
         """Return float32 (chases, 2): pixels a millisecond."""
         speeds = [chase.speed or (0.0, 0.0) for chase in chases]
         ends = [self._orientation.to_coded(Box(0.5 + across, 0.5 + down, 0, 0)) for across, down in speeds]
@@ -92,7 +92,7 @@ class _View:
         return self._orientation.to_displayed(Box(left, top, right - left, bottom - top))
 
 
-def _route(moments: Sequence[Moment], chase: Chase) -> list[Moment]:
+def _route(moments: Sequence[ProxyFrame], chase: FlowRequest) -> list[ProxyFrame]:
     """Return the moments from that of a detection to the end of its chase; none where it was not seen."""
     start_ms, until_ms = chase.start.time_ms, chase.until_ms
     # Others may still be there for other chases.
@@ -107,7 +107,7 @@ def _route(moments: Sequence[Moment], chase: Chase) -> list[Moment]:
     return [moment for moment in moments if nearest.time_ms <= moment.time_ms <= goal.time_ms]
 
 
-def _earliest_needed(chases: Sequence[Chase]) -> Iterator[float]:
+def _earliest_needed(chases: Sequence[FlowRequest]) -> Iterator[float]:
     """Yield the first moment that each chase or any later one needs; at last, none."""
     earliest = [math.inf]
     for chase in reversed(chases):
@@ -115,5 +115,5 @@ def _earliest_needed(chases: Sequence[Chase]) -> Iterator[float]:
     return reversed(earliest)
 
 
-def _last(chase: Chase) -> tuple[float, float]:
+def _last(chase: FlowRequest) -> tuple[float, float]:
     return chase.end_ms, chase.begin_ms

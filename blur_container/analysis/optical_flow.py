@@ -49,7 +49,7 @@ _TINY = 1e-3
 _FAR = 1e9
 
 
-def follow(pictures: Sequence[Picture], boxes: Boxes, speeds: NDArray[np.float32]) -> Iterator[Boxes]:
+def median_flow(pictures: Sequence[Picture], boxes: Boxes, speeds: NDArray[np.float32]) -> Iterator[Boxes]:
     """Yield `boxes`, which are those in the first of `pictures`, for each of the others.
 
     `speeds`, float32 (faces, 2), is how far each should move to the next picture, in pixels. A face that is

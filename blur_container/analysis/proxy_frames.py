@@ -51,14 +51,14 @@ class Skip(str, Enum):
 
 
 @dataclass(frozen=True)
-class Moment:
+class ProxyFrame:
     """A reduced picture and its time in milliseconds from the first frame."""
 
     time_ms: float
     picture: Picture
 
 
-class ReducedFrames:
+class ProxyFrames:
     """The reduced frames of one stream, read from any moment on.
 
     `looked` is told how many frames were passed, of how many. `skip` may be changed between two frames; the
@@ -85,10 +85,10 @@ class ReducedFrames:
         # Whether the last frame that was read is the last of the stream.
         self.has_ended = False
 
-    def between(self, begin_ms: float, end_ms: float) -> Iterator[Moment]:
+    def between(self, begin_ms: float, end_ms: float) -> Iterator[ProxyFrame]:
         """Yield what is decoded of the frames from `begin_ms` to `end_ms`; raise DamagedVideo."""
         for time_ms, frame in self._decoded(begin_ms, end_ms):
-            yield Moment(time_ms, self._shrink.picture(frame))
+            yield ProxyFrame(time_ms, self._shrink.picture(frame))
 
     def in_colour(
         self, every_ms: int, begin_ms: float, end_ms: float

@@ -42,7 +42,7 @@ _LEARNING = 0.2
 MEMORY_MS = 800.0
 
 
-class CutFinder:
+class ShotBoundaryDetector:
     """Tells of each picture in turn whether a shot begins with it."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class CutFinder:
         return usual
 
 
-class GlitchFinder:
+class GlitchDetector:
     """Tells where pictures at both ends of changes of shot show one shot all the same.
 
     It looks back from the first picture after a change, and onward from the last one before it, for

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from blur_container.reading.timestamps import time_base
 from blur_container.settings import RenderSettings
 from blur_container.timing import MS_PER_S, Clock
-from blur_container.tracking.tracklets import Layout, interval_ms_of, layout_of
+from blur_container.tracking.tracklets import TrackletGraph, interval_ms_of, tracklet_graph_of
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import Detection, FacesDocument
 from chalicelib.contract.fields import shown, whole
@@ -31,18 +31,18 @@ _STRAY_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Readings:
+class TimeOrigins:
     """The possible zeros of detection times, each in ms before the first frame."""
 
     offsets_ms: tuple[int, ...] = (0,)
 
-    def layouts(self, faces: FacesDocument, settings: RenderSettings) -> list[Layout]:
+    def layouts(self, faces: FacesDocument, settings: RenderSettings) -> list[TrackletGraph]:
         """Return the layout of `faces` in each reading; all have the sampling interval of the document."""
         interval_ms = interval_ms_of(faces, settings)
-        return [layout_of(shifted(faces, offset), settings, interval_ms) for offset in self.offsets_ms]
+        return [tracklet_graph_of(shifted(faces, offset), settings, interval_ms) for offset in self.offsets_ms]
 
     @classmethod
-    def from_json(cls, value: Any) -> Readings:
+    def from_json(cls, value: Any) -> TimeOrigins:
         """Return the readings with the offsets in `value`; raise InvalidDocument where it is no such list."""
         if not isinstance(value, list) or not value:
             raise InvalidDocument(f"offsets_ms must be a list that is not empty, not {shown(value)}")
@@ -56,7 +56,7 @@ class Readings:
         ]
 
 
-FROM_FIRST_FRAME = Readings()
+FROM_FIRST_FRAME = TimeOrigins()
 
 
 def shifted(faces: FacesDocument, offset_ms: int) -> FacesDocument:
@@ -71,9 +71,9 @@ def shifted(faces: FacesDocument, offset_ms: int) -> FacesDocument:
     return replace(faces, detections=tuple(later))
 
 
-def readings_of(
+def time_origins_of(
     stream: VideoStream, clock: Clock, faces: FacesDocument, settings: RenderSettings
-) -> Readings:
+) -> TimeOrigins:
     """Return the readings of the times in `faces` that can be true for `stream`, whose container is open.
 
     Raise InvalidDocument where in each detections lie outside the video.
@@ -88,11 +88,11 @@ def readings_of(
     ]
     if not possible:
         raise InvalidDocument(_words(times_ms, end_ms))
-    return Readings(tuple(possible))
+    return TimeOrigins(tuple(possible))
 
 
 def require_met(
-    faces: FacesDocument, readings: Readings, duration_ms: float, settings: RenderSettings
+    faces: FacesDocument, readings: TimeOrigins, duration_ms: float, settings: RenderSettings
 ) -> None:
     """Raise InvalidDocument where in no reading the detections lie in a video that lasts so long."""
     times_ms = [face.time_ms for face in faces.detections]

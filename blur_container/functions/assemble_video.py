@@ -8,7 +8,7 @@ from functools import partial
 from blur_container.functions.base import Worker
 from blur_container.rendering.progress import ProgressLog, Steps
 from blur_container.rendering.report import RenderReport, report_to_json
-from blur_container.segments.concat import Assembly, Part
+from blur_container.segments.concat import Concatenation, RenderedSegment
 from blur_container.segments.plan import Plan
 from blur_container.segments.record import SegmentRecord
 from blur_container.storage.block_cache import BlockCache
@@ -49,8 +49,8 @@ class AssembleVideo(Worker):
             opened = partial(self.storage.opened, cache=cache, ahead_bytes=_AHEAD_BYTES)
             faces, plan, records = self._documents(job, job.segments)
             source = opened(job.source)
-            parts = [Part(opened(record.video), record) for record in records]
-            assembly = Assembly(source, parts, faces, self.settings.render)
+            parts = [RenderedSegment(opened(record.video), record) for record in records]
+            assembly = Concatenation(source, parts, faces, self.settings.render)
             keys = SegmentKeys.beside(job.segments.plan)
             joined = ObjectReference(self.settings.work_bucket, keys.joined(uuid.uuid4().hex))
             report = self._join(assembly, joined, steps)
@@ -84,7 +84,7 @@ class AssembleVideo(Worker):
             self.renderer.require(record.renderer, f"segment {number}")
         return faces, plan, records
 
-    def _join(self, assembly: Assembly, joined: ObjectReference, steps: Steps) -> RenderReport:
+    def _join(self, assembly: Concatenation, joined: ObjectReference, steps: Steps) -> RenderReport:
         with steps.timed("assemble") as facts:
             moov_bytes = assembly.moov_bytes()
             with self.storage.writer(joined, MP4, {}, moov_bytes + _MDAT_HEAD_BYTES) as writer:

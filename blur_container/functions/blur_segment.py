@@ -6,13 +6,13 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from blur_container.analysis.face_tracking import locate_in
+from blur_container.analysis.face_tracking import track_faces_in
 from blur_container.functions.base import Worker
 from blur_container.reading.frame_mapping import Subject
 from blur_container.rendering.progress import Progress, ProgressLog, Steps
 from blur_container.rendering.segment import Segment, SegmentReport
 from blur_container.segments.plan import Plan
-from blur_container.segments.record import Findings, SegmentRecord
+from blur_container.segments.record import SegmentRecord, TrackSummary
 from blur_container.storage.block_cache import BlockCache
 from blur_container.storage.range_reader import RemoteObject
 from blur_container.storage.s3 import MP4
@@ -80,7 +80,7 @@ class _Task:
         video = self._place(self._keys.video(self.number, uuid.uuid4().hex))
         with steps.timed("upload") as facts:
             facts["bytes"] = storage.upload(target, video, MP4, {})
-        findings = Findings.of(tracks, plan, self.number)
+        findings = TrackSummary.of(tracks, plan, self.number)
         record = SegmentRecord.of(report, packets, findings, video, steps, plan.renderer)
         storage.write_json(record.to_json(), self._place(self._keys.report(self.number)))
         return {"frames": len(report.pts), **read, "steps": steps.to_json()}
@@ -91,7 +91,7 @@ class _Task:
         settings, log = self.worker.settings.render, ProgressLog(self.worker.log)
         subject = Subject(plan.source_id, plan.analysed)
         with steps.timed("locate"):
-            tracks = locate_in(
+            tracks = track_faces_in(
                 source,
                 plan.analysed,
                 document.layout,

@@ -10,7 +10,7 @@ from blur_container.segments.plan import Plan
 from blur_container.segments.planner import Planner
 from blur_container.storage.block_cache import BlockCache
 from blur_container.timing import Section
-from blur_container.tracking.tracklets import layout_of
+from blur_container.tracking.tracklets import tracklet_graph_of
 from blur_container.tracking.tracklets_document import TracksDocument
 from blur_container.tracking.windows import Windows
 from chalicelib.contract.faces import FacesDocument
@@ -31,7 +31,7 @@ class PlanSegments(Worker):
         """Return `job` with its segments, or as it is where one function renders all of it."""
         with self.log.handling(source=job.source.uri) as facts, self.folder() as folder:
             faces = self.faces(job)
-            layout = layout_of(faces, self.settings.render)
+            layout = tracklet_graph_of(faces, self.settings.render)
             with BlockCache(folder, _KEPT_BYTES) as cache:
                 source = self.storage.opened(job.source, cache)
                 planner = Planner(

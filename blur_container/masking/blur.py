@@ -39,7 +39,7 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class Look:
+class BlurOptions:
     """How patches are blurred; `margin` is that of the boxes, `depth` counts the bits of a sample."""
 
     style: BlurStyle
@@ -49,7 +49,7 @@ class Look:
     depth: int = _BYTE_BITS
 
 
-def blur_patches(planes: Sequence[Plane], patches: Sequence[Patch], look: Look) -> None:
+def blur_patches(planes: Sequence[Plane], patches: Sequence[Patch], look: BlurOptions) -> None:
     """Blur `patches` in place on Y, U and V: arrays (height, width), uint8 or, deeper than 8 bits, uint16.
 
     U and V may have as many samples as Y or half of them in either direction. What is left of a patch
@@ -73,7 +73,7 @@ def cell_grid(patch: Patch, cells: int) -> Size:
     return Size(max(1, int(size.width / cell_px)), max(1, int(size.height / cell_px)))
 
 
-def _blurred(area: Plane, index: int, patch: Patch, look: Look) -> Plane:
+def _blurred(area: Plane, index: int, patch: Patch, look: BlurOptions) -> Plane:
     if look.style is BlurStyle.SOLID:
         return np.full(area.shape, 1 << (look.depth - 1), area.dtype)
     values = _cell_values(area, index, patch, look)
@@ -86,7 +86,7 @@ def _blurred(area: Plane, index: int, patch: Patch, look: Look) -> Plane:
     return np.asarray(cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR), area.dtype)
 
 
-def _cell_values(area: Plane, index: int, patch: Patch, look: Look) -> NDArray[np.float32]:
+def _cell_values(area: Plane, index: int, patch: Patch, look: BlurOptions) -> NDArray[np.float32]:
     """Return float32 (rows, columns): the averages of the cells, moved by the track's noise, then rounded."""
     height, width = area.shape
     wanted = cell_grid(patch, look.cells)

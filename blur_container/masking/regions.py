@@ -5,15 +5,15 @@ from __future__ import annotations
 from blur_container.geometry import Size, around, short_side
 from blur_container.masking.blur import Patch
 from blur_container.masking.noise import track_key
-from blur_container.reading.frame_mapping import Lens
+from blur_container.reading.frame_mapping import FrameMapping
 from blur_container.tracking.track import Track
 from blur_container.tracking.tracks import Tracks
 
 
-class Masks:
+class BlurRegions:
     """Finds the patches to blur in the frame of a given pts."""
 
-    def __init__(self, source_id: str, tracks: Tracks, lens: Lens) -> None:
+    def __init__(self, source_id: str, tracks: Tracks, lens: FrameMapping) -> None:
         self._source_id = source_id
         self._tracks = tracks
         self._lens = lens

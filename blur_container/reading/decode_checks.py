@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blur_container.limits import Limits
-from blur_container.reading.timestamps import Span, presentation_time, time_base
+from blur_container.reading.timestamps import DecodeRange, presentation_time, time_base
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
 
@@ -27,7 +27,7 @@ class Tally:
     merged: int = 0
 
 
-class Census:
+class DecodeCounter:
     """Counts packets and frames of one stream, so that a missing one is noticed."""
 
     def __init__(self, stream: VideoStream, limits: Limits, tally: Tally) -> None:
@@ -40,7 +40,7 @@ class Census:
         self._frames = 0
         self._last_pts: int | None = None
         # Of which only frames are expected and counted.
-        self.span: Span | None = None
+        self.span: DecodeRange | None = None
         # Packets until the first frame; those shown before it belong to a group cut off at the start.
         self._early_pts: list[int | None] = []
         self._expected = 0

@@ -17,7 +17,7 @@ from chalicelib.contract.faces import Box, VideoDescription
 
 
 @dataclass(frozen=True)
-class Lens:
+class FrameMapping:
     """How detections lie over the frames of a video: from when they count, how they are turned, how large."""
 
     clock: Clock
@@ -25,7 +25,7 @@ class Lens:
     size: Size
 
     @classmethod
-    def of(cls, first: VideoFrame, stream: VideoStream, analysed: VideoDescription) -> Lens:
+    def of(cls, first: VideoFrame, stream: VideoStream, analysed: VideoDescription) -> FrameMapping:
         """Return the lens of the video `stream` that begins with `first` and was analysed as described."""
         size, seen = Size(first.width, first.height), Size(analysed.width, analysed.height)
         display = Orientation.from_display_matrix(display_matrix(first))

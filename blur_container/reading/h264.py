@@ -22,7 +22,7 @@ _HIGH_PROFILES = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
 _RECORD_PROFILES = (100, 110, 122, 144)
 
 
-class UnfitStream(ValueError):
+class NotSpliceable(ValueError):
     """The stream cannot be joined with encoded pictures; the message says why."""
 
 
@@ -45,7 +45,7 @@ def nal_units(packet: memoryview) -> Iterator[tuple[int, memoryview]]:
         begin = position + _LENGTH_BYTES
         position = begin + int.from_bytes(packet[position:begin], "big")
         if not begin < position <= len(packet):
-            raise UnfitStream("a NAL unit does not fit its packet")
+            raise NotSpliceable("a NAL unit does not fit its packet")
         yield packet[begin] & _TYPE_BITS, packet[begin:position]
 
 
@@ -102,12 +102,12 @@ class ParameterRecord:
     def parse(cls, record: bytes) -> ParameterRecord:
         """Return the record in `record`; raise UnfitStream where it is none with 4-byte lengths."""
         if len(record) < _HEAD_BYTES or record[0] != 1:
-            raise UnfitStream("the container keeps H.264 in another form than MP4")
+            raise NotSpliceable("the container keeps H.264 in another form than MP4")
         if record[4] & 3 != _LENGTH_BYTES - 1:
-            raise UnfitStream("NAL units have lengths of fewer than 4 bytes")
+            raise NotSpliceable("NAL units have lengths of fewer than 4 bytes")
         sequence_sets, position = _sets(record, 6, record[5] & _TYPE_BITS)
         if position >= len(record):
-            raise UnfitStream("the avcC record is cut short")
+            raise NotSpliceable("the avcC record is cut short")
         picture_sets, _ = _sets(record, position + 1, record[position])
         return cls(record[1], record[2], record[3], sequence_sets, picture_sets)
 
@@ -137,7 +137,7 @@ class ParameterRecord:
         taken |= {_Bits(unit[1:]).unsigned() for unit in self.picture_sets}
         free = next((number for number in range(_IDS_MAX) if number not in taken), None)
         if free is None:
-            raise UnfitStream("all ids of parameter sets are taken")
+            raise NotSpliceable("all ids of parameter sets are taken")
         return free
 
 
@@ -148,7 +148,7 @@ def _sets(record: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], 
         begin = position + 2
         position = begin + int.from_bytes(record[position:begin], "big")
         if not begin < position <= len(record):
-            raise UnfitStream("the avcC record is cut short")
+            raise NotSpliceable("the avcC record is cut short")
         found.append(record[begin:position])
     return tuple(found), position
 
@@ -169,7 +169,7 @@ class _Bits:
     def take(self, count: int) -> int:
         self._left -= count
         if self._left < 0:
-            raise UnfitStream("a parameter set is cut short")
+            raise NotSpliceable("a parameter set is cut short")
         return self._number >> self._left & (1 << count) - 1
 
     def unsigned(self) -> int:
@@ -192,7 +192,7 @@ def _formats(bits: _Bits) -> tuple[int, tuple[int, int]]:
     depths = 8 + bits.unsigned(), 8 + bits.unsigned()
     bits.take(1)
     if bits.take(1):
-        raise UnfitStream("scaling matrices are not read")
+        raise NotSpliceable("scaling matrices are not read")
     return chroma_format, depths
 
 
@@ -218,7 +218,7 @@ def _picture(bits: _Bits, chroma_format: int) -> tuple[Size, bool]:
     bits.take(1)
     left, right, top, bottom = (bits.unsigned() for _ in range(4)) if bits.take(1) else (0, 0, 0, 0)
     if left or top:
-        raise UnfitStream("the picture is cropped at its left or top")
+        raise NotSpliceable("the picture is cropped at its left or top")
     across, down = (2 if chroma_format in (1, 2) else 1), (2 if chroma_format == 1 else 1)
     width = columns * _MACROBLOCK_PX - right * across
     height = rows * _MACROBLOCK_PX - bottom * down * (1 if progressive else 2)

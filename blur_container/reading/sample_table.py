@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from blur_container.reading.h264 import Nal, UnfitStream, nal_units
+from blur_container.reading.h264 import Nal, NotSpliceable, nal_units
 from blur_container.reading.video import packets_from
 from chalicelib.contract.errors import DamagedVideo
 
@@ -31,7 +31,7 @@ class Group(NamedTuple):
     frames: int
 
 
-class Border(NamedTuple):
+class SplitPoint(NamedTuple):
     """A keyframe that a segment can begin with; closed where no later frame refers to an earlier one."""
 
     dts: int
@@ -40,7 +40,7 @@ class Border(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ContainerIndex:
+class SampleTable:
     """The groups of a video's packets in the order they are decoded, how many frames, and the last dts."""
 
     groups: tuple[Group, ...]
@@ -48,7 +48,7 @@ class ContainerIndex:
     end_dts: int
 
     @classmethod
-    def of(cls, stream: VideoStream) -> ContainerIndex | None:
+    def of(cls, stream: VideoStream) -> SampleTable | None:
         """Return the index of `stream`, or None where the container has none of all its packets.
 
         Fragmented MP4 tells of each fragment in that fragment alone; Matroska lists a few keyframes.
@@ -74,9 +74,9 @@ class ContainerIndex:
         return cls(tuple(groups), shown[-1], entries[len(entries) - 1].timestamp)
 
 
-def border_at(
+def split_point_at(
     container: InputContainer, stream: VideoStream, groups: Sequence[Group], number: int
-) -> Border | None:
+) -> SplitPoint | None:
     """Return the border at the first packet of a group, or None where no segment can begin with it.
 
     A few packets are read. Streams that refresh their picture bit by bit call frames keyframes that refer
@@ -93,10 +93,10 @@ def border_at(
         return None
     pts = first.pts
     follow = all(packet.pts is not None and packet.pts > pts for packet in later)
-    return Border(dts, pts, follow and _clears(stream, first))
+    return SplitPoint(dts, pts, follow and _resets_references(stream, first))
 
 
-def _clears(stream: VideoStream, packet: Packet[VideoStream]) -> bool:
+def _resets_references(stream: VideoStream, packet: Packet[VideoStream]) -> bool:
     """Return whether the decoder forgets all frames before `packet`.
 
     Sources: H.264, table 7-1; H.265, table 7-1. Other codecs know no keyframe that does not.
@@ -106,7 +106,7 @@ def _clears(stream: VideoStream, packet: Packet[VideoStream]) -> bool:
         return True
     try:
         heads = {unit[0] for _, unit in nal_units(units)}
-    except UnfitStream:
+    except NotSpliceable:
         return False
     if codec == "h264":
         return any(head & _H264_TYPE == Nal.IDR for head in heads)

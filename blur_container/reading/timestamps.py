@@ -85,7 +85,7 @@ def frame_unit(frame: VideoFrame) -> Fraction:
 
 
 @dataclass(frozen=True)
-class Span:
+class DecodeRange:
     """A stretch of a video, in its time base: frames from `start_pts` up to `end_pts`, or to the last.
 
     Decoding begins at the keyframe with `key_pts` and `key_dts`; no packet from `stop_dts` on is needed, if

@@ -19,11 +19,17 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blur_container.limits import Limits
-from blur_container.reading.decode_checks import Census, Tally, is_marker
+from blur_container.reading.decode_checks import DecodeCounter, Tally, is_marker
 from blur_container.reading.matroska import EBML_MAGIC, is_cut_short
 from blur_container.reading.side_data import side_data
 from blur_container.reading.source import Source, failure_first, open_bytes
-from blur_container.reading.timestamps import Span, last_duration, presentation_time, time_base, usual_step
+from blur_container.reading.timestamps import (
+    DecodeRange,
+    last_duration,
+    presentation_time,
+    time_base,
+    usual_step,
+)
 from blur_container.reading.video_tracks import shown_track
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, UnsupportedVideo
 
@@ -99,7 +105,7 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
     stream: VideoStream,
     threads: int,
     limits: Limits = _LIMITS,
-    span: Span | None = None,
+    span: DecodeRange | None = None,
     tally: Tally | None = None,
     aspect: Fraction | None = None,
 ) -> Generator[VideoFrame, None, None]:
@@ -119,7 +125,7 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
     is_lenient = span is not None and span.open and context.name != "hevc"
     strictness = {} if is_lenient else {"err_detect": "explode"}
     context.options = {**strictness, **limits.decoder_options()}
-    census = Census(stream, limits, tally or Tally())
+    census = DecodeCounter(stream, limits, tally or Tally())
     frames = (
         _counted(container, stream, census) if span is None else _spanned(container, stream, span, census)
     )
@@ -142,7 +148,7 @@ def first_frame(
 
 
 def _shown(
-    frames: Iterator[VideoFrame], stream: VideoStream, census: Census, span: Span | None
+    frames: Iterator[VideoFrame], stream: VideoStream, census: DecodeCounter, span: DecodeRange | None
 ) -> Iterator[VideoFrame]:
     """Yield the last frame of each time, with its duration."""
     step, held = usual_step(stream), next(frames, None)
@@ -163,7 +169,7 @@ def _shown(
     yield held
 
 
-def _counted(container: InputContainer, stream: VideoStream, census: Census) -> Iterator[VideoFrame]:
+def _counted(container: InputContainer, stream: VideoStream, census: DecodeCounter) -> Iterator[VideoFrame]:
     for frame in _decoded(container.demux(stream), census):
         census.count_frame(frame)
         yield frame
@@ -187,7 +193,7 @@ def _of_one_shape(
 
 
 def _decoded(
-    packets: Iterator[Packet[VideoStream]], census: Census, span: Span | None = None
+    packets: Iterator[Packet[VideoStream]], census: DecodeCounter, span: DecodeRange | None = None
 ) -> Iterator[VideoFrame]:
     for packet in packets:
         census.count_packet(packet)
@@ -201,7 +207,7 @@ def _decoded(
 
 
 def _spanned(
-    container: InputContainer, stream: VideoStream, span: Span, census: Census
+    container: InputContainer, stream: VideoStream, span: DecodeRange, census: DecodeCounter
 ) -> Iterator[VideoFrame]:
     census.span = span
     flush: Any = Packet()
@@ -216,7 +222,7 @@ def _spanned(
 
 
 def needed_packets(
-    container: InputContainer, stream: VideoStream, span: Span | None
+    container: InputContainer, stream: VideoStream, span: DecodeRange | None
 ) -> Iterator[Packet[VideoStream]]:
     """Yield the packets that the frames of `span`, or all frames, are decoded from."""
     if span is None:

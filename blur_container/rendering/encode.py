@@ -12,20 +12,20 @@ from pathlib import Path
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
-from blur_container.reading.h264 import UnfitStream
+from blur_container.reading.h264 import NotSpliceable
 from blur_container.reading.prefetch import read_ahead
 from blur_container.reading.source import Source
-from blur_container.reading.timestamps import Span, presentation_time
+from blur_container.reading.timestamps import DecodeRange, presentation_time
 from blur_container.reading.video import needed_packets, open_source, read_only, video_stream
 from blur_container.rendering.progress import Progress
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import Splice, splice_encoder
 from blur_container.smart_render.writer import Pieces, SplicedOutput
 from blur_container.writing.mp4 import open_container, open_output
-from blur_container.writing.output_format import Looks
+from blur_container.writing.output_format import StreamParameters
 from blur_container.writing.packet_digest import CopiedPackets
-from blur_container.writing.remux import Companions, Written
-from blur_container.writing.stream_selection import Kept
+from blur_container.writing.remux import RemuxedStreams, StreamRemuxer
+from blur_container.writing.stream_selection import SelectedStreams
 
 # One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
 _FRAMES_AHEAD = 6
@@ -61,12 +61,12 @@ class Rendering:
 
     source: Source
     target: Path
-    looks: Looks
-    kept: Kept | None
+    looks: StreamParameters
+    kept: SelectedStreams | None
     settings: RenderSettings
     progress: Callable[[Progress], None]
 
-    def encode(self, frames: Generator[VideoFrame, None, None], frames_total: int) -> Written:
+    def encode(self, frames: Generator[VideoFrame, None, None], frames_total: int) -> RemuxedStreams:
         """Encode every frame."""
         with (
             _nothing_partial(self.target),
@@ -86,11 +86,13 @@ class Rendering:
             return None, self.looks.form.changes[0]
         try:
             splice = plan()
-        except UnfitStream as reason:
+        except NotSpliceable as reason:
             return None, str(reason)
         return splice, splice.fallback_reason
 
-    def copy(self, splice: Splice, draw: Draw, span: Span | None) -> tuple[Written, CopiedPackets]:
+    def copy(
+        self, splice: Splice, draw: Draw, span: DecodeRange | None
+    ) -> tuple[RemuxedStreams, CopiedPackets]:
         """Copy and encode what `splice` says, of all of the source or of `span`."""
         with _nothing_partial(self.target), self._spliced(splice) as (output, source):
             stream = video_stream(source)
@@ -102,7 +104,7 @@ class Rendering:
 
     def encode_into(
         self, splice: Splice, frames: Generator[VideoFrame, None, None]
-    ) -> tuple[Written, CopiedPackets]:
+    ) -> tuple[RemuxedStreams, CopiedPackets]:
         """Encode every frame into the track that `splice` prepares for copies too."""
         with _nothing_partial(self.target), self._spliced(splice) as (output, _):
             with closing(read_ahead(frames, _FRAMES_AHEAD)) as ahead:
@@ -120,7 +122,7 @@ class Rendering:
         ):
             stream = video_stream(source)
             read_only(source, [stream])
-            companions = Companions(self.kept, container) if self.kept else None
+            companions = StreamRemuxer(self.kept, container) if self.kept else None
             encoder = partial(splice_encoder, splice, self.looks, self.settings)
             yield SplicedOutput(container, stream, companions, splice, encoder), source
 

@@ -8,21 +8,21 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blur_container.geometry import Size
-from blur_container.masking.blur import Look, blur_patches
-from blur_container.masking.regions import Masks
-from blur_container.reading.frame_mapping import Lens, Subject
+from blur_container.masking.blur import BlurOptions, blur_patches
+from blur_container.masking.regions import BlurRegions
+from blur_container.reading.frame_mapping import FrameMapping, Subject
 from blur_container.reading.timestamps import presentation_time
 from blur_container.reading.video_tracks import require_analysed
 from blur_container.settings import RenderSettings
 from blur_container.tracking.tracks import Tracks
 from blur_container.writing.frame_format import PlanarFrames, editable_planes
-from blur_container.writing.output_format import Form, Looks, looks_of
+from blur_container.writing.output_format import OutputFormat, StreamParameters, stream_parameters_of
 
 
-class Brush:
+class FrameBlurrer:
     """Draws frames: brings them to the form that is encoded, covers and counts faces."""
 
-    def __init__(self, planar: PlanarFrames, masks: Masks, look: Look) -> None:
+    def __init__(self, planar: PlanarFrames, masks: BlurRegions, look: BlurOptions) -> None:
         self._planar, self._masks, self._look = planar, masks, look
         self.frames_with_faces = 0
 
@@ -47,11 +47,11 @@ class Brush:
 
 
 @dataclass(frozen=True)
-class Canvas:
+class RenderSetup:
     """How the frames of a video look in the output, and what draws them."""
 
-    looks: Looks
-    brush: Brush
+    looks: StreamParameters
+    brush: FrameBlurrer
 
     @classmethod
     def of(
@@ -61,15 +61,17 @@ class Canvas:
         subject: Subject,
         tracks: Tracks,
         settings: RenderSettings,
-    ) -> Canvas:
+    ) -> RenderSetup:
         """Return the canvas of the video `stream`, which begins with `first`."""
         require_analysed(stream, subject.analysed)
-        looks = looks_of(first, stream, settings)
-        lens = Lens.of(first, stream, subject.analysed)
-        masks = Masks(subject.source_id, tracks, lens)
-        brush = Brush(PlanarFrames(first, looks.form), masks, _look(looks.form, settings))
+        looks = stream_parameters_of(first, stream, settings)
+        lens = FrameMapping.of(first, stream, subject.analysed)
+        masks = BlurRegions(subject.source_id, tracks, lens)
+        brush = FrameBlurrer(PlanarFrames(first, looks.form), masks, _look(looks.form, settings))
         return cls(looks, brush)
 
 
-def _look(form: Form, settings: RenderSettings) -> Look:
-    return Look(settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, form.depth)
+def _look(form: OutputFormat, settings: RenderSettings) -> BlurOptions:
+    return BlurOptions(
+        settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, form.depth
+    )

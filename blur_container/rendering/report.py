@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from blur_container.analysis.time_origins import FROM_FIRST_FRAME, Readings
+from blur_container.analysis.time_origins import FROM_FIRST_FRAME, TimeOrigins
 from blur_container.geometry import Size
 from blur_container.reading.decode_checks import Tally
 from blur_container.reading.video_tracks import VideoTrack
 from blur_container.rendering.progress import Steps
 from blur_container.settings import Settings
 from blur_container.timing import MS_PER_S
-from blur_container.tracking.review import Doubt, doubts_to_json
-from blur_container.writing.output_format import Form
+from blur_container.tracking.review import ReviewFlag, review_flags_to_json
+from blur_container.writing.output_format import OutputFormat
 from blur_container.writing.packet_digest import CopiedPackets
-from blur_container.writing.remux import Written
+from blur_container.writing.remux import RemuxedStreams
 from blur_container.writing.stream_selection import DroppedStream
 
 _CODECS = {"libx264": "h264", "libx265": "hevc"}
@@ -55,7 +55,7 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
         "sampling_interval_ms": report.sampling_interval_ms,
         "tracks": report.tracks,
         "track_edges": report.edges,
-        "doubts": doubts_to_json(report.doubts),
+        "doubts": review_flags_to_json(report.doubts),
         "frames": len(report.pts),
         # Shown before the first frame that can be decoded; at one time with another, which is shown.
         "frames_lost": report.tally.lost,
@@ -81,12 +81,12 @@ class RenderReport:
     fullest_ms: int | None
     tracks: int
     sampling_interval_ms: int
-    doubts: tuple[Doubt, ...] = field(repr=False)
+    doubts: tuple[ReviewFlag, ...] = field(repr=False)
     # How many tracks begin and end in which way.
     edges: dict[str, dict[str, int]]
     # Looks and companions: what is there, what is not the source's own, in words, and what is left out.
-    form: Form
-    beside: Written
+    form: OutputFormat
+    beside: RemuxedStreams
     dropped_streams: tuple[DroppedStream, ...]
     dropped_tags: tuple[str, ...]
     # What changed on the way and was made like the first frame, in words.
@@ -102,7 +102,7 @@ class RenderReport:
     # Why a smart render was asked for and not possible.
     fallback_reason: str | None = None
     # From where the times of the detections were counted.
-    readings: Readings = FROM_FIRST_FRAME
+    readings: TimeOrigins = FROM_FIRST_FRAME
 
     @property
     def duration_ms(self) -> float:

@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from blur_container.reading.decode_checks import Tally
 from blur_container.reading.frame_mapping import Subject
 from blur_container.reading.source import Source
-from blur_container.reading.timestamps import Span
+from blur_container.reading.timestamps import DecodeRange
 from blur_container.reading.video import (
     coded_aspect,
     decoded_frames,
@@ -25,13 +25,13 @@ from blur_container.reading.video import (
     video_stream,
 )
 from blur_container.rendering.encode import Drawing, Rendering
-from blur_container.rendering.frame_drawing import Canvas
+from blur_container.rendering.frame_drawing import RenderSetup
 from blur_container.rendering.progress import Progress
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import plan_segment
 from blur_container.tracking.tracks import Tracks
 from blur_container.writing.packet_digest import CopiedPackets
-from blur_container.writing.remux import NOTHING_BESIDE, Written
+from blur_container.writing.remux import NOTHING_BESIDE, RemuxedStreams
 from chalicelib.contract.errors import DamagedVideo
 
 
@@ -45,7 +45,7 @@ class SegmentReport:
     frames_with_faces: int
     # What changed on the way and was made like the first frame of the video, in words.
     changes: tuple[str, ...]
-    beside: Written = NOTHING_BESIDE
+    beside: RemuxedStreams = NOTHING_BESIDE
     # Packets that a smart render copied, and why it was not possible where it was asked for.
     copied: CopiedPackets | None = field(default=None, repr=False)
     fallback_reason: str | None = None
@@ -63,7 +63,7 @@ class Segment:
     """A stretch of the video at `source`, and the tracks that cover its faces."""
 
     source: Source
-    span: Span
+    span: DecodeRange
     subject: Subject
     tracks: Tracks
     settings: RenderSettings
@@ -71,7 +71,7 @@ class Segment:
     def render(self, target: Path, progress: Callable[[Progress], None]) -> SegmentReport:
         """Write the frames of the segment to `target`; on an error no target is left behind."""
         with first_frame(self.source, self.settings.limits) as (first, stream):
-            canvas = Canvas.of(first, stream, self.subject, self.tracks, self.settings)
+            canvas = RenderSetup.of(first, stream, self.subject, self.tracks, self.settings)
             aspect = coded_aspect(stream)
         looks, brush, settings, tally = canvas.looks, canvas.brush, self.settings, Tally()
         rendering = Rendering(self.source, target, looks, None, settings, progress)
@@ -103,7 +103,7 @@ class Segment:
 
     def _report(
         self,
-        canvas: Canvas,
+        canvas: RenderSetup,
         pts: array[int],
         end_pts: int,
         copied: CopiedPackets | None,

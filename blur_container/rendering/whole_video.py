@@ -12,8 +12,8 @@ from pathlib import Path
 
 from av.container import InputContainer
 
-from blur_container.analysis.face_tracking import locate
-from blur_container.analysis.time_origins import readings_of, require_met
+from blur_container.analysis.face_tracking import track_faces
+from blur_container.analysis.time_origins import require_met, time_origins_of
 from blur_container.geometry import Size
 from blur_container.reading.avi import with_times
 from blur_container.reading.decode_checks import Tally
@@ -23,15 +23,15 @@ from blur_container.reading.timestamps import presentation_time, time_base
 from blur_container.reading.video import decoded_frames, first_frame, open_source, read_only, video_stream
 from blur_container.reading.video_tracks import video_tracks
 from blur_container.rendering.encode import Drawing, Rendering
-from blur_container.rendering.frame_drawing import Canvas
+from blur_container.rendering.frame_drawing import RenderSetup
 from blur_container.rendering.progress import Progress
 from blur_container.rendering.report import RenderReport
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import plan_splice
 from blur_container.timing import MS_PER_S, Clock
-from blur_container.tracking.review import doubts_of, edges_of
+from blur_container.tracking.review import edges_of, review_flags_of
 from blur_container.tracking.tracks import Tracks
-from blur_container.writing.remux import Written
+from blur_container.writing.remux import RemuxedStreams
 from blur_container.writing.stream_selection import choose_streams
 from chalicelib.contract.errors import ConfigurationError, InvalidDocument
 from chalicelib.contract.faces import FacesDocument
@@ -51,8 +51,8 @@ def redact_video(
     with with_times(source, target.parent, limits) as pictures:
         with first_frame(pictures, limits) as (first, stream):
             clock = Clock(presentation_time(first), time_base(stream))
-            readings = readings_of(stream, clock, faces, settings)
-        tracks = locate(
+            readings = time_origins_of(stream, clock, faces, settings)
+        tracks = track_faces(
             pictures,
             faces,
             settings,
@@ -95,7 +95,7 @@ class _Redaction:
         with closing(frames) as decoded:
             first = next(decoded)
             subject = Subject(self._faces.source_id, self._faces.video)
-            canvas = Canvas.of(first, self._stream, subject, self._tracks, self._settings)
+            canvas = RenderSetup.of(first, self._stream, subject, self._tracks, self._settings)
             looks, brush = canvas.looks, canvas.brush
             rendering = Rendering(self._source, target, looks, self._kept, self._settings, progress)
             splice, reason = rendering.plan(
@@ -110,7 +110,9 @@ class _Redaction:
             report = self._report(canvas, splice.pts, splice.end_pts, beside)
             return replace(report, copied=copied, frames_copied=copied.digest.packets)
 
-    def _report(self, canvas: Canvas, pts: array[int], end_pts: int, beside: Written) -> RenderReport:
+    def _report(
+        self, canvas: RenderSetup, pts: array[int], end_pts: int, beside: RemuxedStreams
+    ) -> RenderReport:
         looks = canvas.looks
         duration_ms = float((end_pts - pts[0]) * looks.time_base * MS_PER_S)
         return RenderReport(
@@ -125,7 +127,7 @@ class _Redaction:
             fullest_ms=self._faces.fullest_ms,
             tracks=self._tracks.count,
             sampling_interval_ms=self._tracks.interval_ms,
-            doubts=tuple(doubts_of(self._tracks, duration_ms)),
+            doubts=tuple(review_flags_of(self._tracks, duration_ms)),
             edges=edges_of(self._tracks),
             form=looks.form,
             beside=beside,

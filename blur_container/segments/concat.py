@@ -27,7 +27,7 @@ from blur_container.reading.video import first_frame, open_source, read_only, vi
 from blur_container.reading.video_tracks import video_tracks
 from blur_container.rendering.progress import Progress
 from blur_container.rendering.report import RenderReport
-from blur_container.segments.record import Findings, SegmentRecord
+from blur_container.segments.record import SegmentRecord, TrackSummary
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import Splice
 from blur_container.smart_render.writer import SplicedOutput
@@ -35,15 +35,15 @@ from blur_container.tracking.review import in_order
 from blur_container.tracking.tracklets import interval_ms_of
 from blur_container.writing.audio import is_held_by_mp4
 from blur_container.writing.moov_size import moov_bytes_max
-from blur_container.writing.output_format import Looks, looks_of
+from blur_container.writing.output_format import StreamParameters, stream_parameters_of
 from blur_container.writing.packet_digest import CopiedPackets, PacketDigest
-from blur_container.writing.remux import Companions, Written
-from blur_container.writing.stream_selection import Kept, choose_streams
+from blur_container.writing.remux import RemuxedStreams, StreamRemuxer
+from blur_container.writing.stream_selection import SelectedStreams, choose_streams
 from chalicelib.contract.errors import OutputMismatch
 from chalicelib.contract.faces import FacesDocument
 
 # Opens the file that the joined video is written to.
-OpenTarget = Callable[[Fraction, Kept], AbstractContextManager[OutputContainer]]
+OpenTarget = Callable[[Fraction, SelectedStreams], AbstractContextManager[OutputContainer]]
 
 # AAC has 1,024 samples in a packet, of 96,000 a second at most.
 _PACKETS_PER_S = 94
@@ -53,7 +53,7 @@ _HEADER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Part:
+class RenderedSegment:
     """A rendered segment and its record."""
 
     source: Source
@@ -61,11 +61,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Assembly:
+class Concatenation:
     """The parts of a video in their order, and the source that gives their companions."""
 
     source: Source
-    parts: Sequence[Part]
+    parts: Sequence[RenderedSegment]
     faces: FacesDocument
     settings: RenderSettings
 
@@ -84,12 +84,12 @@ class Assembly:
         """
         tally = Tally(merged=sum(part.record.frames_merged for part in self.parts))
         with first_frame(self.source, self.settings.limits, tally) as (first, stream):
-            looks, codec = looks_of(first, stream, self.settings), stream.codec_context.name
+            looks, codec = stream_parameters_of(first, stream, self.settings), stream.codec_context.name
         with open_source(self.source, self.settings.limits) as beside:
             kept = self._kept(beside)
             read_only(beside, list(kept.streams))
             with open_target(looks.time_base, kept) as container:
-                companions = Companions(kept, container)
+                companions = StreamRemuxer(kept, container)
                 with open_source(self.parts[0].source) as model:
                     output, header = self._output(container, video_stream(model), companions, looks)
                 for count, packet in enumerate(self._packets(header), start=1):
@@ -100,7 +100,11 @@ class Assembly:
             return replace(report, tally=tally)
 
     def _output(
-        self, container: OutputContainer, model: VideoStream, companions: Companions, looks: Looks
+        self,
+        container: OutputContainer,
+        model: VideoStream,
+        companions: StreamRemuxer,
+        looks: StreamParameters,
     ) -> tuple[SplicedOutput, bytes]:
         """Return an output for copies of packets like those of `model`, and its parameter sets."""
         header = model.codec_context.extradata or b""
@@ -135,14 +139,19 @@ class Assembly:
             if digest.result() != part.record.packets.digest:
                 raise OutputMismatch(f"{part.record.video.key} holds other packets than its record says")
 
-    def _kept(self, container: InputContainer) -> Kept:
+    def _kept(self, container: InputContainer) -> SelectedStreams:
         return choose_streams(container, video_stream(container), keep_metadata=self.settings.keep_metadata)
 
     def _report(
-        self, looks: Looks, codec: str, kept: Kept, written: Written, copied: CopiedPackets
+        self,
+        looks: StreamParameters,
+        codec: str,
+        kept: SelectedStreams,
+        written: RemuxedStreams,
+        copied: CopiedPackets,
     ) -> RenderReport:
         records = [part.record for part in self.parts]
-        findings = joined_findings([record.findings for record in records])
+        findings = joined_summaries([record.findings for record in records])
         return RenderReport(
             codec=codec,
             size=Size(looks.first.width, looks.first.height),
@@ -177,7 +186,7 @@ def _packets_max(stream: Stream, longest_s: int) -> int:
     return max(len(stream.index_entries), stream.frames)
 
 
-def _texts(container: InputContainer, kept: Kept) -> Iterator[bytes]:
+def _texts(container: InputContainer, kept: SelectedStreams) -> Iterator[bytes]:
     """Yield all texts that may stand in the index: tags, titles of chapters, headers of codecs."""
     for metadata in (container.metadata, *(stream.metadata for stream in kept.streams)):
         yield from (text.encode() for pair in metadata.items() for text in pair)
@@ -188,14 +197,14 @@ def _texts(container: InputContainer, kept: Kept) -> Iterator[bytes]:
         yield bytes(getattr(stream.codec_context, "extradata", None) or b"")
 
 
-def joined_findings(parts: Sequence[Findings]) -> Findings:
+def joined_summaries(parts: Sequence[TrackSummary]) -> TrackSummary:
     """Return the findings of a whole video from those of its segments."""
     edges = {
         name: {kind: sum(part.edges[name][kind] for part in parts) for kind in counts}
         for name, counts in parts[0].edges.items()
     }
     doubts = in_order({doubt for part in parts for doubt in part.doubts})
-    return Findings(sum(part.tracks for part in parts), edges, tuple(doubts), parts[0].readings)
+    return TrackSummary(sum(part.tracks for part in parts), edges, tuple(doubts), parts[0].readings)
 
 
 def _no_encoder() -> VideoCodecContext:

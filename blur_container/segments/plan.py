@@ -9,8 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from blur_container.analysis.time_origins import FROM_FIRST_FRAME, Readings
-from blur_container.reading.timestamps import Span
+from blur_container.analysis.time_origins import FROM_FIRST_FRAME, TimeOrigins
+from blur_container.reading.timestamps import DecodeRange
 from blur_container.segments.renderer_version import RendererVersion
 from blur_container.timing import Clock, Section
 from chalicelib.contract.errors import InvalidDocument
@@ -47,9 +47,9 @@ class Plan:
     frames: int
     clock: Clock
     duration_ms: int
-    spans: tuple[Span, ...]
+    spans: tuple[DecodeRange, ...]
     renderer: RendererVersion
-    readings: Readings = FROM_FIRST_FRAME
+    readings: TimeOrigins = FROM_FIRST_FRAME
 
     def section(self, number: int) -> Section:
         """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
@@ -94,7 +94,7 @@ class Plan:
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
             renderer=RendererVersion.from_json(document.get("renderer")),
-            readings=Readings.from_json(document.get("offsets_ms")),
+            readings=TimeOrigins.from_json(document.get("offsets_ms")),
         )
 
 
@@ -105,9 +105,9 @@ def _time_base(text: str) -> Fraction:
     return Fraction(text)
 
 
-def _span(entry: Any) -> Span:
+def _span(entry: Any) -> DecodeRange:
     fields = require_object(entry, "a segment")
-    span = Span(
+    span = DecodeRange(
         key_pts=whole_field(fields, "key_pts"),
         key_dts=whole_field(fields, "key_dts"),
         start_pts=whole_field(fields, "start_pts"),

@@ -11,15 +11,15 @@ from itertools import islice, pairwise
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from blur_container.analysis.time_origins import Readings, readings_of, require_met
+from blur_container.analysis.time_origins import TimeOrigins, require_met, time_origins_of
 from blur_container.reading.avi import tells_times
-from blur_container.reading.sample_table import Border, ContainerIndex, Group, border_at
+from blur_container.reading.sample_table import Group, SampleTable, SplitPoint, split_point_at
 from blur_container.reading.source import Source
-from blur_container.reading.timestamps import Span, presentation_time, time_base
+from blur_container.reading.timestamps import DecodeRange, presentation_time, time_base
 from blur_container.reading.video import first_frame, open_source, read_only, video_stream
 from blur_container.segments.plan import Plan
 from blur_container.segments.renderer_version import RendererVersion
-from blur_container.segments.split import Costs, cuts, segment_count
+from blur_container.segments.split import Costs, segment_count, segment_starts
 from blur_container.settings import CuttingSettings, RenderSettings
 from blur_container.timing import Clock
 from chalicelib.contract.faces import FacesDocument
@@ -58,18 +58,18 @@ class Planner:
         with first_frame(self.source, self.render.limits) as (frame, stream):
             clock = Clock(presentation_time(frame), time_base(stream))
             pixels = frame.width * frame.height
-            readings = readings_of(stream, clock, self.faces, self.render)
+            readings = time_origins_of(stream, clock, self.faces, self.render)
         with open_source(self.source, self.render.limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
-            index = ContainerIndex.of(stream)
+            index = SampleTable.of(stream)
             if index is None:
                 return None
             duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
             require_met(self.faces, readings, duration_ms, self.render)
             work = list(self._work_s(index, clock, pixels, readings))
             count = segment_count(self._costs(work, index, clock), self.cutting)
-            borders = list(_borders(container, stream, index, cuts(work, count)))
+            borders = list(_borders(container, stream, index, segment_starts(work, count)))
             if len(borders) == 1:
                 return None
             early = _early_frames(container, stream, clock.first_pts)
@@ -87,7 +87,7 @@ class Planner:
             )
 
     def _work_s(
-        self, index: ContainerIndex, clock: Clock, pixels: int, readings: Readings
+        self, index: SampleTable, clock: Clock, pixels: int, readings: TimeOrigins
     ) -> Iterator[float]:
         """Yield how long one function would render each group for, in seconds."""
         offsets, faces = readings.offsets_ms, self.faces.detections
@@ -100,39 +100,39 @@ class Planner:
             look = _LOOK_SHARE if self.render.follow_faces and has_faces else 0.0
             yield group.frames * pixels / self.cutting.pixels_per_s * (render + look)
 
-    def _costs(self, work: Sequence[float], index: ContainerIndex, clock: Clock) -> Costs:
+    def _costs(self, work: Sequence[float], index: SampleTable, clock: Clock) -> Costs:
         duration_ms = max(float(clock.ms(index.end_dts)), 1.0)
         looked_share = min(2 * self.margin_ms / duration_ms, 1.0)
         return Costs(sum(work), self.size_bytes, self.read_bytes() + looked_share * self.size_bytes)
 
 
-def _with_ends(index: ContainerIndex) -> Iterator[tuple[Group, int]]:
+def _with_ends(index: SampleTable) -> Iterator[tuple[Group, int]]:
     ends = [*(group.dts for group in index.groups[1:]), index.end_dts]
     return zip(index.groups, ends, strict=True)
 
 
 def _borders(
-    container: InputContainer, stream: VideoStream, index: ContainerIndex, wanted: Sequence[int]
-) -> Iterator[Border]:
+    container: InputContainer, stream: VideoStream, index: SampleTable, wanted: Sequence[int]
+) -> Iterator[SplitPoint]:
     """Yield the border that each segment begins at, on the `wanted` groups or soon after them."""
     stream.codec_context.options = {"err_detect": "explode"}
     # Nothing is shown before its dts: of the first group every packet is decoded.
-    yield Border(index.groups[0].dts, index.groups[0].dts, is_closed=True)
+    yield SplitPoint(index.groups[0].dts, index.groups[0].dts, is_closed=True)
     used = 0
     for number, stop in pairwise([*wanted[1:], len(index.groups)]):
         for group in range(max(number, used + 1), min(number + _TRIES, stop)):
-            border = border_at(container, stream, index.groups, group)
+            border = split_point_at(container, stream, index.groups, group)
             if border is not None:
                 used = group
                 yield border
                 break
 
 
-def _spans(borders: Sequence[Border], first_pts: int) -> Iterator[Span]:
+def _spans(borders: Sequence[SplitPoint], first_pts: int) -> Iterator[DecodeRange]:
     starts = [first_pts, *(border.pts for border in borders[1:])]
     stops = [(border.pts, border.dts if border.is_closed else None) for border in borders[1:]]
     for border, start_pts, (end_pts, stop_dts) in zip(borders, starts, [*stops, (None, None)], strict=True):
-        yield Span(border.pts, border.dts, start_pts, end_pts, stop_dts, open=not border.is_closed)
+        yield DecodeRange(border.pts, border.dts, start_pts, end_pts, stop_dts, open=not border.is_closed)
 
 
 def _early_frames(container: InputContainer, stream: VideoStream, first_pts: int) -> int:

@@ -7,12 +7,12 @@ from array import array
 from dataclasses import dataclass
 from typing import Any
 
-from blur_container.analysis.time_origins import FROM_FIRST_FRAME, Readings
+from blur_container.analysis.time_origins import FROM_FIRST_FRAME, TimeOrigins
 from blur_container.rendering.progress import Steps
 from blur_container.rendering.segment import SegmentReport
 from blur_container.segments.plan import Plan
 from blur_container.segments.renderer_version import RendererVersion
-from blur_container.tracking.review import Doubt, doubts_of, edges_of
+from blur_container.tracking.review import ReviewFlag, edges_of, review_flags_of
 from blur_container.tracking.tracks import Tracks
 from blur_container.writing.packet_digest import StreamDigest
 from blur_container.writing.verification import VideoPackets
@@ -37,7 +37,7 @@ Edges = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
-class Findings:
+class TrackSummary:
     """The faces seen in a segment: tracks that begin in it, how tracks begin and end, doubts.
 
     `readings` says from where the times of their detections were counted.
@@ -45,14 +45,14 @@ class Findings:
 
     tracks: int
     edges: Edges
-    doubts: tuple[Doubt, ...]
-    readings: Readings = FROM_FIRST_FRAME
+    doubts: tuple[ReviewFlag, ...]
+    readings: TimeOrigins = FROM_FIRST_FRAME
 
     @classmethod
-    def of(cls, tracks: Tracks, plan: Plan, number: int) -> Findings:
+    def of(cls, tracks: Tracks, plan: Plan, number: int) -> TrackSummary:
         """Return what a segment of `plan` owns of the tracks that cover it."""
         section = plan.section(number)
-        doubts = doubts_of(tracks, plan.duration_ms, section)
+        doubts = review_flags_of(tracks, plan.duration_ms, section)
         return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts), plan.readings)
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Findings:
         return {"tracks": self.tracks, "edges": self.edges, "doubts": doubts, "offsets_ms": offsets}
 
     @classmethod
-    def from_json(cls, value: Any) -> Findings:
+    def from_json(cls, value: Any) -> TrackSummary:
         """Return the findings in `value`; raise InvalidDocument where it breaks the rules."""
         fields = require_object(value, "findings")
         edges, doubts = require_object(fields.get("edges"), "edges"), fields.get("doubts")
@@ -72,8 +72,8 @@ class Findings:
         return cls(
             tracks=count_field(fields, "tracks"),
             edges=counted,
-            doubts=tuple(Doubt.from_json(doubt) for doubt in doubts),
-            readings=Readings.from_json(fields.get("offsets_ms", [0])),
+            doubts=tuple(ReviewFlag.from_json(doubt) for doubt in doubts),
+            readings=TimeOrigins.from_json(fields.get("offsets_ms", [0])),
         )
 
 
@@ -85,7 +85,7 @@ class SegmentRecord:
     packets: VideoPackets
     end_pts: int
     frames_with_faces: int
-    findings: Findings
+    findings: TrackSummary
     frames_copied: int
     frames_merged: int
     fallback_reason: str | None
@@ -98,7 +98,7 @@ class SegmentRecord:
         cls,
         report: SegmentReport,
         packets: VideoPackets,
-        findings: Findings,
+        findings: TrackSummary,
         video: ObjectReference,
         steps: Steps,
         renderer: RendererVersion,
@@ -149,7 +149,7 @@ class SegmentRecord:
             packets=VideoPackets(_times(document.get("pts")), digest),
             end_pts=whole_field(document, "end_pts"),
             frames_with_faces=count_field(document, "frames_with_faces"),
-            findings=Findings.from_json(document.get("findings")),
+            findings=TrackSummary.from_json(document.get("findings")),
             frames_copied=count_field(document, "frames_copied"),
             frames_merged=count_field(document, "frames_merged"),
             fallback_reason=optional_text_field(document, "fallback_reason"),

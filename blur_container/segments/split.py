@@ -31,7 +31,7 @@ def segment_count(costs: Costs, settings: CuttingSettings) -> int:
     return max(math.floor(worth), math.ceil(needed), 1)
 
 
-def cuts(work: Sequence[float], count: int) -> list[int]:
+def segment_starts(work: Sequence[float], count: int) -> list[int]:
     """Return the numbers of the groups, rising, that `count` segments of about equal work begin with.
 
     `work` is that of each group. The first segment begins with group 0; there are fewer where groups are few.

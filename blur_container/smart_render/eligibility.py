@@ -15,9 +15,9 @@ from av.video.stream import VideoStream
 
 from blur_container.reading.decode_checks import promised_packets
 from blur_container.reading.gop import Groups
-from blur_container.reading.h264 import Nal, ParameterRecord, SequenceParameters, UnfitStream, nal_units
+from blur_container.reading.h264 import Nal, NotSpliceable, ParameterRecord, SequenceParameters, nal_units
 from blur_container.reading.source import Source
-from blur_container.reading.timestamps import Span, last_duration, time_base, usual_step
+from blur_container.reading.timestamps import DecodeRange, last_duration, time_base, usual_step
 from blur_container.reading.video import needed_packets, open_source, read_only, video_stream
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import DamagedVideo
@@ -51,7 +51,7 @@ class StreamSets:
 
 
 @dataclass(frozen=True)
-class Survey:
+class Eligibility:
     """What is known of a source whose packets may be copied; `end_pts` is when its last frame ends."""
 
     groups: Groups
@@ -67,7 +67,9 @@ class Times:
     end_pts: int
 
 
-def survey(source: Source, settings: RenderSettings, span: Span | None = None) -> Survey:
+def check_eligibility(
+    source: Source, settings: RenderSettings, span: DecodeRange | None = None
+) -> Eligibility:
     """Read all packets of the video in `source`, or those of `span`, decoding none.
 
     Raise UnfitStream where they must not be copied, DamagedVideo where some are missing.
@@ -75,9 +77,9 @@ def survey(source: Source, settings: RenderSettings, span: Span | None = None) -
     with _opened(source, settings) as (container, stream):
         sets = StreamSets.of(stream)
         if span is not None and span.end_pts is not None and span.stop_dts is None:
-            raise UnfitStream("frames before the next segment refer to it")
+            raise NotSpliceable("frames before the next segment refer to it")
         groups, end_pts = _Reading(container, stream, sets.record, settings, span).groups()
-        return Survey(groups, end_pts, sets)
+        return Eligibility(groups, end_pts, sets)
 
 
 def stream_sets(source: Source, settings: RenderSettings) -> StreamSets:
@@ -86,7 +88,7 @@ def stream_sets(source: Source, settings: RenderSettings) -> StreamSets:
         return StreamSets.of(stream)
 
 
-def shown_times(source: Source, settings: RenderSettings, span: Span) -> Times:
+def shown_times(source: Source, settings: RenderSettings, span: DecodeRange) -> Times:
     """Return when the frames of `span` are shown."""
     with _opened(source, settings) as (container, stream):
         ends = _Ends(stream)
@@ -112,7 +114,7 @@ class _Ends:
             self._last_pts, self._told = pts, packet.duration or 0
         self._pts.append(pts)
 
-    def times(self, span: Span | None) -> Times:
+    def times(self, span: DecodeRange | None) -> Times:
         """Return the times of `span`, or of all that was taken in."""
         pts = sorted(set(self._pts))
         if span is not None and (span.end_pts is not None or not pts):
@@ -131,20 +133,20 @@ def _opened(source: Source, settings: RenderSettings) -> Iterator[tuple[InputCon
 
 def _record(codec: str, header: bytes) -> ParameterRecord:
     if codec != "h264":
-        raise UnfitStream(f"the codec is {codec}, not h264")
+        raise NotSpliceable(f"the codec is {codec}, not h264")
     return ParameterRecord.parse(header)
 
 
 def _parameters(record: ParameterRecord) -> SequenceParameters:
     if len(record.sequence_sets) != 1:
-        raise UnfitStream(f"there are {len(record.sequence_sets)} sequence parameter sets, not one")
+        raise NotSpliceable(f"there are {len(record.sequence_sets)} sequence parameter sets, not one")
     parameters = SequenceParameters.parse(record.sequence_sets[0])
     if not parameters.progressive:
-        raise UnfitStream("the video is interlaced")
+        raise NotSpliceable("the video is interlaced")
     if (parameters.chroma_format, parameters.bit_depths) != (1, (8, 8)):
-        raise UnfitStream("the pictures are not 4:2:0 of 8 bits")
+        raise NotSpliceable("the pictures are not 4:2:0 of 8 bits")
     if parameters.chroma_location:
-        raise UnfitStream("chroma does not lie at the left")
+        raise NotSpliceable("chroma does not lie at the left")
     return parameters
 
 
@@ -157,7 +159,7 @@ class _Reading:
         stream: VideoStream,
         record: ParameterRecord,
         settings: RenderSettings,
-        span: Span | None,
+        span: DecodeRange | None,
     ) -> None:
         self._span = span
         self._container, self._stream, self._settings = container, stream, settings
@@ -172,7 +174,7 @@ class _Reading:
             if self._begins_group(packet):
                 groups.starts.append(len(groups.pts))
             elif not groups.starts:
-                raise UnfitStream("the first picture is no IDR picture")
+                raise NotSpliceable("the first picture is no IDR picture")
             pts = cast("int", packet.pts)
             groups.pts.append(pts)
             self._settings.limits.require_duration((pts - groups.pts[0]) * self._unit)
@@ -196,9 +198,9 @@ class _Reading:
         is_idr = False
         for kind, unit in nal_units(memoryview(packet)):
             if kind not in _KNOWN_UNITS:
-                raise UnfitStream(f"there are NAL units of type {kind}")
+                raise NotSpliceable(f"there are NAL units of type {kind}")
             if kind in (Nal.SPS, Nal.PPS) and bytes(unit) not in self._known_sets:
-                raise UnfitStream("the parameter sets change")
+                raise NotSpliceable("the parameter sets change")
             if kind == Nal.SEI and not self._settings.keep_metadata:
                 _require_harmless(bytes(unit[1:]))
             is_idr = is_idr or kind == Nal.IDR
@@ -209,13 +211,13 @@ def _require_plain(packet: Packet[VideoStream]) -> None:
     if packet.is_corrupt:
         raise DamagedVideo("a packet is cut short")
     if packet.is_discard:
-        raise UnfitStream("an edit list hides frames")
+        raise NotSpliceable("an edit list hides frames")
     if packet.pts is None:
-        raise UnfitStream("a packet has no time")
+        raise NotSpliceable("a packet has no time")
     if packet.has_sidedata("new_extradata"):
-        raise UnfitStream("the parameter sets change")
+        raise NotSpliceable("the parameter sets change")
     if packet.has_sidedata("encryption_info"):
-        raise UnfitStream("the video is encrypted")
+        raise NotSpliceable("the video is encrypted")
 
 
 def _require_whole(groups: Groups, stream: VideoStream | None) -> None:
@@ -225,7 +227,7 @@ def _require_whole(groups: Groups, stream: VideoStream | None) -> None:
     if not groups.pts:
         raise DamagedVideo("the video stream has no frame")
     if not groups.follow_each_other():
-        raise UnfitStream("groups of pictures overlap in time")
+        raise NotSpliceable("groups of pictures overlap in time")
 
 
 def _require_harmless(payload: bytes) -> None:
@@ -239,7 +241,7 @@ def _require_harmless(payload: bytes) -> None:
         length, rest = _number(rest)
         harmless = _HARMLESS_NOTES.get(kind)
         if harmless is not None and not rest.startswith(harmless):
-            raise UnfitStream("the packets carry user data")
+            raise NotSpliceable("the packets carry user data")
         rest = rest[length:]
 
 

@@ -16,21 +16,21 @@ from av.video.frame import PictureType
 
 from blur_container.geometry import Size
 from blur_container.reading.gop import Run, decode_times
-from blur_container.reading.h264 import ParameterRecord, SequenceParameters, UnfitStream
+from blur_container.reading.h264 import NotSpliceable, ParameterRecord, SequenceParameters
 from blur_container.reading.source import Source
-from blur_container.reading.timestamps import Span
+from blur_container.reading.timestamps import DecodeRange
 from blur_container.reading.video import IS_PYAV_18
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.eligibility import (
+    Eligibility,
     StreamSets,
-    Survey,
     Times,
+    check_eligibility,
     shown_times,
     stream_sets,
-    survey,
 )
-from blur_container.writing.mp4 import dress
-from blur_container.writing.output_format import Looks
+from blur_container.writing.mp4 import configure_encoder
+from blur_container.writing.output_format import StreamParameters
 from chalicelib.contract.errors import OutputMismatch
 
 
@@ -77,17 +77,17 @@ class Splice:
 
 
 def plan_splice(
-    source: Source, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool]
+    source: Source, looks: StreamParameters, settings: RenderSettings, shows_face: Callable[[int], bool]
 ) -> Splice:
     """Return how `source` is rendered with the least encoding; `shows_face` tells for any pts.
 
     Raise UnfitStream where all of it has to be encoded.
     """
     _require_pyav()
-    found = survey(source, settings)
+    found = check_eligibility(source, settings)
     runs = found.groups.runs(shows_face)
     if all(run.encoded for run in runs):
-        raise UnfitStream("a face is shown in every group of pictures")
+        raise NotSpliceable("a face is shown in every group of pictures")
     if any(run.encoded for run in runs):
         return _Track.of(found.sets, looks, settings).splice(found, runs)
     pts = array("q", sorted(found.groups.pts))
@@ -96,7 +96,11 @@ def plan_splice(
 
 
 def plan_segment(
-    source: Source, looks: Looks, settings: RenderSettings, shows_face: Callable[[int], bool], span: Span
+    source: Source,
+    looks: StreamParameters,
+    settings: RenderSettings,
+    shows_face: Callable[[int], bool],
+    span: DecodeRange,
 ) -> Splice:
     """Return how a stretch of `source` is rendered with the least encoding.
 
@@ -105,15 +109,15 @@ def plan_segment(
     _require_pyav()
     track = _Track.of(stream_sets(source, settings), looks, settings)
     try:
-        found = survey(source, settings, span)
-    except UnfitStream as reason:
+        found = check_eligibility(source, settings, span)
+    except NotSpliceable as reason:
         return replace(track.encoded(shown_times(source, settings, span)), fallback_reason=str(reason))
     return track.splice(found, found.groups.runs(shows_face))
 
 
 def _require_pyav() -> None:
     if not IS_PYAV_18:
-        raise UnfitStream("smart rendering needs PyAV 18 and with it Python 3.11 or later")
+        raise NotSpliceable("smart rendering needs PyAV 18 and with it Python 3.11 or later")
 
 
 @dataclass(frozen=True)
@@ -126,14 +130,14 @@ class _Track:
     encoder_delay: int
 
     @classmethod
-    def of(cls, sets: StreamSets, looks: Looks, settings: RenderSettings) -> _Track:
+    def of(cls, sets: StreamSets, looks: StreamParameters, settings: RenderSettings) -> _Track:
         set_id = sets.record.free_id()
         encoder_header = _header(_encoder(looks, settings, set_id))
         added = ParameterRecord.parse(encoder_header)
         delay = _require_fit(sets.parameters, added)
         return cls(sets.record.joined(added).to_bytes(), encoder_header, set_id, delay)
 
-    def splice(self, found: Survey, runs: Sequence[Run]) -> Splice:
+    def splice(self, found: Eligibility, runs: Sequence[Run]) -> Splice:
         delay = max(found.groups.reorder_delay(), self.encoder_delay)
         return self._spliced(sorted(found.groups.pts), tuple(runs), found.end_pts, delay)
 
@@ -152,11 +156,11 @@ def _require_fit(theirs: SequenceParameters, added: ParameterRecord) -> int:
     """Raise UnfitStream unless pictures of both kinds fit one track; return the encoder's reorder delay."""
     ours = SequenceParameters.parse(added.sequence_sets[0])
     if not ours.progressive:
-        raise UnfitStream("the frames hold two fields each")
+        raise NotSpliceable("the frames hold two fields each")
     if ours.size != theirs.size:
-        raise UnfitStream(f"its pictures are {_named(theirs.size)}, encoded ones {_named(ours.size)}")
+        raise NotSpliceable(f"its pictures are {_named(theirs.size)}, encoded ones {_named(ours.size)}")
     if ours.reorder_frames is None:
-        raise UnfitStream("the encoder does not tell how it orders frames")
+        raise NotSpliceable("the encoder does not tell how it orders frames")
     return ours.reorder_frames
 
 
@@ -164,9 +168,9 @@ def _named(size: Size) -> str:
     return f"{size.width}x{size.height}"
 
 
-def _encoder(looks: Looks, settings: RenderSettings, set_id: int) -> VideoCodecContext:
+def _encoder(looks: StreamParameters, settings: RenderSettings, set_id: int) -> VideoCodecContext:
     context = av.CodecContext.create("libx264", "w")
-    dress(context, looks, settings)
+    configure_encoder(context, looks, settings)
     # The sets go into the header, and units get lengths in front, as the copied ones have.
     context.flags |= Flags.global_header
     context.options["x264-params"] += f":sps-id={set_id}:annexb=0"
@@ -174,7 +178,7 @@ def _encoder(looks: Looks, settings: RenderSettings, set_id: int) -> VideoCodecC
     return context
 
 
-def splice_encoder(splice: Splice, looks: Looks, settings: RenderSettings) -> VideoCodecContext:
+def splice_encoder(splice: Splice, looks: StreamParameters, settings: RenderSettings) -> VideoCodecContext:
     """Return an encoder for one run of `splice`; its parameter sets stand in the header already."""
     context = _encoder(looks, settings, splice.set_id)
     if _header(context) != splice.encoder_header:

@@ -19,7 +19,7 @@ from blur_container.reading.prefetch import read_ahead
 from blur_container.reading.timestamps import presentation_time, time_base
 from blur_container.smart_render.splice import Splice
 from blur_container.writing.packet_digest import CopiedPackets, PacketDigest
-from blur_container.writing.remux import NOTHING_BESIDE, Companions, Written
+from blur_container.writing.remux import NOTHING_BESIDE, RemuxedStreams, StreamRemuxer
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 
 # One thread reads, decodes and blurs, one encodes and writes.
@@ -33,7 +33,7 @@ class SplicedOutput:
         self,
         container: OutputContainer,
         template: VideoStream,
-        companions: Companions | None,
+        companions: StreamRemuxer | None,
         splice: Splice,
         encoder: Callable[[], VideoCodecContext],
     ) -> None:
@@ -71,7 +71,7 @@ class SplicedOutput:
         for packet in encoder.encode(None) if encoder else []:
             self._mux(packet)
 
-    def finish(self) -> Written:
+    def finish(self) -> RemuxedStreams:
         """Write the rest of the companions; return what stands beside the video."""
         if self._written != len(self._splice.dts):
             raise OutputMismatch(f"{self._written} packets for {len(self._splice.dts)} frames")

@@ -6,16 +6,18 @@ import math
 
 from blur_container.geometry import hull, visible_share
 from blur_container.settings import TrackSettings
-from blur_container.tracking.trajectory import Fix, Knot, Path
+from blur_container.tracking.trajectory import Keyframe, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 
 
-def departure(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> Knot | None:
+def frame_exit(
+    end: Detection, path: Trajectory, interval_ms: int, settings: TrackSettings
+) -> Keyframe | None:
     """Return when a face that was last seen half across the border has left, or None where it has not.
 
     It is covered where it was last seen for longer than it needs at its speed.
     """
-    fixes = [Fix(end.time_ms, end.box), *path.fixes]
+    fixes = [TrackedBox(end.time_ms, end.box), *path.fixes]
     last = fixes[-1]
     stride_ms = settings.stride_intervals * interval_ms
     before = next((fix for fix in reversed(fixes) if abs(fix.time_ms - last.time_ms) >= stride_ms), fixes[0])
@@ -32,7 +34,7 @@ def departure(end: Detection, path: Path, interval_ms: int, settings: TrackSetti
         last.box.left + went_x * strides, last.box.top + went_y * strides, last.box.width, last.box.height
     )
     time_ms = last.time_ms + math.copysign(wait_ms, elapsed_ms)
-    return Knot(time_ms, hull([last.box, gone]), settings.follow_doubt)
+    return Keyframe(time_ms, hull([last.box, gone]), settings.follow_doubt)
 
 
 def _strides_left(box: Box, went_x: float, went_y: float) -> float:

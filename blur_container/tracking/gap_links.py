@@ -14,17 +14,17 @@ from blur_container.settings import TrackSettings
 from blur_container.timing import MS_PER_S
 from chalicelib.contract.faces import Detection
 
-Chain = tuple[Detection, ...]
-Bridge = tuple[Detection, Detection]
+Tracklet = tuple[Detection, ...]
+GapLink = tuple[Detection, Detection]
 
 
-def bridges(chains: Sequence[Chain], interval_ms: int, settings: TrackSettings) -> list[Bridge]:
+def gap_links(chains: Sequence[Tracklet], interval_ms: int, settings: TrackSettings) -> list[GapLink]:
     """Return (last of one chain, first of a later one), closest first; each at most once."""
     open_ms = settings.open_intervals * interval_ms
     ends = sorted((chain[-1] for chain in chains), key=_time)
     starts = sorted((chain[0] for chain in chains), key=_time)
     taken: set[int] = set()
-    found: list[Bridge] = []
+    found: list[GapLink] = []
     oldest = next_end = 0
     for time_ms, group in groupby(starts, key=_time):
         while next_end < len(ends) and ends[next_end].time_ms < time_ms:
@@ -38,7 +38,7 @@ def bridges(chains: Sequence[Chain], interval_ms: int, settings: TrackSettings) 
 
 def _build(
     broken: list[Detection], begun: list[Detection], taken: set[int], settings: TrackSettings
-) -> Iterator[Bridge]:
+) -> Iterator[GapLink]:
     """Yield the bridges to the chains `begun` at one moment; adds the ends they use to `taken`."""
     if max(len(broken), len(begun)) > settings.bridge_ends_max:
         return

@@ -12,57 +12,61 @@ from dataclasses import dataclass
 
 from blur_container.geometry import between, distance_faces, hull
 from blur_container.settings import TrackSettings
-from blur_container.tracking.frame_exit import departure
-from blur_container.tracking.trajectory import Fix, Knot, Path
+from blur_container.tracking.frame_exit import frame_exit
+from blur_container.tracking.trajectory import Keyframe, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 
 
 @dataclass(frozen=True)
-class Way:
+class Interpolation:
     """The knots between two detections, or beyond one; `certain` where pictures show how it ends."""
 
-    knots: tuple[Knot, ...]
+    knots: tuple[Keyframe, ...]
     certain: bool
 
 
-UNSEEN = Way((), certain=False)
+UNSEEN = Interpolation((), certain=False)
 
 
-def way_between(
-    earlier: Detection, later: Detection, onward: Path, back: Path, settings: TrackSettings
-) -> Way:
+def interpolation_between(
+    earlier: Detection, later: Detection, onward: Trajectory, back: Trajectory, settings: TrackSettings
+) -> Interpolation:
     """Return the way from one detection to a later one; `onward` and `back` lie between both."""
     line = _Line(earlier, later)
     ahead, behind = line.drawn_to_end(onward, settings), line.drawn_to_start(back, settings)
     if ahead and behind:
         knots = [_blended(line, one, other, settings) for one, other in _together(ahead, behind)]
     else:
-        knots = [Knot(*fix) for fix in ahead or behind or line.met(onward, back, settings)]
+        knots = [Keyframe(*fix) for fix in ahead or behind or line.met(onward, back, settings)]
     certain = bool(knots)
     knots = knots or list(line.in_doubt(onward, back, settings))
     between_both = (knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms)
-    return Way(tuple(between_both), certain)
+    return Interpolation(tuple(between_both), certain)
 
 
-def way_in_doubt(
-    earlier: Detection, later: Detection, onward: Path, back: Path, settings: TrackSettings
-) -> Way:
+def doubtful_interpolation(
+    earlier: Detection, later: Detection, onward: Trajectory, back: Trajectory, settings: TrackSettings
+) -> Interpolation:
     """Return the way from one detection to a later one as if neither path had been followed rightly."""
     knots = _Line(earlier, later).in_doubt(onward, back, settings)
-    return Way(tuple(knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms), certain=False)
+    return Interpolation(
+        tuple(knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms), certain=False
+    )
 
 
-def way_out(end: Detection, path: Path, interval_ms: int, settings: TrackSettings) -> Way:
+def interpolation_to_border(
+    end: Detection, path: Trajectory, interval_ms: int, settings: TrackSettings
+) -> Interpolation:
     """Return the way beyond the first or last detection of a track, nearest knot first.
 
     It is certain where the face was seen to leave the frame.
     """
     knots = [
-        Knot(fix.time_ms, fix.box, settings.follow_doubt * abs(fix.time_ms - end.time_ms) / interval_ms)
+        Keyframe(fix.time_ms, fix.box, settings.follow_doubt * abs(fix.time_ms - end.time_ms) / interval_ms)
         for fix in path.fixes
     ]
-    gone = departure(end, path, interval_ms, settings)
-    return Way((*knots, gone) if gone else tuple(knots), gone is not None)
+    gone = frame_exit(end, path, interval_ms, settings)
+    return Interpolation((*knots, gone) if gone else tuple(knots), gone is not None)
 
 
 @dataclass(frozen=True)
@@ -79,21 +83,23 @@ class _Line:
     def at(self, time_ms: float) -> Box:
         return between(self.earlier.box, self.later.box, self.share(time_ms))
 
-    def drawn_to_end(self, path: Path, settings: TrackSettings) -> list[Fix]:
+    def drawn_to_end(self, path: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
         """Return the fixes of a path from the start, moved so that it ends in the later detection."""
         arrival, goal = path.box_at(self.later.time_ms), self.later.box
         if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
             return []
-        return [Fix(t, _shifted(box, arrival, goal, self.share(t))) for t, box in path.fixes]
+        return [TrackedBox(t, _shifted(box, arrival, goal, self.share(t))) for t, box in path.fixes]
 
-    def drawn_to_start(self, path: Path, settings: TrackSettings) -> list[Fix]:
+    def drawn_to_start(self, path: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
         """Return the fixes of a path from the end, in time, moved so that it begins in the earlier one."""
         arrival, goal = path.box_at(self.earlier.time_ms), self.earlier.box
         if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
             return []
-        return [Fix(t, _shifted(box, arrival, goal, 1 - self.share(t))) for t, box in reversed(path.fixes)]
+        return [
+            TrackedBox(t, _shifted(box, arrival, goal, 1 - self.share(t))) for t, box in reversed(path.fixes)
+        ]
 
-    def met(self, onward: Path, back: Path, settings: TrackSettings) -> list[Fix]:
+    def met(self, onward: Trajectory, back: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
         """Return the fixes of both paths, in time, where they meet before either arrives."""
         if onward.box_at(self.later.time_ms) or back.box_at(self.earlier.time_ms):
             return []  # It arrived elsewhere: two faces crossed.
@@ -105,20 +111,20 @@ class _Line:
                 return [*onward.fixes[: place + 1], *rest]
         return []
 
-    def in_doubt(self, onward: Path, back: Path, settings: TrackSettings) -> Iterator[Knot]:
+    def in_doubt(self, onward: Trajectory, back: Trajectory, settings: TrackSettings) -> Iterator[Keyframe]:
         """Yield knots that hold every place the face may have been in."""
         length_ms = self.later.time_ms - self.earlier.time_ms
         reach_ms = settings.line_hull_intervals * length_ms
         steps = (length_ms * step / settings.line_steps for step in range(settings.line_steps + 1))
-        ahead = [Fix(self.earlier.time_ms, self.earlier.box), *onward.fixes]
-        behind = [*reversed(back.fixes), Fix(self.later.time_ms, self.later.box)]
+        ahead = [TrackedBox(self.earlier.time_ms, self.earlier.box), *onward.fixes]
+        behind = [*reversed(back.fixes), TrackedBox(self.later.time_ms, self.later.box)]
         looked_at = {fix.time_ms for fix in (*onward.fixes, *back.fixes)}
         for time_ms in sorted({self.earlier.time_ms + step for step in steps} | looked_at):
             found = [*_at(ahead, time_ms), *_at(behind, time_ms)]
             if not found:
                 found = [_across(ahead[-1], behind[0], time_ms)]
             around = [self.at(time_ms - reach_ms), self.at(time_ms), self.at(time_ms + reach_ms)]
-            yield Knot(time_ms, hull([*found, *around]))
+            yield Keyframe(time_ms, hull([*found, *around]))
 
 
 def _shifted(box: Box, wrong: Box, right: Box, share: float) -> Box:
@@ -130,18 +136,18 @@ def _shifted(box: Box, wrong: Box, right: Box, share: float) -> Box:
     )
 
 
-def _blended(line: _Line, ahead: Fix, behind: Fix, settings: TrackSettings) -> Knot:
+def _blended(line: _Line, ahead: TrackedBox, behind: TrackedBox, settings: TrackSettings) -> Keyframe:
     if distance_faces(ahead.box, behind.box) <= settings.agree_faces:
-        return Knot(ahead.time_ms, between(ahead.box, behind.box, line.share(ahead.time_ms)))
-    return Knot(ahead.time_ms, hull([ahead.box, behind.box]))
+        return Keyframe(ahead.time_ms, between(ahead.box, behind.box, line.share(ahead.time_ms)))
+    return Keyframe(ahead.time_ms, hull([ahead.box, behind.box]))
 
 
-def _together(ahead: list[Fix], behind: list[Fix]) -> Iterator[tuple[Fix, Fix]]:
+def _together(ahead: list[TrackedBox], behind: list[TrackedBox]) -> Iterator[tuple[TrackedBox, TrackedBox]]:
     others = {fix.time_ms: fix for fix in behind}
     return ((fix, others.get(fix.time_ms, fix)) for fix in ahead)
 
 
-def _at(fixes: Sequence[Fix], time_ms: float) -> list[Box]:
+def _at(fixes: Sequence[TrackedBox], time_ms: float) -> list[Box]:
     """Return where the fixes, in time, put the face at a moment between the first and the last of them."""
     after = bisect_left(fixes, time_ms, key=_time)
     if after == len(fixes):
@@ -151,12 +157,12 @@ def _at(fixes: Sequence[Fix], time_ms: float) -> list[Box]:
     return [_across(fixes[after - 1], fixes[after], time_ms)] if after else []
 
 
-def _across(earlier: Fix, later: Fix, time_ms: float) -> Box:
+def _across(earlier: TrackedBox, later: TrackedBox, time_ms: float) -> Box:
     if later.time_ms <= earlier.time_ms:
         return hull([earlier.box, later.box])
     share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
     return between(earlier.box, later.box, share)
 
 
-def _time(fix: Fix) -> float:
+def _time(fix: TrackedBox) -> float:
     return fix.time_ms

@@ -8,36 +8,36 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from blur_container.geometry import distance_faces
-from blur_container.tracking.frame_exit import departure
-from blur_container.tracking.gap_links import Bridge, Chain
-from blur_container.tracking.interpolation import way_between
-from blur_container.tracking.observations import Sightings
-from blur_container.tracking.tracklets import Layout
-from blur_container.tracking.trajectory import Path
+from blur_container.tracking.frame_exit import frame_exit
+from blur_container.tracking.gap_links import GapLink, Tracklet
+from blur_container.tracking.interpolation import interpolation_between
+from blur_container.tracking.observations import Observations
+from blur_container.tracking.tracklets import TrackletGraph
+from blur_container.tracking.trajectory import Trajectory
 from chalicelib.contract.faces import Detection
 
 
 @dataclass(frozen=True)
-class Joined:
+class LinkedTracklets:
     """Chains, each in time and each detection in one, and the bridges between ends that stayed open."""
 
-    chains: tuple[Chain, ...]
-    bridges: tuple[Bridge, ...]
+    chains: tuple[Tracklet, ...]
+    bridges: tuple[GapLink, ...]
 
 
-def join(layout: Layout, seen: Sightings) -> Joined:
+def link_tracklets(layout: TrackletGraph, seen: Observations) -> LinkedTracklets:
     """Return the chains of `layout`, parted where paths lead elsewhere and joined where they lead.
 
     What no path confirms stays as it was: a link in doubt is covered wider, not given up.
     """
     if seen.is_empty:
-        return Joined(layout.chains, layout.bridges)
+        return LinkedTracklets(layout.chains, layout.bridges)
     follows: dict[Detection, Detection] = {}
-    doubtful: list[Bridge] = []
+    doubtful: list[GapLink] = []
     for chain in layout.chains:
         for earlier, later in pairwise(chain):
             paths = seen.between(earlier, later)
-            if way_between(earlier, later, *paths, layout.settings).certain:
+            if interpolation_between(earlier, later, *paths, layout.settings).certain:
                 follows[earlier] = later
             elif not _leaves(earlier, paths[0], layout) and not _leaves(later, paths[1], layout):
                 doubtful.append((earlier, later))
@@ -50,12 +50,12 @@ def join(layout: Layout, seen: Sightings) -> Joined:
         for end, start in layout.bridges
         if end not in follows and start not in begun and _may_be_one(end, start, layout, seen)
     ]
-    return Joined(tuple(_chains(every, follows)), tuple(bridges))
+    return LinkedTracklets(tuple(_chains(every, follows)), tuple(bridges))
 
 
 def _meetings(
-    every: Sequence[Detection], follows: dict[Detection, Detection], layout: Layout, seen: Sightings
-) -> Iterator[tuple[int, float, Bridge]]:
+    every: Sequence[Detection], follows: dict[Detection, Detection], layout: TrackletGraph, seen: Observations
+) -> Iterator[tuple[int, float, GapLink]]:
     """Yield (ms between them, distance in faces, pair) of open ends and starts that paths lead between."""
     begun = set(follows.values())
     starts = sorted((face for face in every if face not in begun), key=_time)
@@ -70,7 +70,7 @@ def _meetings(
                 yield start.time_ms - end.time_ms, distance, (end, start)
 
 
-def _apart(end: Detection, start: Detection, seen: Sightings) -> float | None:
+def _apart(end: Detection, start: Detection, seen: Observations) -> float | None:
     """Return how far from each other's detection the paths are at most; None where there is no path."""
     onward, back = seen.between(end, start)
     arrived = [
@@ -81,7 +81,7 @@ def _apart(end: Detection, start: Detection, seen: Sightings) -> float | None:
     return max(arrived, default=None)
 
 
-def _may_be_one(end: Detection, start: Detection, layout: Layout, seen: Sightings) -> bool:
+def _may_be_one(end: Detection, start: Detection, layout: TrackletGraph, seen: Observations) -> bool:
     """Return whether a face may have gone unseen from `end` to `start`.
 
     Nobody who was seen at rest, and was missed by the sample between, is elsewhere in the one after. Where
@@ -94,11 +94,11 @@ def _may_be_one(end: Detection, start: Detection, layout: Layout, seen: Sighting
     return not _leaves(end, onward, layout) and not _leaves(start, back, layout)
 
 
-def _leaves(face: Detection, path: Path, layout: Layout) -> bool:
-    return departure(face, path, layout.interval_ms, layout.settings) is not None
+def _leaves(face: Detection, path: Trajectory, layout: TrackletGraph) -> bool:
+    return frame_exit(face, path, layout.interval_ms, layout.settings) is not None
 
 
-def _add(follows: dict[Detection, Detection], pairs: Iterator[Bridge] | Sequence[Bridge]) -> None:
+def _add(follows: dict[Detection, Detection], pairs: Iterator[GapLink] | Sequence[GapLink]) -> None:
     """Join pairs in their order, unless one of them is joined already."""
     begun = set(follows.values())
     for end, start in pairs:
@@ -107,7 +107,7 @@ def _add(follows: dict[Detection, Detection], pairs: Iterator[Bridge] | Sequence
             begun.add(start)
 
 
-def _chains(every: Sequence[Detection], follows: dict[Detection, Detection]) -> Iterator[Chain]:
+def _chains(every: Sequence[Detection], follows: dict[Detection, Detection]) -> Iterator[Tracklet]:
     begun = set(follows.values())
     for face in every:
         if face not in begun:
@@ -117,7 +117,7 @@ def _chains(every: Sequence[Detection], follows: dict[Detection, Detection]) -> 
             yield tuple(chain)
 
 
-def _cost(meeting: tuple[int, float, Bridge]) -> tuple[int, float, int]:
+def _cost(meeting: tuple[int, float, GapLink]) -> tuple[int, float, int]:
     # The next sample first: a face that is at rest is as near to the one after.
     gap_ms, distance, (end, _) = meeting
     return gap_ms, distance, end.time_ms

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import NamedTuple
 
-from blur_container.tracking.trajectory import LOST, Chase, Path
+from blur_container.tracking.trajectory import LOST, FlowRequest, Trajectory
 from chalicelib.contract.faces import Detection
 
 # So many fixes behind a cut are no chance likeness to what the next shot shows in the same place.
@@ -39,16 +39,16 @@ class Glitch(NamedTuple):
 GLITCH_MAX_MS = 2000
 
 
-class Sightings:
+class Observations:
     """The longest path from each detection, onward and back, and the cuts and glitches in time."""
 
     def __init__(
         self,
-        paths: Iterable[tuple[Chase, Path]] = (),
+        paths: Iterable[tuple[FlowRequest, Trajectory]] = (),
         cuts: Iterable[Cut] = (),
         glitches: Iterable[Glitch] = (),
     ) -> None:
-        self._paths: dict[tuple[Detection, bool], Path] = {}
+        self._paths: dict[tuple[Detection, bool], Trajectory] = {}
         for chase, path in paths:
             key = chase.start, chase.leads_back
             if path.length_ms > self._paths.setdefault(key, LOST).length_ms:
@@ -61,12 +61,12 @@ class Sightings:
         """Return whether no face was looked for; one that was lost at once is in doubt, not unseen."""
         return not self._paths
 
-    def between(self, earlier: Detection, later: Detection) -> tuple[Path, Path]:
+    def between(self, earlier: Detection, later: Detection) -> tuple[Trajectory, Trajectory]:
         """Return the path from `earlier` onward until `later`, and that from `later` back."""
         onward = self._paths.get((earlier, False), LOST).until(later.time_ms)
         return onward, self._paths.get((later, True), LOST).until(earlier.time_ms)
 
-    def out(self, end: Detection, *, backward: bool) -> Path:
+    def out(self, end: Detection, *, backward: bool) -> Trajectory:
         """Return the path out of the first (`backward`) or last detection of a track, to the next cut.
 
         A face that goes on behind it was followed through something else: a swift pan, a door, a bus.
@@ -96,7 +96,7 @@ class Sightings:
         return begin_ms, end_ms
 
 
-NOTHING_SEEN = Sightings()
+NOTHING_SEEN = Observations()
 
 
 def without_glitches(cuts: Iterable[Cut], glitches: Iterable[Glitch]) -> tuple[list[Cut], list[Glitch]]:

@@ -23,7 +23,7 @@ _LARGE_SHARE = 0.25
 _LISTED_MAX = 200
 
 
-class DoubtKind(str, Enum):
+class ReviewReason(str, Enum):
     """Why a moment deserves a look."""
 
     BRIDGED_GAP = "bridged-gap"
@@ -35,10 +35,10 @@ class DoubtKind(str, Enum):
 
 
 @dataclass(frozen=True)
-class Doubt:
+class ReviewFlag:
     """A stretch of time and where to look: a box in fractions of the displayed frame."""
 
-    kind: DoubtKind
+    kind: ReviewReason
     from_ms: int
     to_ms: int
     box: Box
@@ -53,18 +53,18 @@ class Doubt:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> Doubt:
+    def from_json(cls, value: Any) -> ReviewFlag:
         """Return the doubt in `value`; raise InvalidDocument where it breaks the rules."""
         fields = require_object(value, "a doubt")
         try:
-            kind = DoubtKind(text_field(fields, "kind"))
+            kind = ReviewReason(text_field(fields, "kind"))
         except ValueError as error:
             raise InvalidDocument(f"a doubt cannot be read: {error}") from error
         span_ms = whole_field(fields, "from_ms"), whole_field(fields, "to_ms")
         return cls(kind, *span_ms, Box.from_json(fields.get("box")))
 
 
-def doubts_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> list[Doubt]:
+def review_flags_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> list[ReviewFlag]:
     """Return every doubt that begins in a section of a video that lasts `duration_ms`.
 
     Those of all sections together are those of the whole, but for one: whether a face that goes on behind a
@@ -72,8 +72,8 @@ def doubts_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> l
     """
     found = [doubt for track in tracks.of_faces for doubt in _of_track(track, duration_ms)]
     found += [
-        Doubt(
-            DoubtKind.CUT_IN_TRACK if gap.is_cut else DoubtKind.BRIDGED_GAP,
+        ReviewFlag(
+            ReviewReason.CUT_IN_TRACK if gap.is_cut else ReviewReason.BRIDGED_GAP,
             gap.earlier.time_ms,
             gap.later.time_ms,
             gap.earlier.box,
@@ -81,13 +81,15 @@ def doubts_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> l
         for gap in tracks.gaps
     ]
     found += [
-        Doubt(DoubtKind.DAMAGED_PICTURE, glitch.before_ms, glitch.after_ms, track.box_at(glitch.before_ms))
+        ReviewFlag(
+            ReviewReason.DAMAGED_PICTURE, glitch.before_ms, glitch.after_ms, track.box_at(glitch.before_ms)
+        )
         for glitch, track in tracks.hidden
     ]
     return in_order(doubt for doubt in found if section.holds(doubt.from_ms))
 
 
-def in_order(doubts: Iterable[Doubt]) -> list[Doubt]:
+def in_order(doubts: Iterable[ReviewFlag]) -> list[ReviewFlag]:
     """Return the doubts of one section or more in the order of their times."""
     return sorted(doubts, key=_order)
 
@@ -105,28 +107,28 @@ def edges_of(tracks: Tracks, section: Section = WHOLE) -> dict[str, dict[str, in
     }
 
 
-def doubts_to_json(doubts: Sequence[Doubt]) -> dict[str, Any]:
+def review_flags_to_json(doubts: Sequence[ReviewFlag]) -> dict[str, Any]:
     """Return how many doubts of each kind there are, and the first of them."""
     counts = Counter(doubt.kind.value for doubt in doubts)
     return {
-        "counts": {kind.value: counts[kind.value] for kind in DoubtKind},
+        "counts": {kind.value: counts[kind.value] for kind in ReviewReason},
         "moments": [doubt.to_json() for doubt in doubts[:_LISTED_MAX]],
     }
 
 
-def _of_track(track: Track, duration_ms: float) -> Iterator[Doubt]:
+def _of_track(track: Track, duration_ms: float) -> Iterator[ReviewFlag]:
     first, last = track.first, track.last
     if track.confidence < _UNSURE_PERCENT:
-        yield Doubt(DoubtKind.LOW_CONFIDENCE, first.time_ms, last.time_ms, first.box)
+        yield ReviewFlag(ReviewReason.LOW_CONFIDENCE, first.time_ms, last.time_ms, first.box)
     if track.opening is Edge.OPEN and track.start_ms > 0 and first.box.height >= _LARGE_SHARE:
-        yield Doubt(DoubtKind.LARGE_AT_FIRST, round(track.start_ms), first.time_ms, first.box)
+        yield ReviewFlag(ReviewReason.LARGE_AT_FIRST, round(track.start_ms), first.time_ms, first.box)
     if track.closing is Edge.OPEN and track.end_ms < duration_ms and _is_inside(last.box):
-        yield Doubt(DoubtKind.LOST_IN_FRAME, last.time_ms, round(track.end_ms), last.box)
+        yield ReviewFlag(ReviewReason.LOST_IN_FRAME, last.time_ms, round(track.end_ms), last.box)
 
 
 def _is_inside(box: Box) -> bool:
     return box.left > 0 and box.top > 0 and box.right < 1 and box.bottom < 1
 
 
-def _order(doubt: Doubt) -> tuple[int, int, str, float, float]:
+def _order(doubt: ReviewFlag) -> tuple[int, int, str, float, float]:
     return doubt.from_ms, doubt.to_ms, doubt.kind.value, doubt.box.left, doubt.box.top

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from blur_container.geometry import across_border, between, hull, padded
 from blur_container.settings import TrackSettings
-from blur_container.tracking.trajectory import Knot
+from blur_container.tracking.trajectory import Keyframe
 from chalicelib.contract.faces import Box, Detection
 
 # A detection's time is that of its frame, in whole milliseconds.
@@ -37,7 +37,7 @@ class Track:
     first: Detection
     last: Detection
     confidence: float
-    knots: tuple[Knot, ...]
+    knots: tuple[Keyframe, ...]
     start_ms: float
     end_ms: float
     opening: Edge
@@ -114,7 +114,7 @@ class Track:
         return self.settings.margin + self.settings.hold_growth * doubt
 
 
-def _time(knot: Knot) -> float:
+def _time(knot: Keyframe) -> float:
     return knot.time_ms
 
 
@@ -122,7 +122,7 @@ def _since(name: tuple[int, Detection]) -> int:
     return name[0]
 
 
-def _moved(end: Knot, others: Sequence[Knot], time_ms: float, stride_ms: float) -> Iterator[Box]:
+def _moved(end: Keyframe, others: Sequence[Keyframe], time_ms: float, stride_ms: float) -> Iterator[Box]:
     # The centre goes on at its speed; a size that went on growing would swallow the frame or vanish.
     other = next((knot for knot in others if abs(knot.time_ms - end.time_ms) >= stride_ms), None)
     if other is None:

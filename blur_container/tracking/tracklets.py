@@ -10,18 +10,18 @@ from itertools import chain, pairwise
 from blur_container.settings import RenderSettings, TrackSettings
 from blur_container.timing import WHOLE, Section
 from blur_container.tracking.association import associate
-from blur_container.tracking.gap_links import Bridge, Chain, bridges
+from blur_container.tracking.gap_links import GapLink, Tracklet, gap_links
 from blur_container.tracking.observations import GLITCH_MAX_MS
-from blur_container.tracking.trajectory import Chase
+from blur_container.tracking.trajectory import FlowRequest
 from chalicelib.contract.faces import Detection, FacesDocument
 
 # How often a mask depends on what lies one reach farther: `Layout.look` counts them.
 _REACHES = 3
 
 
-def layout_of(faces: FacesDocument, settings: RenderSettings, interval_ms: int | None = None) -> Layout:
+def tracklet_graph_of(faces: FacesDocument, settings: RenderSettings, interval_ms: int | None = None) -> TrackletGraph:
     """Return the layout of all trusted detections of a video; the interval is theirs unless it is given."""
-    return Layout.of(_trusted(faces, settings), track_settings(settings), interval_ms)
+    return TrackletGraph.of(_trusted(faces, settings), track_settings(settings), interval_ms)
 
 
 def interval_ms_of(faces: FacesDocument, settings: RenderSettings) -> int:
@@ -40,7 +40,7 @@ def track_settings(settings: RenderSettings) -> TrackSettings:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TrackletGraph:
     """The chains of the detections of one video, the bridges between them, and the sampling interval.
 
     `names` has one detection for each chain: the first of it in the whole video. Its masks are meant for the
@@ -48,8 +48,8 @@ class Layout:
     """
 
     interval_ms: int
-    chains: tuple[Chain, ...]
-    bridges: tuple[Bridge, ...]
+    chains: tuple[Tracklet, ...]
+    gap_links: tuple[GapLink, ...]
     settings: TrackSettings
     names: tuple[Detection, ...]
     section: Section = WHOLE
@@ -57,14 +57,14 @@ class Layout:
     @classmethod
     def of(
         cls, detections: Iterable[Detection], settings: TrackSettings, interval_ms: int | None = None
-    ) -> Layout:
+    ) -> TrackletGraph:
         """Return the layout of `detections`, in whatever order; the interval is theirs unless it is given."""
         every = list(detections)
         if interval_ms is None:
             interval_ms = sampling_interval_ms((detection.time_ms for detection in every), settings)
         chains = tuple(associate(every, interval_ms, settings))
         names = tuple(faces[0] for faces in chains)
-        return cls(interval_ms, chains, tuple(bridges(chains, interval_ms, settings)), settings, names)
+        return cls(interval_ms, chains, tuple(gap_links(chains, interval_ms, settings)), settings, names)
 
     @property
     def look(self) -> Section:
@@ -85,7 +85,7 @@ class Layout:
         """Return the distinct times of all detections, in order."""
         return sorted({detection.time_ms for detection in chain.from_iterable(self.chains)})
 
-    def chases(self) -> Iterator[Chase]:
+    def chases(self) -> Iterator[FlowRequest]:
         """Yield the chases within `look`: both ways between detections that may be one face, and out of ends.
 
         A chain that is cut at the border of a window has no end there: its chase would leave the look.
@@ -95,22 +95,22 @@ class Layout:
             if look.start_ms <= chase.begin_ms and chase.end_ms <= look.end_ms:
                 yield chase
 
-    def _all_chases(self) -> Iterator[Chase]:
+    def _all_chases(self) -> Iterator[FlowRequest]:
         reach_ms = self.settings.follow_intervals * self.interval_ms
         for faces in self.chains:
             first, last = faces[0], faces[-1]
-            yield Chase(first, first.time_ms - reach_ms, _speed(*faces[:2]))
+            yield FlowRequest(first, first.time_ms - reach_ms, _speed(*faces[:2]))
             for earlier, later in pairwise(faces):
                 yield from _both_ways(earlier, later)
-            yield Chase(last, last.time_ms + reach_ms, _speed(*faces[-2:]))
+            yield FlowRequest(last, last.time_ms + reach_ms, _speed(*faces[-2:]))
         for end, start in self.bridges:
             yield from _both_ways(end, start)
 
 
-def _both_ways(earlier: Detection, later: Detection) -> Iterator[Chase]:
+def _both_ways(earlier: Detection, later: Detection) -> Iterator[FlowRequest]:
     speed = _speed(earlier, later)
-    yield Chase(earlier, later.time_ms, speed)
-    yield Chase(later, earlier.time_ms, speed)
+    yield FlowRequest(earlier, later.time_ms, speed)
+    yield FlowRequest(later, earlier.time_ms, speed)
 
 
 def _speed(earlier: Detection, later: Detection | None = None) -> tuple[float, float] | None:

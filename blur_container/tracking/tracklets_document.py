@@ -10,8 +10,8 @@ from typing import Any
 
 from blur_container.settings import TrackSettings
 from blur_container.timing import Section
-from blur_container.tracking.gap_links import Bridge, Chain
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.gap_links import GapLink, Tracklet
+from blur_container.tracking.tracklets import TrackletGraph
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import LATEST_MS, Box, Detection
 from chalicelib.contract.fields import (
@@ -38,8 +38,8 @@ class TracksDocument:
     """
 
     source_id: str
-    layout: Layout
-    others: tuple[Layout, ...] = ()
+    layout: TrackletGraph
+    others: tuple[TrackletGraph, ...] = ()
 
     def to_json(self) -> str:
         """Return the document as JSON text.
@@ -73,7 +73,7 @@ class TracksDocument:
         return cls(text_field(document, "source_id"), layout, tuple(others))
 
 
-def _layout_to_json(layout: Layout) -> dict[str, Any]:
+def _layout_to_json(layout: TrackletGraph) -> dict[str, Any]:
     lengths = [0, *(len(faces) for faces in layout.chains)]
     # A chain without its own first detection can have no bridge to its first one.
     first = {faces[0]: at for faces, at in zip(layout.chains, accumulate(lengths), strict=False)}
@@ -88,10 +88,10 @@ def _layout_to_json(layout: Layout) -> dict[str, Any]:
     }
 
 
-def _layout(entry: Any, interval_ms: int, section: Section, settings: TrackSettings) -> Layout:
+def _layout(entry: Any, interval_ms: int, section: Section, settings: TrackSettings) -> TrackletGraph:
     fields = require_object(entry, "a layout")
     chains = tuple(_chain(faces) for faces in _list(fields.get("chains"), "chains"))
-    return Layout(
+    return TrackletGraph(
         interval_ms=interval_ms,
         chains=chains,
         bridges=_bridges(_list(fields.get("bridges"), "bridges"), chains),
@@ -118,7 +118,7 @@ def _section(ends: list[Any]) -> Section:
     return section
 
 
-def _chain(entry: Any) -> Chain:
+def _chain(entry: Any) -> Tracklet:
     faces = tuple(_detection(numbers) for numbers in _list(entry, "a chain"))
     if not faces or any(later.time_ms <= earlier.time_ms for earlier, later in pairwise(faces)):
         raise InvalidDocument("a chain must hold detections in the order of their times")
@@ -132,19 +132,19 @@ def _detection(entry: Any) -> Detection:
     return Detection(time_ms, Box.from_json(box), finite(confidence, "confidence"))
 
 
-def _names(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Detection, ...]:
+def _names(entries: Sequence[Any], chains: Sequence[Tracklet]) -> tuple[Detection, ...]:
     if len(entries) != len(chains):
         raise InvalidDocument(f"{len(entries)} names do not fit {len(chains)} chains")
     pairs = zip(entries, chains, strict=True)
     return tuple(faces[0] if entry is None else _detection(entry) for entry, faces in pairs)
 
 
-def _bridges(entries: Sequence[Any], chains: Sequence[Chain]) -> tuple[Bridge, ...]:
+def _bridges(entries: Sequence[Any], chains: Sequence[Tracklet]) -> tuple[GapLink, ...]:
     every = list(chain.from_iterable(chains))
     return tuple(_bridge(_list(entry, "a bridge", _ENDS), every) for entry in entries)
 
 
-def _bridge(numbers: list[Any], every: Sequence[Detection]) -> Bridge:
+def _bridge(numbers: list[Any], every: Sequence[Detection]) -> GapLink:
     if any(isinstance(number, bool) or number not in range(len(every)) for number in numbers):
         raise InvalidDocument(f"a bridge must lead between two detections, not {shown(numbers)}")
     end, start = (every[int(number)] for number in numbers)

@@ -11,13 +11,19 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from blur_container.settings import TrackSettings
 from blur_container.timing import Section
-from blur_container.tracking.gap_links import Bridge
-from blur_container.tracking.interpolation import UNSEEN, Way, way_between, way_in_doubt, way_out
-from blur_container.tracking.linking import join
-from blur_container.tracking.observations import NOTHING_SEEN, Glitch, Sightings
+from blur_container.tracking.gap_links import GapLink
+from blur_container.tracking.interpolation import (
+    UNSEEN,
+    Interpolation,
+    doubtful_interpolation,
+    interpolation_between,
+    interpolation_to_border,
+)
+from blur_container.tracking.linking import link_tracklets
+from blur_container.tracking.observations import NOTHING_SEEN, Glitch, Observations
 from blur_container.tracking.track import Edge, Track
-from blur_container.tracking.tracklets import Layout
-from blur_container.tracking.trajectory import Knot
+from blur_container.tracking.tracklets import TrackletGraph
+from blur_container.tracking.trajectory import Keyframe
 from chalicelib.contract.faces import Box, Detection
 
 
@@ -54,7 +60,7 @@ class Hidden(NamedTuple):
 class Tracks:
     """All tracks of one video; finding the boxes of a frame costs only the tracks that last at its time."""
 
-    def __init__(self, layouts: Sequence[Layout], seen: Sightings = NOTHING_SEEN) -> None:
+    def __init__(self, layouts: Sequence[TrackletGraph], seen: Observations = NOTHING_SEEN) -> None:
         """Unite the tracks of one or more layouts; the first tells `interval_ms`."""
         self.interval_ms = layouts[0].interval_ms
         self.of_faces: list[Track] = []
@@ -66,8 +72,8 @@ class Tracks:
         behind = (hidden.track for hidden in self.hidden)
         self._index = SpanIndex([*self.of_faces, *self._bridges, *behind], self.interval_ms)
 
-    def _build(self, layout: Layout, seen: Sightings) -> None:
-        joined = join(layout, seen)
+    def _build(self, layout: TrackletGraph, seen: Observations) -> None:
+        joined = link_tracklets(layout, seen)
         builder = _Builder(layout, seen, _names(layout))
         self.of_faces.extend(track for chain in joined.chains for track in builder.tracks(chain))
         self._bridges.extend(track for pair in joined.bridges for track in builder.bridge(*pair))
@@ -87,7 +93,7 @@ class Tracks:
     @classmethod
     def of(cls, detections: Iterable[Detection], settings: TrackSettings) -> Tracks:
         """Return the tracks of `detections` alone, no picture looked at."""
-        return cls([Layout.of(detections, settings)])
+        return cls([TrackletGraph.of(detections, settings)])
 
     def boxes_at(self, time_ms: float) -> list[Box]:
         """Return what covers the faces at `time_ms`; boxes may reach outside the frame."""
@@ -102,11 +108,11 @@ class Tracks:
 class _Builder:
     """Makes tracks from chains, and from what was seen between and beyond their detections."""
 
-    layout: Layout
-    seen: Sightings
+    layout: TrackletGraph
+    seen: Observations
     names: dict[Detection, Detection]
     # Tracks and gaps ask for the same ways.
-    ways: dict[Bridge, Way] = field(default_factory=dict)
+    ways: dict[GapLink, Interpolation] = field(default_factory=dict)
 
     def tracks(self, chain: Sequence[Detection]) -> Iterator[Track]:
         """Yield the tracks of a chain: one, or more where a cut parts it."""
@@ -148,7 +154,9 @@ class _Builder:
 
     def _hidden_between(self, earlier: Detection, later: Detection) -> Iterator[Hidden]:
         for glitch in self.seen.glitches_between(earlier.time_ms, later.time_ms):
-            between = way_in_doubt(earlier, later, *self.seen.between(earlier, later), self.layout.settings)
+            between = doubtful_interpolation(
+                earlier, later, *self.seen.between(earlier, later), self.layout.settings
+            )
             knots = _knot(earlier), *between.knots, _knot(later)
             span = max(earlier.time_ms, glitch.before_ms), min(later.time_ms, glitch.after_ms)
             yield Hidden(glitch, self._cover((earlier, later), knots, Section(*span)))
@@ -162,14 +170,14 @@ class _Builder:
         met = self.seen.glitches_between(min(times_ms), max(times_ms))
         for glitch in met:
             sound = path.until(max(one.after_ms for one in met) if backward else met[0].before_ms)
-            knots = [_knot(end), *(Knot(*fix) for fix in sound.fixes)]
+            knots = [_knot(end), *(Keyframe(*fix) for fix in sound.fixes)]
             if backward:
                 held = Section(glitch.before_ms - hold_ms, glitch.after_ms)
             else:
                 held = Section(glitch.before_ms, glitch.after_ms + hold_ms)
             yield Hidden(glitch, self._cover((end,), knots[::-1] if backward else knots, held))
 
-    def _cover(self, part: Sequence[Detection], knots: Sequence[Knot], span: Section) -> Track:
+    def _cover(self, part: Sequence[Detection], knots: Sequence[Keyframe], span: Section) -> Track:
         """Return a track in one shot of its own detections, wider than those that pictures tell of."""
         after_ms, before_ms = self.seen.shot(part[0].time_ms, part[-1].time_ms)
         return Track(
@@ -186,18 +194,18 @@ class _Builder:
             names=tuple((face.time_ms, self.names[face]) for face in part),
         )
 
-    def _way(self, earlier: Detection, later: Detection) -> Way:
+    def _way(self, earlier: Detection, later: Detection) -> Interpolation:
         if self.seen.is_empty:
             return UNSEEN
         if (earlier, later) not in self.ways:
             paths = self.seen.between(earlier, later)
-            self.ways[earlier, later] = way_between(earlier, later, *paths, self.layout.settings)
+            self.ways[earlier, later] = interpolation_between(earlier, later, *paths, self.layout.settings)
         return self.ways[earlier, later]
 
-    def _is_parted(self, earlier: Detection, later: Detection, way: Way) -> bool:
+    def _is_parted(self, earlier: Detection, later: Detection, way: Interpolation) -> bool:
         return not way.certain and self.seen.cut_between(earlier.time_ms, later.time_ms)
 
-    def _track(self, part: Sequence[Detection], between_both: Sequence[Knot]) -> Track:
+    def _track(self, part: Sequence[Detection], between_both: Sequence[Keyframe]) -> Track:
         first, last = part[0], part[-1]
         before, after = self._out(first, backward=True), self._out(last, backward=False)
         knots = (*reversed(before.knots), *between_both, *after.knots)
@@ -220,12 +228,12 @@ class _Builder:
             names=tuple((face.time_ms, self.names[face]) for face in part),
         )
 
-    def _out(self, end: Detection, *, backward: bool) -> Way:
+    def _out(self, end: Detection, *, backward: bool) -> Interpolation:
         path = self.seen.out(end, backward=backward)
-        return way_out(end, path, self.layout.interval_ms, self.layout.settings)
+        return interpolation_to_border(end, path, self.layout.interval_ms, self.layout.settings)
 
 
-def _names(layout: Layout) -> dict[Detection, Detection]:
+def _names(layout: TrackletGraph) -> dict[Detection, Detection]:
     """Return the name of each detection."""
     return {face: name for chain, name in zip(layout.chains, layout.names, strict=True) for face in chain}
 
@@ -236,8 +244,8 @@ def _edge(*, is_certain: bool, is_cut: bool) -> Edge:
     return Edge.BORDER if is_certain else Edge.OPEN
 
 
-def _knot(detection: Detection) -> Knot:
-    return Knot(detection.time_ms, detection.box)
+def _knot(detection: Detection) -> Keyframe:
+    return Keyframe(detection.time_ms, detection.box)
 
 
 class SpanIndex(Generic[SpanT]):

@@ -13,14 +13,14 @@ _SAME_MS = 3.0
 _NEAR_MS = 70.0
 
 
-class Fix(NamedTuple):
+class TrackedBox(NamedTuple):
     """Where a face was found in one picture."""
 
     time_ms: float
     box: Box
 
 
-class Knot(NamedTuple):
+class Keyframe(NamedTuple):
     """A moment whose box is known; `doubt` counts the sampling intervals that its margin grows for."""
 
     time_ms: float
@@ -28,7 +28,7 @@ class Knot(NamedTuple):
     doubt: float = 0.0
 
 
-class Chase(NamedTuple):
+class FlowRequest(NamedTuple):
     """A face to follow from a detection until a moment, which may be earlier.
 
     `speed` is how fast it should move, in fractions of the frame a millisecond, across and down; None where
@@ -56,17 +56,17 @@ class Chase(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Path:
+class Trajectory:
     """The fixes of a chase without a gap, the first one nearest to its start."""
 
-    fixes: tuple[Fix, ...] = ()
+    fixes: tuple[TrackedBox, ...] = ()
 
     @property
     def length_ms(self) -> float:
         """Return how long the face was followed, from the first fix."""
         return abs(self.fixes[-1].time_ms - self.fixes[0].time_ms) + 1 if self.fixes else 0.0
 
-    def until(self, time_ms: float) -> Path:
+    def until(self, time_ms: float) -> Trajectory:
         """Return the path as far as `time_ms`, that moment included."""
         if len(self.fixes) < 2:  # noqa: PLR2004 a direction needs two
             return self
@@ -76,7 +76,7 @@ class Path:
             for fix in self.fixes
             if (fix.time_ms > time_ms - _SAME_MS if backward else fix.time_ms < time_ms + _SAME_MS)
         )
-        return Path(tuple(kept))
+        return Trajectory(tuple(kept))
 
     def box_at(self, time_ms: float) -> Box | None:
         """Return the box of the fix nearest to `time_ms`, or None where the path does not come near."""
@@ -84,4 +84,4 @@ class Path:
         return nearest.box if nearest and abs(nearest.time_ms - time_ms) <= _NEAR_MS else None
 
 
-LOST = Path()
+LOST = Trajectory()

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from blur_container.timing import Section
-from blur_container.tracking.gap_links import Bridge, Chain
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.gap_links import GapLink, Tracklet
+from blur_container.tracking.tracklets import TrackletGraph
 from chalicelib.contract.faces import Detection
 
 # Detections so much farther away than the look are kept: their pictures are always decoded, and what is
@@ -24,7 +24,7 @@ _BUCKET_MS = 10_000
 class Windows:
     """Cuts windows out of one layout; a window costs only what lies near it."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: TrackletGraph) -> None:
         self._layout = layout
         self._chains = _Buckets()
         self._bridges = _Buckets()
@@ -33,7 +33,7 @@ class Windows:
         for index, (end, start) in enumerate(layout.bridges):
             self._bridges.add(index, end.time_ms, start.time_ms)
 
-    def of(self, section: Section) -> Layout:
+    def of(self, section: Section) -> TrackletGraph:
         """Return the layout whose masks are those of the whole for every frame in `section`."""
         window = replace(self._layout, section=section)
         kept = window.look.wider(_WARM_UP_MS)
@@ -45,7 +45,7 @@ class Windows:
             bridges=tuple(self._bridges_in(kept)),
         )
 
-    def _bridges_in(self, kept: Section) -> Iterator[Bridge]:
+    def _bridges_in(self, kept: Section) -> Iterator[GapLink]:
         for index in self._bridges.near(kept):
             end, start = self._layout.bridges[index]
             if kept.holds(end.time_ms) and kept.holds(start.time_ms):
@@ -69,7 +69,7 @@ class _Buckets:
         return sorted({number for bucket in touched for number in self._numbers[bucket]})
 
 
-def _part(chain: Chain, kept: Section) -> Chain:
+def _part(chain: Tracklet, kept: Section) -> Tracklet:
     first = bisect_left(chain, kept.start_ms, key=_time)
     return chain[first : bisect_right(chain, kept.end_ms, key=_time)]
 

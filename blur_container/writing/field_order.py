@@ -8,7 +8,7 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 
 from blur_container.reading.timestamps import frame_unit
-from blur_container.writing.output_format import Form
+from blur_container.writing.output_format import OutputFormat
 from chalicelib.contract.errors import UnsupportedVideo
 
 # FFmpeg's AVFieldOrder: the top field is shown first in TT and BT, the bottom field in BB and TB.
@@ -18,7 +18,7 @@ _TOP_FIRST = frozenset({2, 5})
 class Fields:
     """Keeps frames to the fields of the first: an encoder of H.264 has one order for all of them."""
 
-    def __init__(self, first: VideoFrame, form: Form) -> None:
+    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
         self._is_interlaced = form.is_interlaced
         self._graphs: dict[str, Graph] = {}
         shows_order = form.is_interlaced and first.interlaced_frame

@@ -15,7 +15,7 @@ from blur_container.geometry import Plane, Rect, Size
 from blur_container.reading.timestamps import frame_unit
 from blur_container.writing.color import Color
 from blur_container.writing.field_order import Fields
-from blur_container.writing.output_format import Form
+from blur_container.writing.output_format import OutputFormat
 from chalicelib.contract.errors import UnsupportedVideo
 
 _BYTE_BITS = 8
@@ -29,7 +29,7 @@ class PlanarFrames:
     first frame was, and is noted in `changes`; all else is refused.
     """
 
-    def __init__(self, first: VideoFrame, form: Form) -> None:
+    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
         self._first = first
         self._form = form
         self._size, self._color = Size(first.width, first.height), Color.of(first)
@@ -165,7 +165,7 @@ class Padding:
     What their clean aperture hides is cut off.
     """
 
-    def __init__(self, first: VideoFrame, form: Form) -> None:
+    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
         self._shown = form.aperture or Rect(0, 0, first.width, first.height)
         self._frames = _Frames(first, form)
 
@@ -185,7 +185,7 @@ class Padding:
 class Letterbox:
     """Scales frames of one size into `place`, the upper left of the frames of a form; the rest is black."""
 
-    def __init__(self, frame: VideoFrame, form: Form, place: Size) -> None:
+    def __init__(self, frame: VideoFrame, form: OutputFormat, place: Size) -> None:
         scale = min(place.width / frame.width, place.height / frame.height)
         self._width, self._height = (
             max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height)
@@ -218,7 +218,7 @@ class Letterbox:
 class _Frames:
     """Makes frames of a form's size that carry what frames like `first` carry beside their pixels."""
 
-    def __init__(self, first: VideoFrame, form: Form) -> None:
+    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
         # The filters keep fields, times, captions and colours.
         self._graph = Graph()
         source = self._graph.add_buffer(

@@ -22,9 +22,9 @@ from blur_container.reading.timestamps import presentation_time
 from blur_container.scratch import raise_if_full
 from blur_container.settings import RenderSettings
 from blur_container.writing.color import mastering_parameters
-from blur_container.writing.output_format import Looks
-from blur_container.writing.remux import NOTHING_BESIDE, Companions, Written
-from blur_container.writing.stream_selection import Kept
+from blur_container.writing.output_format import StreamParameters
+from blur_container.writing.remux import NOTHING_BESIDE, RemuxedStreams, StreamRemuxer
+from blur_container.writing.stream_selection import SelectedStreams
 from chalicelib.contract.errors import OutputMismatch
 
 _TIMESCALE_MAX = 2**31 - 1
@@ -39,7 +39,9 @@ _TITLE = "title"
 class Output:
     """An MP4 being written: frames are encoded, their companions follow in step."""
 
-    def __init__(self, container: OutputContainer, video: VideoStream, companions: Companions | None) -> None:
+    def __init__(
+        self, container: OutputContainer, video: VideoStream, companions: StreamRemuxer | None
+    ) -> None:
         self._container = container
         self._video = video
         self._companions = companions
@@ -56,7 +58,7 @@ class Output:
         if held is not None:
             self._mux(self._encoded(held, PictureType.NONE))
 
-    def finish(self) -> Written:
+    def finish(self) -> RemuxedStreams:
         """Write what the encoder and the companions still hold; return what stands beside the video."""
         packets = [*self._last(), *self._video.encode(None)]
         if self._frames <= _IN_ORDER_MAX:
@@ -96,18 +98,22 @@ class Output:
 
 
 @contextmanager
-def open_output(path: Path, looks: Looks, kept: Kept | None, settings: RenderSettings) -> Iterator[Output]:
+def open_output(
+    path: Path, looks: StreamParameters, kept: SelectedStreams | None, settings: RenderSettings
+) -> Iterator[Output]:
     """Open `path` for writing; it is whole only after this context has ended without an error.
 
     `kept` is None for frames alone, which others join with their companions.
     """
     with open_container(path, looks.time_base, kept) as container:
         video = _add_video(container, looks, settings)
-        yield Output(container, video, Companions(kept, container) if kept else None)
+        yield Output(container, video, StreamRemuxer(kept, container) if kept else None)
 
 
 @contextmanager
-def open_container(path: Path, time_base: Fraction, kept: Kept | None) -> Iterator[OutputContainer]:
+def open_container(
+    path: Path, time_base: Fraction, kept: SelectedStreams | None
+) -> Iterator[OutputContainer]:
     """Open `path` as an MP4 without streams, with the tags and chapters that are kept."""
     options = _options("+faststart", time_base, kept)
     with _opened(str(path.resolve()), options, kept) as container:
@@ -116,7 +122,7 @@ def open_container(path: Path, time_base: Fraction, kept: Kept | None) -> Iterat
 
 @contextmanager
 def open_streamed(
-    writer: SeekableWriter, moov_bytes: int, time_base: Fraction, kept: Kept | None
+    writer: SeekableWriter, moov_bytes: int, time_base: Fraction, kept: SelectedStreams | None
 ) -> Iterator[OutputContainer]:
     """Open `writer` as `open_container` does a path; the index gets its first `moov_bytes`.
 
@@ -128,7 +134,7 @@ def open_streamed(
         yield container
 
 
-def _options(flags: str, time_base: Fraction, kept: Kept | None) -> dict[str, str]:
+def _options(flags: str, time_base: Fraction, kept: SelectedStreams | None) -> dict[str, str]:
     # Only so does MP4 hold tags that it has no place for.
     tags = "+use_metadata_tags" if kept and kept.keep_metadata else ""
     return {
@@ -140,7 +146,7 @@ def _options(flags: str, time_base: Fraction, kept: Kept | None) -> dict[str, st
 
 @contextmanager
 def _opened(
-    file: str | SeekableWriter, options: dict[str, str], kept: Kept | None
+    file: str | SeekableWriter, options: dict[str, str], kept: SelectedStreams | None
 ) -> Iterator[OutputContainer]:
     try:
         with av.open(file, "w", format="mp4", container_options=options) as container:
@@ -153,7 +159,7 @@ def _opened(
         raise OutputMismatch(f"the output cannot be written: {error.strerror}") from error
 
 
-def dress(context: VideoCodecContext, looks: Looks, settings: RenderSettings) -> None:
+def configure_encoder(context: VideoCodecContext, looks: StreamParameters, settings: RenderSettings) -> None:
     """Tell an encoder everything but its frames."""
     form = looks.form
     context.width, context.height, context.pix_fmt = form.size.width, form.size.height, form.pixel_format
@@ -176,7 +182,7 @@ def dress(context: VideoCodecContext, looks: Looks, settings: RenderSettings) ->
         context.codec_tag = "hvc1"
 
 
-def _parameters(looks: Looks, settings: RenderSettings) -> dict[str, str]:
+def _parameters(looks: StreamParameters, settings: RenderSettings) -> dict[str, str]:
     if looks.form.encoder == _X264:
         # With two lookahead threads equal frames gave 16 different files in 150 runs; with one, 4 in 1,000.
         fields = ":weightp=0" if looks.form.is_interlaced else ""
@@ -185,15 +191,15 @@ def _parameters(looks: Looks, settings: RenderSettings) -> dict[str, str]:
     return {"x265-params": ":".join([*fixed, *mastering_parameters(looks.first)])}
 
 
-def _add_video(container: OutputContainer, looks: Looks, settings: RenderSettings) -> VideoStream:
+def _add_video(container: OutputContainer, looks: StreamParameters, settings: RenderSettings) -> VideoStream:
     video = container.add_stream(looks.form.encoder, looks.frame_rate)
     assert isinstance(video, VideoStream)  # noqa: S101 tells mypy what the encoder's name says
-    dress(video.codec_context, looks, settings)
+    configure_encoder(video.codec_context, looks, settings)
     video.set_display_matrix(looks.display_matrix)
     return video
 
 
-def _movie_timescale(video: Fraction, kept: Kept | None) -> int:
+def _movie_timescale(video: Fraction, kept: SelectedStreams | None) -> int:
     """Return a scale in which every stream starts on a whole tick; edit lists are written in it."""
     streams = kept.streams if kept else ()
     rates = [stream.time_base.denominator for stream in streams if stream.time_base]

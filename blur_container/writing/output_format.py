@@ -32,7 +32,7 @@ _DEFAULT_RATE = Fraction(25)
 
 
 @dataclass(frozen=True)
-class Form:
+class OutputFormat:
     """What is handed to the encoder; `changes` says in words what the source was beyond that."""
 
     encoder: str
@@ -55,7 +55,7 @@ class Form:
         return self.field_order > _PROGRESSIVE
 
 
-def form_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec) -> Form:
+def output_format_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec) -> OutputFormat:
     """Return what the frames of `stream`, of which `first` is the first, become.
 
     Deep and HDR video stays so, as HEVC Main 10. Where H.264 is asked for, or fields need it, HDR is
@@ -74,7 +74,7 @@ def form_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec) -> Form:
     rows = 4 if field_order > _PROGRESSIVE else 2
     aperture = clean_aperture(stream)
     shown = inner(aperture, rows) if aperture else None
-    form = Form(
+    form = OutputFormat(
         encoder="libx265" if deep else "libx264",
         pixel_format=_DEEP_420 if deep else _shallow(first.format),
         size=_padded(cut_size(shown, Size(first.width, first.height)), rows),
@@ -127,7 +127,7 @@ def _padded(shown: Size, rows: int) -> Size:
     return Size(shown.width + shown.width % 2, -(-shown.height // rows) * rows)
 
 
-def _changes(first: VideoFrame, form: Form) -> list[str]:
+def _changes(first: VideoFrame, form: OutputFormat) -> list[str]:
     depth = _depth(first.format)
     coded, size = f"{first.width}x{first.height}", f"{form.size.width}x{form.size.height}"
     said = {
@@ -153,22 +153,24 @@ def _transfer_name(first: VideoFrame) -> str:
 
 
 @dataclass(frozen=True)
-class Looks:
+class StreamParameters:
     """How frames are meant to be shown: what the encoder must be told before the first of them."""
 
     first: VideoFrame
-    form: Form
+    form: OutputFormat
     time_base: Fraction
     frame_rate: Fraction
     sample_aspect_ratio: Fraction | None
     display_matrix: Sequence[int] | None
 
 
-def looks_of(first: VideoFrame, stream: VideoStream, settings: RenderSettings) -> Looks:
+def stream_parameters_of(
+    first: VideoFrame, stream: VideoStream, settings: RenderSettings
+) -> StreamParameters:
     """Return how the frames of `stream`, which begins with `first`, are shown and encoded."""
-    return Looks(
+    return StreamParameters(
         first=first,
-        form=form_of(first, stream, settings.codec),
+        form=output_format_of(first, stream, settings.codec),
         time_base=time_base(stream),
         frame_rate=stream.average_rate or stream.guessed_rate or _DEFAULT_RATE,
         sample_aspect_ratio=stream.sample_aspect_ratio,

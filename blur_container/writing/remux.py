@@ -18,7 +18,7 @@ from blur_container.reading.decode_checks import promised_packets
 from blur_container.writing import audio, subtitles
 from blur_container.writing.audio import CopiedStream, EncodedSound
 from blur_container.writing.packet_digest import PacketDigest, StreamDigest
-from blur_container.writing.stream_selection import Kept
+from blur_container.writing.stream_selection import SelectedStreams
 from blur_container.writing.subtitles import ConvertedText, CopiedText
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
@@ -42,7 +42,7 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True)
-class Written:
+class RemuxedStreams:
     """What verification must find again beside the video, and what is not the source's own, in words."""
 
     audio: tuple[StreamDigest, ...]
@@ -52,13 +52,13 @@ class Written:
     channels: tuple[int | None, ...] = ()
 
 
-NOTHING_BESIDE = Written((), (), ())
+NOTHING_BESIDE = RemuxedStreams((), (), ())
 
 
-class Companions:
+class StreamRemuxer:
     """Writes the kept streams of a source into its output, in step with its video."""
 
-    def __init__(self, kept: Kept, output: OutputContainer) -> None:
+    def __init__(self, kept: SelectedStreams, output: OutputContainer) -> None:
         self._kept = kept
         self._targets: dict[int, Target] = {stream.index: _target(output, stream) for stream in kept.streams}
         for stream in kept.streams:
@@ -88,12 +88,12 @@ class Companions:
         for index, target in self._targets.items():
             self._mux(index, target.rest())
 
-    def written(self) -> Written:
+    def written(self) -> RemuxedStreams:
         """Return what was written to all streams."""
         changes = tuple(target.change for target in self._targets.values() if target.change)
         sound, text = self._results(self._kept.sound), self._results(self._kept.text)
         channels = (getattr(self._targets[index], "channels", None) for index in sound)
-        return Written(tuple(sound.values()), tuple(text.values()), changes, tuple(channels))
+        return RemuxedStreams(tuple(sound.values()), tuple(text.values()), changes, tuple(channels))
 
     def _results(self, streams: Sequence[Stream]) -> dict[int, StreamDigest]:
         results = {stream.index: self._digests[stream.index].result() for stream in streams}

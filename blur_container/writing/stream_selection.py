@@ -37,7 +37,7 @@ class DroppedStream:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SelectedStreams:
     """The streams of `source` that its output has beside the video, and those it has not."""
 
     source: InputContainer
@@ -78,14 +78,14 @@ class Kept:
         }
 
 
-def choose_streams(container: InputContainer, video: VideoStream, *, keep_metadata: bool) -> Kept:
+def choose_streams(container: InputContainer, video: VideoStream, *, keep_metadata: bool) -> SelectedStreams:
     """Return what is kept of `container` beside `video`."""
     sound = tuple(stream for stream in container.streams.audio if _is_decodable(stream))
     text = tuple(stream for stream in container.streams.subtitles if _is_kept_text(stream))
     telemetry = tuple(stream for stream in container.streams.data if keep_metadata and _is_telemetry(stream))
     kept = {stream.index for stream in (video, *sound, *text, *telemetry)}
     dropped = (_dropped(stream) for stream in container.streams if stream.index not in kept)
-    return Kept(container, keep_metadata, sound, text, telemetry, tuple(dropped))
+    return SelectedStreams(container, keep_metadata, sound, text, telemetry, tuple(dropped))
 
 
 def _foreign(metadata: Iterable[str], kept: frozenset[str]) -> set[str]:

@@ -20,7 +20,7 @@ from blur_container.reading.timestamps import time_base
 from blur_container.reading.video import open_source, video_stream
 from blur_container.writing.audio_channels import take_channels
 from blur_container.writing.packet_digest import CopiedPackets, PacketDigest, StreamDigest
-from blur_container.writing.remux import Written
+from blur_container.writing.remux import RemuxedStreams
 from blur_container.writing.subtitles import shows_text
 from chalicelib.contract.errors import OutputMismatch, PermanentError, SourceChanged
 
@@ -43,7 +43,7 @@ class Expected(Protocol):
         """Return when the last frame ends."""
 
     @property
-    def beside(self) -> Written:
+    def beside(self) -> RemuxedStreams:
         """Return the streams beside the video."""
 
     @property

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from blur_container.analysis.face_tracking import locate_in
+from blur_container.analysis.face_tracking import track_faces_in
 from blur_container.reading.frame_mapping import Subject
 from blur_container.rendering.progress import Steps
 from blur_container.rendering.report import RenderReport
 from blur_container.rendering.segment import Segment
 from blur_container.rendering.whole_video import redact_video
-from blur_container.segments.concat import Assembly, Part
+from blur_container.segments.concat import Concatenation, RenderedSegment
 from blur_container.segments.plan import Plan
 from blur_container.segments.planner import Planner
-from blur_container.segments.record import Findings, SegmentRecord
+from blur_container.segments.record import SegmentRecord, TrackSummary
 from blur_container.settings import CuttingSettings, RenderSettings
 from blur_container.tracking.tracklets import track_settings
 from blur_container.tracking.tracklets_document import TracksDocument
@@ -51,29 +51,29 @@ class InSegments:
         window, *others = (Windows(layout).of(plan.section(number)) for layout in layouts)
         text = TracksDocument(self.faces.source_id, window, tuple(others)).to_json()
         document = TracksDocument.from_json(text, track_settings(self.settings))
-        return locate_in(
+        return track_faces_in(
             self.source, self.faces.video, document.layout, self.settings, others=document.others
         )
 
-    def part(self, plan: Plan, number: int) -> Part:
+    def part(self, plan: Plan, number: int) -> RenderedSegment:
         """Return one rendered segment, by way of its record."""
         target, tracks = self.folder / f"{number}.mp4", self.tracks(plan, number)
         subject = Subject(plan.source_id, plan.analysed)
         segment = Segment(self.source, plan.spans[number], subject, tracks, self.settings)
         report = segment.render(target, lambda _progress: None)
-        video, findings = ObjectReference("work", target.name), Findings.of(tracks, plan, number)
+        video, findings = ObjectReference("work", target.name), TrackSummary.of(tracks, plan, number)
         packets = verify_output(target, report)
         record = SegmentRecord.of(report, packets, findings, video, Steps(), plan.renderer)
-        return Part(target, SegmentRecord.from_json(record.to_json()))
+        return RenderedSegment(target, SegmentRecord.from_json(record.to_json()))
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[RenderedSegment]:
         """Return all rendered segments."""
         plan = self.plan()
         return [self.part(plan, number) for number in range(len(plan.spans))]
 
-    def join(self, parts: list[Part], target: Path) -> RenderReport:
+    def join(self, parts: list[RenderedSegment], target: Path) -> RenderReport:
         """Write the joined and verified video to `target`."""
-        assembly = Assembly(self.source, parts, self.faces, self.settings)
+        assembly = Concatenation(self.source, parts, self.faces, self.settings)
         report = assembly.write(partial(open_container, target), lambda _progress: None)
         verify_output(target, report)
         return report

@@ -8,7 +8,7 @@ from benchmarks.storm.__main__ import storm
 from benchmarks.storm.result import Plan, Result
 from benchmarks.storm.tables import tables
 from benchmarks.storm.traffic import INVOKE, START_DETECTION, total
-from tests.clouds.short_retries import hurry
+from tests.clouds.short_retries import shorten_retries
 
 UPLOADS = 12
 
@@ -16,7 +16,7 @@ UPLOADS = 12
 @pytest.fixture(scope="module")
 def passed() -> Result:
     """Return what became of a storm; the state machine waits for a second at most before it tries again."""
-    return storm(Plan(UPLOADS, jobs=1, lambdas=2), hurry)
+    return storm(Plan(UPLOADS, jobs=1, lambdas=2), shorten_retries)
 
 
 def test_every_upload_ends_once_and_well(passed: Result) -> None:

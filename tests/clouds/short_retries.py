@@ -12,7 +12,7 @@ from local_cloud.cloud import LocalCloud
 _WAIT_S, _END_S = 1, 10
 
 
-def hurry(cloud: LocalCloud, tries_max: int | None = None) -> None:
+def shorten_retries(cloud: LocalCloud, tries_max: int | None = None) -> None:
     """Let the state machine try again a second later, `tries_max` times at most; else as deployed."""
     stepfunctions, arn = cloud.client("stepfunctions"), cloud.state_machine_arn
     definition = json.loads(stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"])

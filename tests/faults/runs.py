@@ -27,7 +27,7 @@ from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
 from tests.clips.portraits import PortraitClip, make_portrait_clip
-from tests.clouds.short_retries import hurry
+from tests.clouds.short_retries import shorten_retries
 from tests.end_to_end.conftest import ENDED, ROOT, Pipeline, Upload
 from tests.faults.plans import (
     LASTING,
@@ -159,7 +159,7 @@ def laboratory(renderer: dict[str, str], deliveries: int = 1) -> Iterator[Labora
     settings = replace(SETTINGS, renderer=renderer, event_deliveries=deliveries)
     with tempfile.TemporaryDirectory() as name, LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
-        hurry(cloud, TRIES_MAX)
+        shorten_retries(cloud, TRIES_MAX)
         folder = Path(name)
         pipeline = Pipeline(cloud, folder)
         clip = make_portrait_clip(folder / "clip.mp4", CLIP).read_bytes()

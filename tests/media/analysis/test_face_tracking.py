@@ -14,7 +14,7 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.analysis.face_tracking import locate
+from blur_container.analysis.face_tracking import track_faces
 from blur_container.geometry import Picture
 from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.settings import Refine, RenderSettings
@@ -115,7 +115,7 @@ def test_face_that_stops_and_goes_is_covered(tmp_path: Path, name: str, clip: Cl
     truth = film(tmp_path / name, clip, stop_and_go(count))
     faces = document_of(samples(truth, 0, count), clip.size)
 
-    tracks = locate(tmp_path / name, faces, SETTINGS)
+    tracks = track_faces(tmp_path / name, faces, SETTINGS)
 
     assert uncovered(tracks, truth) == []
     assert tracks.count == 1
@@ -127,7 +127,7 @@ def test_face_is_covered_at_varying_frame_rate(tmp_path: Path) -> None:
     clip = replace(CLIP, pts=times, time_base=Fraction(1, 1000))
     truth = film(tmp_path / "in.mkv", clip, [(0.3 + 0.3 * (at - 50) / 500, 0.4) for at in times])
 
-    tracks = locate(tmp_path / "in.mkv", document_of(samples(truth, 0, 13)), SETTINGS)
+    tracks = track_faces(tmp_path / "in.mkv", document_of(samples(truth, 0, 13)), SETTINGS)
 
     assert uncovered(tracks, truth) == []
 
@@ -138,7 +138,7 @@ def test_face_is_followed_back_to_its_entrance(tmp_path: Path) -> None:
     truth = film(tmp_path / "in.mp4", CLIP, places)
     detections = samples(truth, 35)
 
-    tracks = locate(tmp_path / "in.mp4", document_of(detections), SETTINGS)
+    tracks = track_faces(tmp_path / "in.mp4", document_of(detections), SETTINGS)
 
     assert uncovered(tracks, truth[4:]) == []
     assert uncovered(Tracks.of(detections, SETTINGS.tracks), truth[4:]) != []
@@ -148,7 +148,7 @@ def test_hold_ends_with_its_shot(tmp_path: Path) -> None:
     """The first frame behind the cut shows another shot; the last one before it still shows the face."""
     truth = film(tmp_path / "in.mp4", CLIP, [(0.4, 0.4)] * 20 + [None] * 30, [0] * 20 + [1] * 30)
 
-    tracks = locate(tmp_path / "in.mp4", document_of(samples(truth, 12)), SETTINGS)
+    tracks = track_faces(tmp_path / "in.mp4", document_of(samples(truth, 12)), SETTINGS)
 
     assert uncovered(tracks, truth) == []
     assert tracks.boxes_at(truth[19][0]) != []
@@ -162,14 +162,14 @@ def test_video_without_faces_is_not_opened(tmp_path: Path, faces: list[Detection
     """There is nothing to look for."""
     settings = replace(SETTINGS, min_confidence=50.0)
 
-    assert locate(tmp_path / "missing.mp4", document_of(faces), settings).count == 0
+    assert track_faces(tmp_path / "missing.mp4", document_of(faces), settings).count == 0
 
 
 def test_faces_that_are_not_to_be_followed_need_no_file(tmp_path: Path) -> None:
     """Time and place alone say where they are."""
     faces = document_of([Detection(0, Box(0.4, 0.4, 0.1, 0.1), 99.0)])
 
-    assert locate(tmp_path / "missing.mp4", faces, replace(SETTINGS, follow_faces=False)).count == 1
+    assert track_faces(tmp_path / "missing.mp4", faces, replace(SETTINGS, follow_faces=False)).count == 1
 
 
 def test_detection_behind_the_end_is_no_error(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_detection_behind_the_end_is_no_error(tmp_path: Path) -> None:
     make_clip(tmp_path / "in.mp4", Clip(seconds=0.5))
     faces = document_of([Detection(time_ms, Box(0.4, 0.4, 0.1, 0.1), 99.0) for time_ms in (480, 9000)])
 
-    tracks = locate(tmp_path / "in.mp4", faces, SETTINGS)
+    tracks = track_faces(tmp_path / "in.mp4", faces, SETTINGS)
 
     assert [len(tracks.boxes_at(time_ms)) for time_ms in (480, 9000)] == [1, 1]
 
@@ -189,7 +189,7 @@ def test_cut_between_two_frames_of_one_millisecond_uncovers_nothing(tmp_path: Pa
     places = [None] * 10 + [(0.4, 0.4)] * 11
     truth = film(tmp_path / "in.mp4", clip, places, [0] * 10 + [1] * 11)
 
-    tracks = locate(tmp_path / "in.mp4", document_of(samples(truth, 10)), SETTINGS)
+    tracks = track_faces(tmp_path / "in.mp4", document_of(samples(truth, 10)), SETTINGS)
 
     assert uncovered(tracks, truth[10:]) == []
 
@@ -201,7 +201,7 @@ def test_damaged_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_bytes(content[: len(content) * 2 // 3])
 
     with pytest.raises(DamagedVideo):
-        locate(tmp_path / "in.mp4", document_of(samples(truth, 0, 15)), SETTINGS)
+        track_faces(tmp_path / "in.mp4", document_of(samples(truth, 0, 15)), SETTINGS)
 
 
 def test_damaged_frame_on_the_way_is_left_to_the_renderer(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_damaged_frame_on_the_way_is_left_to_the_renderer(tmp_path: Path) -> Non
     hole = len(content) // 2
     (tmp_path / "in.mov").write_bytes(content[:hole] + b"\xff" * 200 + content[hole + 200 :])
 
-    tracks = locate(tmp_path / "in.mov", document_of(samples(truth, 0, 15)), SETTINGS)
+    tracks = track_faces(tmp_path / "in.mov", document_of(samples(truth, 0, 15)), SETTINGS)
 
     assert uncovered(tracks, truth[:1] + truth[-1:]) == []
     with pytest.raises(DamagedVideo), open_source(tmp_path / "in.mov") as container:
@@ -225,7 +225,7 @@ def test_own_detector_finds_a_face_that_no_sample_saw(tmp_path: Path) -> None:
     source = make_portrait_clip(tmp_path / "in.mp4", PortraitClip(places, sound=False))
     settings = replace(SETTINGS, refine=Refine.DETECTOR)
 
-    tracks = locate(source, document_of([], SIZE), settings)
+    tracks = track_faces(source, document_of([], SIZE), settings)
 
     assert tracks.count == 1
     assert all(covers(tracks.boxes_at(time_ms)[0], Box(0.47, 0.4, 0.06, 0.15)) for time_ms in (320, 500, 760))

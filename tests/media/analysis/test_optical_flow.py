@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from blur_container.analysis.optical_flow import Boxes, follow
+from blur_container.analysis.optical_flow import Boxes, median_flow
 from blur_container.geometry import Picture
 from tests.clips.textures import noise
 
@@ -42,7 +42,7 @@ def box(place: tuple[float, float, float, float]) -> list[float]:
 
 def followed(pictures: Sequence[Picture], place: tuple[float, float, float, float] = START) -> list[Boxes]:
     """Return where the face at `place` in the first picture is in the others."""
-    return list(follow(pictures, np.array([box(place)], np.float32), np.zeros((1, 2), np.float32)))
+    return list(median_flow(pictures, np.array([box(place)], np.float32), np.zeros((1, 2), np.float32)))
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_no_faces_in_no_pictures() -> None:
     """Empty in, empty out."""
     nobody, still = np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32)
 
-    assert list(follow([], nobody, still)) == []
-    assert list(follow([BACKGROUND], nobody, still)) == []
-    assert [boxes.shape for boxes in follow([BACKGROUND] * 3, nobody, still)] == [(0, 4), (0, 4)]
+    assert list(median_flow([], nobody, still)) == []
+    assert list(median_flow([BACKGROUND], nobody, still)) == []
+    assert [boxes.shape for boxes in median_flow([BACKGROUND] * 3, nobody, still)] == [(0, 4), (0, 4)]
 
 
 def test_known_speed_carries_over_a_wide_step() -> None:
     """Where a face goes on as its detections say, it is found much farther away."""
     pictures = [picture(START), picture((190, 60, 40, 50))]
 
-    (found,) = follow(pictures, np.array([box(START)], np.float32), np.array([[70, 0]], np.float32))
+    (found,) = median_flow(pictures, np.array([box(START)], np.float32), np.array([[70, 0]], np.float32))
 
     assert np.abs(found[0] - box((190, 60, 40, 50))).max() < 4
 
@@ -112,7 +112,7 @@ def test_lost_face_costs_the_others_nothing() -> None:
     pictures = [picture((120 + 3 * step, 60, 40, 50)) for step in range(4)]
     both = np.array([box((-100, 60, 40, 50)), box(START)], np.float32)
 
-    *_, found = follow(pictures, both, np.zeros((2, 2), np.float32))
+    *_, found = median_flow(pictures, both, np.zeros((2, 2), np.float32))
 
     assert np.isnan(found[0]).all()
     assert np.abs(found[1] - box((129, 60, 40, 50))).max() < 4

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from blur_container.analysis.proxy_frames import Moment, ReducedFrames, Skip, open_decoder
+from blur_container.analysis.proxy_frames import ProxyFrame, ProxyFrames, Skip, open_decoder
 from blur_container.limits import Limits
 from blur_container.reading.timestamps import presentation_time, time_base
 from blur_container.reading.video import decoded_frames, open_source, video_stream
@@ -62,13 +62,13 @@ def frames_of(path: Path) -> tuple[Clock, dict[float, Luma]]:
 
 def looked_at(
     path: Path, clock: Clock, span_ms: tuple[float, float], skips: Callable[[int], Skip]
-) -> list[Moment]:
+) -> list[ProxyFrame]:
     """Return what is seen of a clip in a span; `skips` tells after which picture what may be left out."""
-    found: list[Moment] = []
+    found: list[ProxyFrame] = []
     with open_source(path) as container:
         stream = video_stream(container)
         open_decoder(container, stream, 1, Limits())
-        reduced = ReducedFrames(container, stream, clock, [500], lambda _done, _all: None)
+        reduced = ProxyFrames(container, stream, clock, [500], lambda _done, _all: None)
         reduced.skip = skips(0)
         for moment in reduced.between(*span_ms):
             found.append(moment)
@@ -76,7 +76,7 @@ def looked_at(
     return found
 
 
-def worst(frames: dict[float, Luma], found: list[Moment]) -> float:
+def worst(frames: dict[float, Luma], found: list[ProxyFrame]) -> float:
     """Return how far a block of 10 x 10 pixels is off at most, in steps of luma."""
     blocks = [
         np.abs(frames[moment.time_ms].astype(int) - moment.picture).reshape(18, 10, 32, 10).mean(axis=(1, 3))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from blur_container.analysis.shot_detection import CutFinder
+from blur_container.analysis.shot_detection import ShotBoundaryDetector
 from blur_container.geometry import Picture
 from tests.clips.textures import noise
 
@@ -31,7 +31,7 @@ def lit(picture: Picture, gain: float, lift: float = 0.0) -> Picture:
 
 def cuts(pictures: Sequence[Picture]) -> list[int]:
     """Return the numbers of the pictures that begin a shot."""
-    finder = CutFinder()
+    finder = ShotBoundaryDetector()
     return [number for number, picture in enumerate(pictures) if finder.begins_shot(picture, number * 33.0)]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.analysis.face_tracking import locate
-from blur_container.analysis.time_origins import Readings, shifted
+from blur_container.analysis.face_tracking import track_faces
+from blur_container.analysis.time_origins import TimeOrigins, shifted
 from blur_container.rendering.progress import Steps
 from blur_container.rendering.report import report_to_json
 from blur_container.settings import RenderSettings, Settings
@@ -47,8 +47,8 @@ UNFOLLOWED = RenderSettings(follow_faces=False)
 # What is added to the times of a detector that counts from the first frame, and the readings that are left:
 # who sees a face in the first half second did not count from the start of the file.
 COUNTS = {
-    "from the first frame": (0, Readings((0,))),
-    "from the start of the file": (LATE_MS, Readings((0, LATE_MS))),
+    "from the first frame": (0, TimeOrigins((0,))),
+    "from the start of the file": (LATE_MS, TimeOrigins((0, LATE_MS))),
 }
 
 
@@ -98,7 +98,7 @@ def test_both_readings_are_covered_where_a_few_detections_stray(tmp_path: Path) 
     report = render(source, counted(clip, 0))
 
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
-    assert report.readings == Readings((0, LATE_MS))
+    assert report.readings == TimeOrigins((0, LATE_MS))
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, SMART, UNFOLLOWED], ids=["full", "smart", "unfollowed"])
@@ -122,7 +122,7 @@ def test_masks_of_both_readings_are_those_of_one_piece(tmp_path: Path, count: st
     source = make_clip(tmp_path / "in.mp4", CLIP)
     segmented = InSegments(source, counted(CLIP, COUNTS[count][0]), tmp_path, SETTINGS)
     plan = segmented.plan()
-    whole = locate(source, segmented.faces, SETTINGS, readings=plan.readings)
+    whole = track_faces(source, segmented.faces, SETTINGS, readings=plan.readings)
     moments = [float(plan.clock.ms(round(time / plan.clock.time_base))) for time in video_times(source)]
 
     drawn = [
@@ -146,7 +146,7 @@ def test_a_reading_in_which_detections_meet_nothing_is_left_out(tmp_path: Path) 
 
     report = render(source, faces_document(clip))
 
-    assert report.readings == Readings((0,))
+    assert report.readings == TimeOrigins((0,))
 
 
 def test_a_video_that_begins_with_its_sound_has_one_reading(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_video_that_begins_with_its_sound_has_one_reading(tmp_path: Path) -> N
 
     report = render(source, faces_document(clip))
 
-    assert report.readings == Readings((0,))
+    assert report.readings == TimeOrigins((0,))
 
 
 STRAYS = {
@@ -229,14 +229,14 @@ def test_one_detection_of_many_behind_the_end_is_borne(tmp_path: Path) -> None:
 
 def test_readings_travel_with_the_plan() -> None:
     """As offsets in milliseconds."""
-    assert Readings.from_json([0, 500]) == Readings((0, 500))
+    assert TimeOrigins.from_json([0, 500]) == TimeOrigins((0, 500))
 
 
 @pytest.mark.parametrize("value", [[], "0", [0.5], None, {"0": 0}, [True]])
 def test_readings_that_are_no_list_of_numbers_are_refused(value: object) -> None:
     """Such a plan was not written by this project."""
     with pytest.raises(InvalidDocument):
-        Readings.from_json(value)
+        TimeOrigins.from_json(value)
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.mov", "in.mkv"])

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.analysis.face_tracking import locate, locate_in
+from blur_container.analysis.face_tracking import track_faces, track_faces_in
 from blur_container.settings import Refine, RenderSettings
 from blur_container.timing import Section
-from blur_container.tracking.tracklets import layout_of
+from blur_container.tracking.tracklets import tracklet_graph_of
 from blur_container.tracking.tracks import Tracks
 from blur_container.tracking.windows import Windows
 from chalicelib.contract.faces import Box, Detection, FacesDocument
@@ -60,8 +60,8 @@ def located(
     source: Path, faces: FacesDocument, parts: Sequence[Section], settings: RenderSettings = SETTINGS
 ) -> list[tuple[Section, Tracks]]:
     """Return the tracks of each section."""
-    windows = Windows(layout_of(faces, settings))
-    return [(part, locate_in(source, faces.video, windows.of(part), settings)) for part in parts]
+    windows = Windows(tracklet_graph_of(faces, settings))
+    return [(part, track_faces_in(source, faces.video, windows.of(part), settings)) for part in parts]
 
 
 def masks(tracks: Tracks, time_ms: float) -> list[tuple[Box, Detection]]:
@@ -88,7 +88,7 @@ def test_masks_of_segments_are_those_of_the_whole(tmp_path: Path, name: str, opt
 
     windows = located(source, faces, sections(3500, 8000, 9000))
 
-    whole = locate(source, faces, SETTINGS)
+    whole = track_faces(source, faces, SETTINGS)
     assert whole.count > 1
     assert differing(whole, windows) == []
 
@@ -104,7 +104,7 @@ def test_masks_of_segments_are_those_of_a_real_clip(name: str) -> None:
 
     windows = located(source, faces, sections(2000, 5000))
 
-    assert differing(locate(source, faces, SETTINGS), windows) == []
+    assert differing(track_faces(source, faces, SETTINGS), windows) == []
 
 
 def test_boxes_of_the_own_detector_are_those_of_the_whole(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_boxes_of_the_own_detector_are_those_of_the_whole(tmp_path: Path) -> Non
 
     windows = located(source, faces, sections(3000, 4500), settings)
 
-    whole = locate(source, faces, settings)
+    whole = track_faces(source, faces, settings)
     assert whole.count == 1
     assert boxes(whole, sections(0, 3000, 4500)[1:]) == [
         found for part, tracks in windows for found in boxes(tracks, [part])
@@ -141,10 +141,10 @@ def test_look_of_a_segment_is_its_own_time_and_a_margin(tmp_path: Path) -> None:
     """Frames far away are not decoded."""
     clip = replace(CLIP, seconds=25, options={"x264-params": SHORT})
     source, faces = make_clip(tmp_path / "in.mp4", clip), sampled(clip)
-    window = Windows(layout_of(faces, SETTINGS)).of(Section(12_000, 13_000))
+    window = Windows(tracklet_graph_of(faces, SETTINGS)).of(Section(12_000, 13_000))
     looked: list[int] = []
 
-    locate_in(source, faces.video, window, SETTINGS, lambda passed, _all: looked.append(passed))
+    track_faces_in(source, faces.video, window, SETTINGS, lambda passed, _all: looked.append(passed))
 
     assert min(looked) > 30 * (12 - 10.5)
     assert max(looked) < 30 * (13 + 8.5)

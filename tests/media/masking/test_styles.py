@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blur_container.analysis.face_detector import DetectorSettings, FaceDetector
 from blur_container.geometry import Size, around, padded, short_side
-from blur_container.masking.blur import Look, Patch, blur_patches
+from blur_container.masking.blur import BlurOptions, Patch, blur_patches
 from blur_container.masking.noise import track_key
 from blur_container.settings import BlurShape, BlurStyle, RenderSettings
 from chalicelib.contract.faces import Box, Detection
@@ -61,7 +61,7 @@ def blurred(
     rect = whole.within(FRAME)
     assert rect is not None
     patch = Patch(rect, whole, short_side(box, FRAME), track_key(key, Detection(0, Box(0, 0, 1, 1), 99.0)))
-    look = Look(style, shape, SETTINGS.mosaic_cells, margin)
+    look = BlurOptions(style, shape, SETTINGS.mosaic_cells, margin)
     blur_patches([planar[:height], *chroma], [patch], look)
     return np.asarray(cv2.cvtColor(planar, cv2.COLOR_YUV2BGR_I420), np.uint8)
 

@@ -14,14 +14,14 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from blur_container.analysis.face_tracking import locate, locate_in
-from blur_container.reading.timestamps import Span
+from blur_container.analysis.face_tracking import track_faces, track_faces_in
+from blur_container.reading.timestamps import DecodeRange
 from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from blur_container.timing import Section
-from blur_container.tracking.review import DoubtKind, doubts_of
-from blur_container.tracking.tracklets import layout_of
+from blur_container.tracking.review import ReviewReason, review_flags_of
+from blur_container.tracking.tracklets import tracklet_graph_of
 from blur_container.tracking.tracks import Tracks
 from blur_container.tracking.windows import Windows
 from chalicelib.contract.errors import DamagedVideo
@@ -112,7 +112,7 @@ def test_face_is_held_across_a_broken_stretch(tmp_path: Path) -> None:
     """No sample follows, and pictures change at both ends of the stretch as at cuts."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
-    tracks = locate(source, seen(2500), SETTINGS)
+    tracks = track_faces(source, seen(2500), SETTINGS)
 
     assert bare(tracks, 2500, 3400 + 500) == []
 
@@ -121,7 +121,7 @@ def test_face_is_held_back_across_a_broken_stretch(tmp_path: Path) -> None:
     """It is seen for the first time soon after."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
-    tracks = locate(source, seen(3520), SETTINGS)
+    tracks = track_faces(source, seen(3520), SETTINGS)
 
     assert bare(tracks, 3000 - 500, 3520) == []
 
@@ -130,7 +130,7 @@ def test_face_is_held_through_a_broken_stretch_longer_than_its_hold(tmp_path: Pa
     """What is broken ends with a keyframe, not when a hold does."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 45), (STREET, 65))
 
-    tracks = locate(source, seen(2920), SETTINGS)
+    tracks = track_faces(source, seen(2920), SETTINGS)
 
     assert bare(tracks, 2920, 4800 + 500) == []
 
@@ -139,7 +139,7 @@ def test_face_across_a_broken_stretch_is_covered_wider(tmp_path: Path) -> None:
     """It may have moved on."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
-    tracks = locate(source, seen(2500, 3500), SETTINGS)
+    tracks = track_faces(source, seen(2500, 3500), SETTINGS)
 
     assert max(box.width for box in tracks.boxes_at(3200)) > 1.3 * max(
         box.width for box in tracks.boxes_at(2500)
@@ -150,9 +150,9 @@ def test_broken_stretch_is_to_be_looked_at(tmp_path: Path) -> None:
     """With its time and the place of the face."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
-    doubts = doubts_of(locate(source, seen(2500, 3500), SETTINGS), 6000.0)
+    doubts = review_flags_of(track_faces(source, seen(2500, 3500), SETTINGS), 6000.0)
 
-    told = [doubt for doubt in doubts if doubt.kind is DoubtKind.DAMAGED_PICTURE]
+    told = [doubt for doubt in doubts if doubt.kind is ReviewReason.DAMAGED_PICTURE]
     assert [(doubt.from_ms, doubt.to_ms) for doubt in told] == [(2960, 3400)]
     assert told[0].box.left < FACE.left < told[0].box.right
 
@@ -161,7 +161,7 @@ def test_broken_first_group_does_not_end_a_hold(tmp_path: Path) -> None:
     """No sound picture tells what was there before."""
     source = film(tmp_path / "in.mp4", (BROKEN, 6), (ROOM, 6), (STREET, 65))
 
-    tracks = locate(source, seen(360), SETTINGS)
+    tracks = track_faces(source, seen(360), SETTINGS)
 
     assert bare(tracks, 360, 900) == []
 
@@ -170,7 +170,7 @@ def test_broken_last_group_does_not_end_a_hold(tmp_path: Path) -> None:
     """No sound picture follows."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10))
 
-    tracks = locate(source, seen(2920), SETTINGS)
+    tracks = track_faces(source, seen(2920), SETTINGS)
 
     assert bare(tracks, 2920, 3400) == []
 
@@ -179,21 +179,21 @@ def test_cut_to_another_shot_still_ends_a_hold(tmp_path: Path) -> None:
     """It stays another shot for long."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (ROOM, 75))
 
-    tracks = locate(source, seen(2920), SETTINGS)
+    tracks = track_faces(source, seen(2920), SETTINGS)
 
     assert bare(tracks, 3000, 3500) == list(range(3000, 3500, 40))
-    assert DoubtKind.DAMAGED_PICTURE not in {doubt.kind for doubt in doubts_of(tracks, 6000.0)}
+    assert ReviewReason.DAMAGED_PICTURE not in {doubt.kind for doubt in review_flags_of(tracks, 6000.0)}
 
 
 def test_segments_hold_faces_across_a_broken_stretch_as_one_piece_does(tmp_path: Path) -> None:
     """Wherever the video is cut: before the stretch, in it, or behind it."""
     source = film(tmp_path / "in.mp4", (STREET, 150), (BROKEN, 30), (STREET, 150))
     faces = seen(1000, 1500, 2000, 2500, 3000, 3500, 4000, 4500, 5000, 5500, 8000, 8500)
-    windows, whole = Windows(layout_of(faces, SETTINGS)), locate(source, faces, SETTINGS)
+    windows, whole = Windows(tracklet_graph_of(faces, SETTINGS)), track_faces(source, faces, SETTINGS)
 
     parts = [Section(float(begin_ms), begin_ms + 1500.0) for begin_ms in range(0, 13_500, 1500)]
 
-    found = [boxes(locate_in(source, faces.video, windows.of(part), SETTINGS), part) for part in parts]
+    found = [boxes(track_faces_in(source, faces.video, windows.of(part), SETTINGS), part) for part in parts]
     assert found == [boxes(whole, part) for part in parts]
 
 
@@ -217,7 +217,7 @@ def test_damage_behind_an_open_keyframe_is_refused_as_elsewhere(tmp_path: Path) 
     number, key = keys[2]
     assert key.pts is not None
     assert key.dts is not None
-    span = Span(key.pts, key.dts, key.pts, open=True)
+    span = DecodeRange(key.pts, key.dts, key.pts, open=True)
     content, spans = path.read_bytes(), [span, replace(span, open=False)]
 
     mutants = [damaged(path, content, number + 3 + seed % 20, random.Random(seed)) for seed in range(30)]  # noqa: S311
@@ -230,7 +230,7 @@ def test_damage_behind_an_open_keyframe_is_refused_as_elsewhere(tmp_path: Path) 
     assert not is_refused(tmp_path / "mutant.mp4", content, span)
 
 
-def is_refused(path: Path, content: bytes, span: Span) -> bool:
+def is_refused(path: Path, content: bytes, span: DecodeRange) -> bool:
     """Return whether a span of a video is taken for damaged."""
     path.write_bytes(content)
     with open_source(path) as container:

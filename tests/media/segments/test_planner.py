@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.reading.timestamps import Span
+from blur_container.reading.timestamps import DecodeRange
 from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.segments.plan import Plan
 from blur_container.segments.planner import Planner
@@ -28,7 +28,7 @@ def planner(path: Path, clip: Clip = CLIP, cutting: CuttingSettings = EAGER) -> 
     return Planner(path, size_bytes, lambda: 1000, faces_document(clip), 500, RenderSettings(), cutting, "1")
 
 
-def contents(path: Path, span: Span | None = None) -> list[tuple[int | None, bytes]]:
+def contents(path: Path, span: DecodeRange | None = None) -> list[tuple[int | None, bytes]]:
     """Return pts and luma of all frames, or of those in `span`."""
     with open_source(path) as container:
         stream = video_stream(container)

@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.analysis.face_tracking import locate
+from blur_container.analysis.face_tracking import track_faces
 from blur_container.rendering.whole_video import redact_video
-from blur_container.segments.concat import Part
+from blur_container.segments.concat import RenderedSegment
 from blur_container.settings import RenderSettings
 from blur_container.timing import Clock
-from blur_container.tracking.review import doubts_to_json
+from blur_container.tracking.review import review_flags_to_json
 from chalicelib.contract.errors import OutputMismatch
 from tests.checks.readback import audio_packets, audio_starts, luma_psnr, shown_frames, video_times
 from tests.checks.segmented import InSegments
@@ -61,7 +61,7 @@ def test_a_segmented_video_equals_one_in_one_piece(tmp_path: Path, kind: str) ->
     assert luma_psnr(joined, segmented.source) == pytest.approx(luma_psnr(whole, segmented.source), abs=0.2)
     assert looks(joined) == looks(whole)
     assert replace(report, copied=None, doubts=()) == replace(expected, doubts=())
-    assert doubts_to_json(report.doubts) == doubts_to_json(expected.doubts)
+    assert review_flags_to_json(report.doubts) == review_flags_to_json(expected.doubts)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,7 +69,7 @@ def test_masks_are_those_of_one_piece(tmp_path: Path, kind: str) -> None:
     """Frame by frame the same boxes, under the same names."""
     segmented = scene(tmp_path, KINDS[kind])
     plan = segmented.plan()
-    whole = locate(segmented.source, segmented.faces, SETTINGS)
+    whole = track_faces(segmented.source, segmented.faces, SETTINGS)
     clock = Clock(plan.clock.first_pts, plan.clock.time_base)
     moments = [float(clock.ms(round(time / clock.time_base))) for time in video_times(segmented.source)]
 
@@ -120,7 +120,7 @@ def test_a_segment_that_is_not_its_records_is_refused(tmp_path: Path) -> None:
     """What was verified is what is joined."""
     segmented = scene(tmp_path, CLIP)
     parts = segmented.parts()
-    swapped = [parts[0], Part(parts[2].source, parts[1].record), *parts[2:]]
+    swapped = [parts[0], RenderedSegment(parts[2].source, parts[1].record), *parts[2:]]
 
     with pytest.raises(OutputMismatch, match="holds other packets"):
         segmented.join(swapped, tmp_path / "joined.mp4")

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blur_container.analysis.face_tracking import locate
+from blur_container.analysis.face_tracking import track_faces
 from blur_container.reading.source import Source
 from blur_container.reading.timestamps import time_base
 from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.rendering.progress import Progress
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
-from blur_container.smart_render.eligibility import survey
+from blur_container.smart_render.eligibility import check_eligibility
 from blur_container.storage.block_cache import BLOCK_BYTES, BlockCache
 from blur_container.storage.range_reader import AHEAD_BYTES, RemoteHandle, RemoteObject
 from blur_container.writing.verification import verify_output
@@ -278,7 +278,7 @@ def test_remote_video_is_rendered_as_a_file_is(tmp_path: Path) -> None:
     [
         pytest.param(frame_times, id="decode"),
         pytest.param(read_packets, id="demux"),
-        pytest.param(lambda source: survey(source, SMART), id="survey"),
+        pytest.param(lambda source: check_eligibility(source, SMART), id="survey"),
     ],
 )
 def test_failed_read_keeps_its_name(
@@ -296,7 +296,7 @@ def test_failed_read_keeps_its_name(
     "work",
     [
         pytest.param(frame_after_jump, id="jump"),
-        pytest.param(lambda source: locate(source, FACES, RenderSettings()), id="locate"),
+        pytest.param(lambda source: track_faces(source, FACES, RenderSettings()), id="locate"),
     ],
 )
 def test_failed_read_after_a_jump_keeps_its_name(

@@ -15,7 +15,7 @@ from blur_container.reading.prefetch import read_ahead
 from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.settings import OutputCodec
 from blur_container.writing.frame_format import PlanarFrames, editable_planes
-from blur_container.writing.output_format import form_of
+from blur_container.writing.output_format import output_format_of
 from chalicelib.contract.errors import DamagedVideo
 from tests.checks.readback import Luma
 from tests.clips import Clip, Face, make_clip
@@ -102,6 +102,6 @@ def test_planar_frames_are_not_copied(tmp_path: Path) -> None:
     with open_source(source) as container:
         stream = video_stream(container)
         frame = next(decoded_frames(container, stream, threads=1))
-        planar = PlanarFrames(frame, form_of(frame, stream, OutputCodec.AUTO))
+        planar = PlanarFrames(frame, output_format_of(frame, stream, OutputCodec.AUTO))
 
         assert planar.padded(planar.convert(frame)) is frame

@@ -18,7 +18,7 @@ from blur_container.reading.video import open_source, video_stream
 from blur_container.storage.s3 import Storage
 from blur_container.writing.moov_size import moov_bytes_max
 from blur_container.writing.mp4 import open_streamed
-from blur_container.writing.remux import Companions
+from blur_container.writing.remux import StreamRemuxer
 from blur_container.writing.stream_selection import choose_streams
 from chalicelib.contract.errors import OutputMismatch, StorageUnavailable
 from chalicelib.contract.objects import ObjectReference
@@ -85,7 +85,7 @@ def stream_to(client: FakeS3, path: Path, moov_bytes: int) -> bytes:
         kept = choose_streams(audio, video_stream(audio), keep_metadata=True)
         with open_streamed(writer, moov_bytes, time_base(source), kept) as container:
             target = container.add_stream_from_template(source, opaque=True)
-            companions = Companions(kept, container)
+            companions = StreamRemuxer(kept, container)
             for packet in video.demux(source):
                 if packet.size:
                     companions.write_until((packet.dts or 0) * packet.time_base)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from blur_container.geometry import Plane, Rect, Size
-from blur_container.masking.blur import Look, Patch, blur_patches, cell_grid
+from blur_container.masking.blur import BlurOptions, Patch, blur_patches, cell_grid
 from blur_container.settings import BlurShape, BlurStyle
 
 CELLS = 7
 RECT = Rect(40, 20, 110, 118)
-MOSAIC = Look(BlurStyle.MOSAIC, BlurShape.BOX, CELLS, 0.2)
+MOSAIC = BlurOptions(BlurStyle.MOSAIC, BlurShape.BOX, CELLS, 0.2)
 LOOKS = [
-    pytest.param(Look(style, shape, CELLS, 0.2), id=f"{style.value} {shape.value}")
+    pytest.param(BlurOptions(style, shape, CELLS, 0.2), id=f"{style.value} {shape.value}")
     for style in BlurStyle
     for shape in BlurShape
 ]
@@ -37,7 +37,7 @@ def planes() -> list[Plane]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_no_patch_changes_nothing(look: Look) -> None:
+def test_no_patch_changes_nothing(look: BlurOptions) -> None:
     """Empty in, nothing done."""
     after = planes()
 
@@ -47,7 +47,7 @@ def test_no_patch_changes_nothing(look: Look) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_detail_inside_is_gone_in_all_planes(look: Look) -> None:
+def test_detail_inside_is_gone_in_all_planes(look: BlurOptions) -> None:
     """Neighbouring pixels differ by 127 on average before, by a few steps after."""
     after = planes()
 
@@ -60,7 +60,7 @@ def test_detail_inside_is_gone_in_all_planes(look: Look) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_pixels_outside_are_untouched(look: Look) -> None:
+def test_pixels_outside_are_untouched(look: BlurOptions) -> None:
     """Not one of them changes, in any plane."""
     after = planes()
 
@@ -133,7 +133,7 @@ def test_deep_samples_stay_in_their_range(style: BlurStyle, depth: int) -> None:
 )
 @pytest.mark.parametrize("look", LOOKS)
 def test_colours_are_covered_at_any_subsampling(
-    shape: tuple[int, int], rows: slice, columns: slice, look: Look
+    shape: tuple[int, int], rows: slice, columns: slice, look: BlurOptions
 ) -> None:
     """The middle of every plane's patch is blurred, and nothing beside the patch."""
     chroma = noise(*shape, seed=5)
@@ -164,7 +164,7 @@ def test_cells_grow_with_the_face(rect: Rect, short_px: float, grid: Size) -> No
 
 @pytest.mark.parametrize("rect", [Rect(0, 0, 2, 2), Rect(158, 118, 160, 120), Rect(0, 0, 160, 120)])
 @pytest.mark.parametrize("look", LOOKS)
-def test_patches_at_the_edges_are_blurred(rect: Rect, look: Look) -> None:
+def test_patches_at_the_edges_are_blurred(rect: Rect, look: BlurOptions) -> None:
     """From one chroma sample to the whole frame."""
     after = planes()
 
@@ -174,7 +174,7 @@ def test_patches_at_the_edges_are_blurred(rect: Rect, look: Look) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_odd_frames_are_blurred_up_to_their_last_pixel(look: Look) -> None:
+def test_odd_frames_are_blurred_up_to_their_last_pixel(look: BlurOptions) -> None:
     """The last chroma sample of an odd frame stands for one pixel only."""
     after: list[Plane] = [noise(121, 161), noise(61, 81, 2), noise(61, 81, 3)]
     before = [plane.copy() for plane in after]

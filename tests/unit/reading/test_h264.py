@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from blur_container.geometry import Size
 from blur_container.reading.h264 import (
     Nal,
+    NotSpliceable,
     ParameterRecord,
     SequenceParameters,
-    UnfitStream,
     nal_units,
     picture_set_ids,
 )
@@ -59,7 +59,7 @@ def test_units_follow_their_lengths() -> None:
 @pytest.mark.parametrize("packet", [b"\0\0\0\x05\x65", b"\0\0", b"\0\0\0\0", b"\0\0\0\x01\x65\0"])
 def test_unit_that_does_not_fit_is_refused(packet: bytes) -> None:
     """A length past the end is another form of H.264, or damage."""
-    with pytest.raises(UnfitStream):
+    with pytest.raises(NotSpliceable):
         list(nal_units(memoryview(packet)))
 
 
@@ -159,12 +159,12 @@ def test_free_id_is_that_of_no_set(taken: int, free: int) -> None:
 )
 def test_other_records_are_refused(record: bytes) -> None:
     """What is not understood is not joined."""
-    with pytest.raises(UnfitStream):
+    with pytest.raises(NotSpliceable):
         ParameterRecord.parse(record)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     """Nothing but UnfitStream comes out of a broken parameter set."""
-    with suppress(UnfitStream):
+    with suppress(NotSpliceable):
         assert SequenceParameters.parse(b"\x67" + content).set_id >= 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from blur_container.reading.timestamps import Span
+from blur_container.reading.timestamps import DecodeRange
 from blur_container.segments.plan import Plan
 from blur_container.segments.record import SegmentRecord
 from blur_container.segments.renderer_version import RendererVersion
@@ -26,7 +26,7 @@ PLAN = Plan(
     frames=12,
     clock=Clock(0, Fraction(1, 15360)),
     duration_ms=400,
-    spans=(Span(0, 0, 0, 2048, 2048), Span(2048, 2048, 2048)),
+    spans=(DecodeRange(0, 0, 0, 2048, 2048), DecodeRange(2048, 2048, 2048)),
     renderer=RendererVersion("4f2a", "91cd"),
 )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blur_container.segments.split import Costs, cuts, segment_count
+from blur_container.segments.split import Costs, segment_count, segment_starts
 from blur_container.settings import CuttingSettings
 
 SETTINGS = CuttingSettings(
@@ -39,29 +39,29 @@ def test_what_fits_no_disk_is_cut() -> None:
 
 def test_even_groups_are_shared_out_evenly() -> None:
     """Twelve groups, four segments."""
-    assert cuts([1.0] * 12, 4) == [0, 3, 6, 9]
+    assert segment_starts([1.0] * 12, 4) == [0, 3, 6, 9]
 
 
 def test_groups_with_faces_weigh_more() -> None:
     """The second half has all the work: the first segment is longer."""
-    assert cuts([0.0] * 6 + [1.0] * 6, 2) == [0, 9]
+    assert segment_starts([0.0] * 6 + [1.0] * 6, 2) == [0, 9]
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_one_group_cannot_be_cut(count: int) -> None:
     """A video with one keyframe only."""
-    assert cuts([5.0], count) == [0]
+    assert segment_starts([5.0], count) == [0]
 
 
 def test_few_groups_make_few_segments() -> None:
     """Three keyframes, forty functions."""
-    assert cuts([1.0, 1.0, 1.0], 40) == [0, 1, 2]
+    assert segment_starts([1.0, 1.0, 1.0], 40) == [0, 1, 2]
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=200), st.integers(1, 50))
 def test_no_segment_is_empty_or_more_than_one_group_too_heavy(work: list[float], count: int) -> None:
     """Cuts rise from 0; between two of them lies no more than the fair share and one group on each side."""
-    found = cuts(work, count)
+    found = segment_starts(work, count)
     heaviest = max(sum(work[start:stop]) for start, stop in pairwise([*found, len(work)]))
 
     assert found[0] == 0

@@ -6,8 +6,8 @@ import pytest
 
 from blur_container.geometry import hull
 from blur_container.settings import TrackSettings
-from blur_container.tracking.frame_exit import departure
-from blur_container.tracking.trajectory import LOST, Fix, Path
+from blur_container.tracking.frame_exit import frame_exit
+from blur_container.tracking.trajectory import LOST, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()
@@ -19,9 +19,9 @@ def face(left: float) -> Box:
     return Box(left, 0.4, 0.1, 0.1)
 
 
-def path(*places: tuple[float, float]) -> Path:
+def path(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
-    return Path(tuple(Fix(time_ms, face(left)) for time_ms, left in places))
+    return Trajectory(tuple(TrackedBox(time_ms, face(left)) for time_ms, left in places))
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_face_that_crosses_a_border_departs(steps: tuple[float, float], sign: in
     """Half outside and on its way: soon after it is gone, and the way there is covered."""
     start = Box(0.45 + 0.42 * sign * bool(steps[0]), 0.45 + 0.42 * sign * bool(steps[1]), 0.1, 0.1)
     fixes = [
-        Fix(100 * step, Box(start.left + steps[0] * step, start.top + steps[1] * step, 0.1, 0.1))
+        TrackedBox(100 * step, Box(start.left + steps[0] * step, start.top + steps[1] * step, 0.1, 0.1))
         for step in (1, 2, 3)
     ]
 
-    gone = departure(Detection(0, start, 99.0), Path(tuple(fixes)), INTERVAL_MS, SETTINGS)
+    gone = frame_exit(Detection(0, start, 99.0), Trajectory(tuple(fixes)), INTERVAL_MS, SETTINGS)
 
     assert gone is not None
     assert 300 < gone.time_ms <= 300 + SETTINGS.hold_intervals * INTERVAL_MS
@@ -48,7 +48,7 @@ def test_face_that_came_in_departs_backward_in_time() -> None:
     """Before its first detection it was outside."""
     back = path((900, 0.03), (800, -0.01), (700, -0.05))
 
-    gone = departure(Detection(1000, face(0.07), 99.0), back, INTERVAL_MS, SETTINGS)
+    gone = frame_exit(Detection(1000, face(0.07), 99.0), back, INTERVAL_MS, SETTINGS)
 
     assert gone is not None
     assert gone.time_ms < 700
@@ -66,17 +66,17 @@ def test_face_that_came_in_departs_backward_in_time() -> None:
     ],
     ids=["lost", "inside", "at the border", "at rest across it", "coming in", "hardly moving"],
 )
-def test_face_that_is_not_leaving_does_not_depart(found: Path) -> None:
+def test_face_that_is_not_leaving_does_not_depart(found: Trajectory) -> None:
     """It may be anywhere near: it is held."""
     start = found.fixes[0].box if found.fixes else face(-0.05)
 
-    assert departure(Detection(0, start, 99.0), found, INTERVAL_MS, SETTINGS) is None
+    assert frame_exit(Detection(0, start, 99.0), found, INTERVAL_MS, SETTINGS) is None
 
 
 @pytest.mark.parametrize("before", [-0.04, -0.12999])
 def test_face_found_wholly_outside_is_gone_at_once(before: float) -> None:
     """However slow it is out there: its way back to the border is no time that it needs."""
-    gone = departure(Detection(0, face(before), 99.0), path((200, -0.13)), INTERVAL_MS, SETTINGS)
+    gone = frame_exit(Detection(0, face(before), 99.0), path((200, -0.13)), INTERVAL_MS, SETTINGS)
 
     assert gone is not None
     assert gone.time_ms == 200

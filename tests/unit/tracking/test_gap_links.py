@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blur_container.settings import TrackSettings
-from blur_container.tracking.gap_links import bridges
+from blur_container.tracking.gap_links import gap_links
 from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection
 
@@ -22,7 +22,7 @@ def seen(time_ms: int, left: float, size: float = 0.05) -> Detection:
 
 def test_no_chain_needs_no_bridge() -> None:
     """Empty in, empty out."""
-    assert bridges([], 500, SETTINGS) == []
+    assert gap_links([], 500, SETTINGS) == []
 
 
 def test_small_fast_face_is_covered_between_two_samples() -> None:
@@ -40,21 +40,21 @@ def test_far_jump_is_no_bridge() -> None:
     """A face that leaves at one side and another that enters at the other are two faces."""
     left, right = seen(0, 0.02), seen(500, 0.9)
 
-    assert bridges([(left,), (right,)], 500, SETTINGS) == []
+    assert gap_links([(left,), (right,)], 500, SETTINGS) == []
 
 
 def test_start_long_after_the_end_is_no_bridge() -> None:
     """After two and a half intervals a face is another one."""
     earlier, later = seen(0, 0.4), seen(1300, 0.4)
 
-    assert bridges([(earlier,), (later,)], 500, SETTINGS) == []
+    assert gap_links([(earlier,), (later,)], 500, SETTINGS) == []
 
 
 def test_closest_start_gets_the_bridge() -> None:
     """An end leads to one start only; the bridge never takes a hold away, so the other keeps its own."""
     end, near, far = seen(0, 0.4), seen(500, 0.5), seen(500, 0.75)
 
-    assert bridges([(end,), (near,), (far,)], 500, SETTINGS) == [(end, near)]
+    assert gap_links([(end,), (near,), (far,)], 500, SETTINGS) == [(end, near)]
 
 
 def test_crowd_gets_no_bridges() -> None:
@@ -62,13 +62,13 @@ def test_crowd_gets_no_bridges() -> None:
     ends = [(seen(0, index / 100),) for index in range(100)]
     starts = [(seen(500, index / 100 + 0.005),) for index in range(100)]
 
-    assert bridges([*ends, *starts], 500, SETTINGS) == []
+    assert gap_links([*ends, *starts], 500, SETTINGS) == []
 
 
 @given(chains, st.integers(100, 1000))
 def test_bridge_leads_forward_in_time(found: list[tuple[Detection]], interval_ms: int) -> None:
     """From an earlier end to a later start, within the time a chain stays open."""
-    built = bridges(found, interval_ms, SETTINGS)
+    built = gap_links(found, interval_ms, SETTINGS)
 
     longest_ms = SETTINGS.open_intervals * interval_ms
     assert all(0 < start.time_ms - end.time_ms <= longest_ms for end, start in built)

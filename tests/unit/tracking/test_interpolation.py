@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from blur_container.geometry import distance_faces, visible_share
 from blur_container.settings import TrackSettings
-from blur_container.tracking.interpolation import way_between, way_out
-from blur_container.tracking.trajectory import LOST, Fix, Knot, Path
+from blur_container.tracking.interpolation import interpolation_between, interpolation_to_border
+from blur_container.tracking.trajectory import LOST, Keyframe, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 from tests.checks.box_cover import covers
 
@@ -33,18 +33,18 @@ def seen(time_ms: int, left: float, top: float = 0.4) -> Detection:
     return Detection(time_ms, face(left, top), 99.0)
 
 
-def path(*places: tuple[float, float]) -> Path:
+def path(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
-    return Path(tuple(Fix(time_ms, face(left)) for time_ms, left in places))
+    return Trajectory(tuple(TrackedBox(time_ms, face(left)) for time_ms, left in places))
 
 
-def places(knots: tuple[Knot, ...]) -> list[tuple[float, float]]:
+def places(knots: tuple[Keyframe, ...]) -> list[tuple[float, float]]:
     """Return (ms, left) of knots, rounded."""
     return [(knot.time_ms, round(knot.box.left, 6)) for knot in knots]
 
 
 @pytest.mark.parametrize("found", [LOST, path((100, 0.2))], ids=["empty", "one fix"])
-def test_short_path_is_kept_whole(found: Path) -> None:
+def test_short_path_is_kept_whole(found: Trajectory) -> None:
     """A single fix tells no direction."""
     assert found.until(0) == found
 
@@ -72,7 +72,7 @@ def test_one_path_that_arrives_tells_the_way() -> None:
     """The other was lost; the way is drawn so that it ends in the detection."""
     onward = path((250, 0.4), (500, 0.38))
 
-    way = way_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS)
+    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS)
 
     assert way.certain
     assert places(way.knots) == [(250, 0.41)]
@@ -82,7 +82,7 @@ def test_path_back_that_arrives_tells_the_way() -> None:
     """The same the other way round, its knots in time."""
     back = path((300, 0.35), (150, 0.3), (0, 0.22))
 
-    way = way_between(seen(0, 0.2), seen(500, 0.4), LOST, back, SETTINGS)
+    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), LOST, back, SETTINGS)
 
     assert way.certain
     assert places(way.knots) == [(150, 0.286), (300, 0.342)]
@@ -92,7 +92,7 @@ def test_paths_that_agree_are_blended() -> None:
     """Each counts more the nearer it is to where it began."""
     onward, back = path((250, 0.30), (500, 0.40)), path((250, 0.32), (0, 0.20))
 
-    way = way_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
 
     assert way.certain
     assert places(way.knots) == [(250, 0.31)]
@@ -102,7 +102,7 @@ def test_paths_that_differ_are_both_covered() -> None:
     """Both arrive, and were a face apart on the way."""
     onward, back = path((250, 0.25), (500, 0.40)), path((250, 0.35), (0, 0.20))
 
-    (knot,) = way_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS).knots
+    (knot,) = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS).knots
 
     assert covers(knot.box, face(0.25))
     assert covers(knot.box, face(0.35))
@@ -112,7 +112,7 @@ def test_paths_that_meet_on_their_way_tell_it() -> None:
     """Neither arrives: one leads to where they meet, the other from there."""
     onward, back = path((100, 0.25), (200, 0.30)), path((400, 0.38), (300, 0.34), (200, 0.31))
 
-    way = way_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
 
     assert way.certain
     assert places(way.knots) == [(100, 0.25), (200, 0.30), (300, 0.34), (400, 0.38)]
@@ -122,7 +122,7 @@ def test_path_to_another_place_tells_no_way() -> None:
     """It ends more than half a face beside the detection."""
     onward = path((250, 0.5), (500, 0.6))
 
-    assert not way_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS).certain
+    assert not interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS).certain
 
 
 @given(moments, moments, st.data())
@@ -131,10 +131,12 @@ def test_doubt_covers_both_paths_and_the_straight_line(
 ) -> None:
     """Nothing that was looked at is left out where the paths lead to no end."""
     earlier, later = Detection(0, data.draw(boxes), 99.0), Detection(500, data.draw(boxes), 99.0)
-    onward = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
-    back = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True)))
+    onward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
+    back = Trajectory(
+        tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True))
+    )
 
-    way = way_between(earlier, later, onward, back, SETTINGS)
+    way = interpolation_between(earlier, later, onward, back, SETTINGS)
 
     found = {knot.time_ms: knot.box for knot in way.knots}
     assert way.certain or all(covers(found[fix.time_ms], fix.box) for fix in (*onward.fixes, *back.fixes))
@@ -159,10 +161,12 @@ def test_knots_lie_strictly_between_the_detections(
 ) -> None:
     """The detections are knots of their own; between them time only goes on."""
     earlier, later = Detection(100, data.draw(boxes), 99.0), Detection(400, data.draw(boxes), 99.0)
-    onward = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
-    back = Path(tuple(Fix(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True)))
+    onward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
+    back = Trajectory(
+        tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True))
+    )
 
-    knots = way_between(earlier, later, onward, back, SETTINGS).knots
+    knots = interpolation_between(earlier, later, onward, back, SETTINGS).knots
 
     times = [100, *(knot.time_ms for knot in knots), 400]
     assert times == sorted(set(times))
@@ -170,7 +174,7 @@ def test_knots_lie_strictly_between_the_detections(
 
 def test_way_out_of_a_lost_face_has_no_knot() -> None:
     """Nothing was followed: nothing is known."""
-    way = way_out(seen(0, 0.4), LOST, INTERVAL_MS, SETTINGS)
+    way = interpolation_to_border(seen(0, 0.4), LOST, INTERVAL_MS, SETTINGS)
 
     assert way.knots == ()
     assert not way.certain
@@ -178,7 +182,9 @@ def test_way_out_of_a_lost_face_has_no_knot() -> None:
 
 def test_doubt_grows_on_the_way_out() -> None:
     """A follower drifts, the more the longer ago the detection."""
-    way = way_out(seen(0, 0.4), path((100, 0.4), (300, 0.4), (600, 0.4)), INTERVAL_MS, SETTINGS)
+    way = interpolation_to_border(
+        seen(0, 0.4), path((100, 0.4), (300, 0.4), (600, 0.4)), INTERVAL_MS, SETTINGS
+    )
 
     doubts = [knot.doubt for knot in way.knots]
     assert doubts == sorted(set(doubts))

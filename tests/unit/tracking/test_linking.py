@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blur_container.settings import TrackSettings
-from blur_container.tracking.linking import join
-from blur_container.tracking.observations import NOTHING_SEEN, Sightings
-from blur_container.tracking.tracklets import Layout
-from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
+from blur_container.tracking.linking import link_tracklets
+from blur_container.tracking.observations import NOTHING_SEEN, Observations
+from blur_container.tracking.tracklets import TrackletGraph
+from blur_container.tracking.trajectory import LOST, FlowRequest, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()
@@ -26,29 +26,29 @@ def seen(time_ms: int, left: float) -> Detection:
     return Detection(time_ms, Box(left, 0.4, 0.1, 0.1), 99.0)
 
 
-def path(*places: tuple[float, float]) -> Path:
+def path(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
-    return Path(tuple(Fix(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
+    return Trajectory(tuple(TrackedBox(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
 
 
-def layout_of(*found: Detection) -> Layout:
+def layout_of(*found: Detection) -> TrackletGraph:
     """Return the layout of detections."""
-    return Layout.of(found, SETTINGS)
+    return TrackletGraph.of(found, SETTINGS)
 
 
 def test_no_detection_gives_no_chain() -> None:
     """Empty in, empty out, whatever was seen."""
-    seen_elsewhere = Sightings([(Chase(AWAY, 9500), path((9100, 0.9)))])
+    seen_elsewhere = Observations([(FlowRequest(AWAY, 9500), path((9100, 0.9)))])
 
-    assert join(layout_of(), NOTHING_SEEN).chains == ()
-    assert join(layout_of(), seen_elsewhere).chains == ()
+    assert link_tracklets(layout_of(), NOTHING_SEEN).chains == ()
+    assert link_tracklets(layout_of(), seen_elsewhere).chains == ()
 
 
 def test_without_a_look_the_layout_stays() -> None:
     """Place and size alone decide."""
     layout = layout_of(seen(0, 0.2), seen(500, 0.25), seen(0, 0.6), seen(500, 0.62))
 
-    joined = join(layout, NOTHING_SEEN)
+    joined = link_tracklets(layout, NOTHING_SEEN)
 
     assert joined.chains == layout.chains
     assert joined.bridges == layout.bridges
@@ -58,7 +58,9 @@ def test_link_in_doubt_stays() -> None:
     """Lost paths say nothing against it: it is covered wider, not given up."""
     one, other = seen(0, 0.4), seen(500, 0.42)
 
-    joined = join(layout_of(one, other), Sightings([(Chase(one, 500), LOST), (Chase(other, 0), LOST)]))
+    joined = link_tracklets(
+        layout_of(one, other), Observations([(FlowRequest(one, 500), LOST), (FlowRequest(other, 0), LOST)])
+    )
 
     assert joined.chains == ((one, other),)
 
@@ -68,13 +70,13 @@ def test_crossing_faces_are_paired_by_their_paths() -> None:
     left, right, from_right, from_left = seen(0, 0.38), seen(0, 0.52), seen(500, 0.38), seen(500, 0.52)
     layout = layout_of(left, right, from_right, from_left)
     paths = [
-        (Chase(left, 500), path((250, 0.45), (500, 0.52))),
-        (Chase(right, 500), path((250, 0.45), (500, 0.38))),
-        (Chase(from_left, 0), path((250, 0.45), (0, 0.38))),
-        (Chase(from_right, 0), path((250, 0.45), (0, 0.52))),
+        (FlowRequest(left, 500), path((250, 0.45), (500, 0.52))),
+        (FlowRequest(right, 500), path((250, 0.45), (500, 0.38))),
+        (FlowRequest(from_left, 0), path((250, 0.45), (0, 0.38))),
+        (FlowRequest(from_right, 0), path((250, 0.45), (0, 0.52))),
     ]
 
-    joined = join(layout, Sightings(paths))
+    joined = link_tracklets(layout, Observations(paths))
 
     assert set(layout.chains) == {(left, from_right), (right, from_left)}
     assert set(joined.chains) == {(left, from_left), (right, from_right)}
@@ -85,7 +87,7 @@ def test_link_of_a_face_that_left_is_parted() -> None:
     gone, come = seen(0, 0.05), seen(500, 0.02)
     out = path((100, 0.01), (200, -0.03), (250, -0.05))
 
-    joined = join(layout_of(gone, come), Sightings([(Chase(gone, 500), out)]))
+    joined = link_tracklets(layout_of(gone, come), Observations([(FlowRequest(gone, 500), out)]))
 
     assert joined.chains == ((gone,), (come,))
 
@@ -95,7 +97,7 @@ def test_link_of_a_face_that_came_in_is_parted() -> None:
     gone, come = seen(0, 0.02), seen(500, 0.05)
     back = path((400, 0.01), (300, -0.03), (250, -0.05))
 
-    joined = join(layout_of(gone, come), Sightings([(Chase(come, 0), back)]))
+    joined = link_tracklets(layout_of(gone, come), Observations([(FlowRequest(come, 0), back)]))
 
     assert joined.chains == ((gone,), (come,))
 
@@ -105,7 +107,7 @@ def test_nearest_sample_in_time_is_joined_first() -> None:
     one, two, three = seen(0, 0.40), seen(500, 0.75), seen(1000, 0.78)
     onward = path((250, 0.6), (500, 0.76), (750, 0.77), (1000, 0.78))
 
-    joined = join(layout_of(one, two, three), Sightings([(Chase(one, 1000), onward)]))
+    joined = link_tracklets(layout_of(one, two, three), Observations([(FlowRequest(one, 1000), onward)]))
 
     assert joined.chains == ((one, two, three),)
 
@@ -115,7 +117,7 @@ def test_bridge_to_the_next_sample_stays() -> None:
     one, other, rest = seen(0, 0.1), seen(500, 0.5), [seen(time_ms, 0.9) for time_ms in (0, 500, 1000)]
     layout = layout_of(one, other, *rest)
 
-    assert (one, other) in join(layout, Sightings([(Chase(one, 500), LOST)])).bridges
+    assert (one, other) in link_tracklets(layout, Observations([(FlowRequest(one, 500), LOST)])).bridges
 
 
 @pytest.mark.parametrize(
@@ -123,12 +125,14 @@ def test_bridge_to_the_next_sample_stays() -> None:
     [(LOST, True), (path((100, 0.1), (400, 0.1)), False)],
     ids=["lost at once", "seen at rest"],
 )
-def test_bridge_over_a_missed_sample_ends_where_a_face_was_seen(*, way: Path, expected: bool) -> None:
+def test_bridge_over_a_missed_sample_ends_where_a_face_was_seen(*, way: Trajectory, expected: bool) -> None:
     """Who was followed and stayed is not elsewhere later; who was lost at once may be as fast as ever."""
     one, other, rest = seen(0, 0.1), seen(1000, 0.5), [seen(time_ms, 0.9) for time_ms in (0, 500, 1000)]
     layout = layout_of(one, other, *rest)
 
-    joined = join(layout, Sightings([(Chase(one, 1000), way), (Chase(other, 0), LOST)]))
+    joined = link_tracklets(
+        layout, Observations([(FlowRequest(one, 1000), way), (FlowRequest(other, 0), LOST)])
+    )
 
     assert ((one, other) in layout.bridges) is True
     assert ((one, other) in joined.bridges) is expected
@@ -138,9 +142,9 @@ def test_bridge_over_a_missed_sample_ends_where_a_face_was_seen(*, way: Path, ex
 def test_each_detection_is_in_exactly_one_chain(found: list[Detection], data: st.DataObject) -> None:
     """Whatever the pictures showed, joining neither drops nor doubles, and time goes on."""
     layout = layout_of(*found)
-    seen_anywhere = Sightings((chase, random_path(chase, data)) for chase in layout.chases())
+    seen_anywhere = Observations((chase, random_path(chase, data)) for chase in layout.chases())
 
-    chains = join(layout, seen_anywhere).chains
+    chains = link_tracklets(layout, seen_anywhere).chains
 
     joined = [detection for chain in chains for detection in chain]
     assert len(joined) == len(set(joined))
@@ -148,9 +152,9 @@ def test_each_detection_is_in_exactly_one_chain(found: list[Detection], data: st
     assert all([d.time_ms for d in chain] == sorted({d.time_ms for d in chain}) for chain in chains)
 
 
-def random_path(chase: Chase, data: st.DataObject) -> Path:
+def random_path(chase: FlowRequest, data: st.DataObject) -> Trajectory:
     """Return any path of a chase."""
     places = data.draw(st.lists(boxes, max_size=4))
     step_ms = (chase.until_ms - chase.start.time_ms) / 4
-    fixes = (Fix(chase.start.time_ms + step_ms * (at + 1), box) for at, box in enumerate(places))
-    return Path(tuple(fixes))
+    fixes = (TrackedBox(chase.start.time_ms + step_ms * (at + 1), box) for at, box in enumerate(places))
+    return Trajectory(tuple(fixes))

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from blur_container.tracking.observations import NOTHING_SEEN, Cut, Glitch, Sightings, without_glitches
-from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
+from blur_container.tracking.observations import NOTHING_SEEN, Cut, Glitch, Observations, without_glitches
+from blur_container.tracking.trajectory import LOST, FlowRequest, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 
 FACE = Box(0.4, 0.4, 0.1, 0.1)
@@ -16,9 +16,9 @@ END = Detection(1500, FACE, 99.0)
 CUTS = [Cut(2000, 2033), Cut(1000, 1033)]
 
 
-def path(*times_ms: float) -> Path:
+def path(*times_ms: float) -> Trajectory:
     """Return a path of a face at rest."""
-    return Path(tuple(Fix(time_ms, FACE) for time_ms in times_ms))
+    return Trajectory(tuple(TrackedBox(time_ms, FACE) for time_ms in times_ms))
 
 
 def test_nothing_seen_knows_no_path_and_no_cut() -> None:
@@ -32,7 +32,7 @@ def test_nothing_seen_knows_no_path_and_no_cut() -> None:
 
 def test_faces_that_were_all_lost_were_looked_for() -> None:
     """Pictures that show no way are doubt, and doubt enlarges the blur: not the same as no look at all."""
-    seen = Sightings([(Chase(START, 1500), LOST)])
+    seen = Observations([(FlowRequest(START, 1500), LOST)])
 
     assert not seen.is_empty
     assert seen.between(START, END) == (LOST, LOST)
@@ -41,16 +41,18 @@ def test_faces_that_were_all_lost_were_looked_for() -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_longest_path_from_a_detection_wins(order: int) -> None:
     """A face is chased to more than one other; the chase that came farthest knows most."""
-    found = [(Chase(START, 1500), path(1100, 1200)), (Chase(START, 2000), path(1100, 1400))]
+    found = [(FlowRequest(START, 1500), path(1100, 1200)), (FlowRequest(START, 2000), path(1100, 1400))]
 
-    seen = Sightings(found[::order])
+    seen = Observations(found[::order])
 
     assert seen.between(START, END)[0] == path(1100, 1400)
 
 
 def test_paths_lie_between_their_detections() -> None:
     """Each is cut at the other detection."""
-    seen = Sightings([(Chase(START, 2000), path(1100, 1500, 1900)), (Chase(END, 500), path(1400, 1000, 600))])
+    seen = Observations(
+        [(FlowRequest(START, 2000), path(1100, 1500, 1900)), (FlowRequest(END, 500), path(1400, 1000, 600))]
+    )
 
     assert seen.between(START, END) == (path(1100, 1500), path(1400, 1000))
 
@@ -61,7 +63,7 @@ def test_paths_lie_between_their_detections() -> None:
 )
 def test_cut_lies_between_two_moments(start_ms: int, end_ms: int, *, expected: bool) -> None:
     """The picture before it and the one after it may be those moments."""
-    assert Sightings(cuts=CUTS).cut_between(start_ms, end_ms) is expected
+    assert Observations(cuts=CUTS).cut_between(start_ms, end_ms) is expected
 
 
 @pytest.mark.parametrize(
@@ -77,14 +79,14 @@ def test_cut_lies_between_two_moments(start_ms: int, end_ms: int, *, expected: b
 )
 def test_shot_lasts_from_cut_to_cut(first_ms: int, last_ms: int, expected: tuple[float, float]) -> None:
     """Pictures of a cut that were not looked at may belong to both shots."""
-    assert Sightings(cuts=CUTS).shot(first_ms, last_ms) == expected
+    assert Observations(cuts=CUTS).shot(first_ms, last_ms) == expected
 
 
 def test_face_that_is_followed_far_behind_a_cut_was_not_cut() -> None:
     """A swift pan looks like a cut; whoever was seen before and long after it is still there."""
     start = Detection(1000, Box(0.4, 0.3, 0.1, 0.1), 99.0)
-    fixes = tuple(Fix(1000.0 + 50 * step, start.box) for step in range(1, 10))
-    seen = Sightings([(Chase(start, 2250.0), Path(fixes))], [Cut(1120, 1140)])
+    fixes = tuple(TrackedBox(1000.0 + 50 * step, start.box) for step in range(1, 10))
+    seen = Observations([(FlowRequest(start, 2250.0), Trajectory(fixes))], [Cut(1120, 1140)])
 
     assert seen.out(start, backward=False).fixes == fixes
 
@@ -94,7 +96,7 @@ def test_way_out_ends_at_the_next_cut() -> None:
     start, end = Detection(1100, FACE, 99.0), Detection(1900, FACE, 99.0)
     onward, back = path(1966, 2000, 2033, 2066), path(1066, 1033, 1000, 966)
 
-    seen = Sightings([(Chase(end, 3000), onward), (Chase(start, 0), back)], CUTS)
+    seen = Observations([(FlowRequest(end, 3000), onward), (FlowRequest(start, 0), back)], CUTS)
 
     assert seen.out(end, backward=False) == path(1966, 2000, 2033)
     assert seen.out(start, backward=True) == path(1066, 1033, 1000)
@@ -124,4 +126,4 @@ def test_cut_within_a_glitch_is_none(
 )
 def test_glitches_between_two_moments_are_found(start_ms: float, end_ms: float, count: int) -> None:
     """Its own ends are sound."""
-    assert len(Sightings(glitches=[Glitch(1000, 1500)]).glitches_between(start_ms, end_ms)) == count
+    assert len(Observations(glitches=[Glitch(1000, 1500)]).glitches_between(start_ms, end_ms)) == count

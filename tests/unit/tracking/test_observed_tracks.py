@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blur_container.settings import TrackSettings
-from blur_container.tracking.observations import Cut, Sightings
+from blur_container.tracking.observations import Cut, Observations
 from blur_container.tracking.track import Edge
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.tracks import Tracks
-from blur_container.tracking.trajectory import LOST, Chase, Fix, Path
+from blur_container.tracking.trajectory import LOST, FlowRequest, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 from tests.checks.box_cover import covers, is_covered, rounded
 
@@ -43,12 +43,12 @@ class Scene:
     """Detections, and what their pictures showed."""
 
     found: list[Detection]
-    paths: list[tuple[Chase, Path]]
+    paths: list[tuple[FlowRequest, Trajectory]]
     cuts: list[Cut]
 
     def tracks(self) -> Tracks:
         """Return its tracks."""
-        return Tracks([Layout.of(self.found, SETTINGS)], Sightings(self.paths, self.cuts))
+        return Tracks([TrackletGraph.of(self.found, SETTINGS)], Observations(self.paths, self.cuts))
 
     def later(self, by_ms: int) -> Scene:
         """Return the same scene at another time."""
@@ -63,17 +63,17 @@ class Scene:
 def scenes(draw: Any) -> Scene:
     """Return detections, a random path for each of their chases, and random cuts."""
     found = draw(documents)
-    chases = list(Layout.of(found, SETTINGS).chases())
+    chases = list(TrackletGraph.of(found, SETTINGS).chases())
     return Scene(found, [(chase, path_of(chase, draw(steps))) for chase in chases], draw(cuts))
 
 
-def path_of(chase: Chase, walk: list[tuple[float, Box]]) -> Path:
+def path_of(chase: FlowRequest, walk: list[tuple[float, Box]]) -> Trajectory:
     """Return a path that begins where its chase does, and ends before it does."""
     sign, time_ms, fixes = -1 if chase.leads_back else 1, float(chase.start.time_ms), []
     for step_ms, box in walk:
         time_ms += sign * step_ms
-        fixes.append(Fix(time_ms, box))
-    return Path(tuple(fix for fix in fixes if chase.begin_ms <= fix.time_ms <= chase.end_ms))
+        fixes.append(TrackedBox(time_ms, box))
+    return Trajectory(tuple(fix for fix in fixes if chase.begin_ms <= fix.time_ms <= chase.end_ms))
 
 
 def moved(detection: Detection, by_ms: int) -> Detection:
@@ -81,14 +81,14 @@ def moved(detection: Detection, by_ms: int) -> Detection:
     return replace(detection, time_ms=detection.time_ms + by_ms)
 
 
-def later_chase(chase: Chase, by_ms: int) -> Chase:
+def later_chase(chase: FlowRequest, by_ms: int) -> FlowRequest:
     """Return a chase at another time."""
     return chase._replace(start=moved(chase.start, by_ms), until_ms=chase.until_ms + by_ms)
 
 
-def later_path(path: Path, by_ms: int) -> Path:
+def later_path(path: Trajectory, by_ms: int) -> Trajectory:
     """Return a path at another time."""
-    return Path(tuple(Fix(fix.time_ms + by_ms, fix.box) for fix in path.fixes))
+    return Trajectory(tuple(TrackedBox(fix.time_ms + by_ms, fix.box) for fix in path.fixes))
 
 
 def seen(time_ms: int, left: float = 0.4) -> Detection:
@@ -96,12 +96,12 @@ def seen(time_ms: int, left: float = 0.4) -> Detection:
     return Detection(time_ms, Box(left, 0.4, 0.1, 0.1), 99.0)
 
 
-def path(*places: tuple[float, float]) -> Path:
+def path(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
-    return Path(tuple(Fix(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
+    return Trajectory(tuple(TrackedBox(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
 
 
-def tracks_of(found: list[Detection], paths: list[tuple[Chase, Path]], *cut_at: Cut) -> Tracks:
+def tracks_of(found: list[Detection], paths: list[tuple[FlowRequest, Trajectory]], *cut_at: Cut) -> Tracks:
     """Return the tracks of detections, paths and cuts."""
     return Scene(found, paths, list(cut_at)).tracks()
 
@@ -169,10 +169,10 @@ def test_lost_path_gives_no_less_than_the_hold(
 ) -> None:
     """Where it was lost the face is held, as long as if nobody had looked; unless it left the frame."""
     start = seen(1000)
-    chase = Chase(start, -250 if back else 2250)
+    chase = FlowRequest(start, -250 if back else 2250)
     way = path_of(chase, walk)
     (track,) = tracks_of([start], [(chase, way)]).of_faces
-    last = way.fixes[-1] if way.fixes else Fix(1000, start.box)
+    last = way.fixes[-1] if way.fixes else TrackedBox(1000, start.box)
 
     edge, end_ms = (track.opening, track.start_ms) if back else (track.closing, track.end_ms)
 
@@ -184,7 +184,7 @@ def test_lost_path_gives_no_less_than_the_hold(
 def test_faces_that_were_lost_at_once_are_covered_wider() -> None:
     """A look that finds nothing is doubt: never less is covered than with no look."""
     one, other = seen(0, 0.40), seen(500, 0.45)
-    lost = [(Chase(one, 500), LOST), (Chase(other, 0), LOST)]
+    lost = [(FlowRequest(one, 500), LOST), (FlowRequest(other, 0), LOST)]
 
     doubtful, unseen = tracks_of([one, other], lost), Tracks.of([one, other], SETTINGS)
 
@@ -204,7 +204,7 @@ def test_cut_ends_a_hold() -> None:
 def test_chain_across_a_cut_is_held_on_both_sides(time_ms: int) -> None:
     """Each face until the cut, and not the way between them."""
     found = [seen(1000, 0.40), seen(1500, 0.45)]
-    tracks = tracks_of(found, [(Chase(found[0], 1500), LOST)], Cut(1233, 1267))
+    tracks = tracks_of(found, [(FlowRequest(found[0], 1500), LOST)], Cut(1233, 1267))
 
     assert tracks.count == 2
     assert len(tracks.boxes_at(time_ms)) == 1
@@ -214,7 +214,7 @@ def test_face_that_left_is_not_held() -> None:
     """It was seen to cross the border: the mask goes with it."""
     start = seen(1000, 0.02)
 
-    tracks = tracks_of([start], [(Chase(start, 2250), path((1100, -0.02), (1200, -0.06)))])
+    tracks = tracks_of([start], [(FlowRequest(start, 2250), path((1100, -0.02), (1200, -0.06)))])
 
     assert tracks.boxes_at(1200) != []
     assert tracks.boxes_at(1400) == []

@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 
 from blur_container.settings import TrackSettings
-from blur_container.tracking.observations import Cut, Sightings
-from blur_container.tracking.review import Doubt, DoubtKind, doubts_of, doubts_to_json, edges_of
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.observations import Cut, Observations
+from blur_container.tracking.review import (
+    ReviewFlag,
+    ReviewReason,
+    edges_of,
+    review_flags_of,
+    review_flags_to_json,
+)
+from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.tracks import Tracks
-from blur_container.tracking.trajectory import Chase, Fix, Path
+from blur_container.tracking.trajectory import FlowRequest, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()
@@ -23,19 +29,19 @@ def seen(time_ms: int, left: float = 0.4, size: float = 0.1, confidence: float =
 
 def tracks(*detections: Detection, cuts: tuple[Cut, ...] = ()) -> Tracks:
     """Return the tracks of detections whose faces were looked for, and lost at once."""
-    layout = Layout.of(detections, SETTINGS)
-    lost = [(chase, Path()) for chase in layout.chases()]
-    return Tracks([layout], Sightings(lost, cuts))
+    layout = TrackletGraph.of(detections, SETTINGS)
+    lost = [(chase, Trajectory()) for chase in layout.chases()]
+    return Tracks([layout], Observations(lost, cuts))
 
 
-def kinds(found: Tracks) -> list[DoubtKind]:
+def kinds(found: Tracks) -> list[ReviewReason]:
     """Return the kinds of the doubts about a long video."""
-    return [doubt.kind for doubt in doubts_of(found, LONG_MS)]
+    return [doubt.kind for doubt in review_flags_of(found, LONG_MS)]
 
 
 def test_no_track_leaves_no_doubt() -> None:
     """Empty in, empty out."""
-    assert doubts_of(tracks(), LONG_MS) == []
+    assert review_flags_of(tracks(), LONG_MS) == []
     assert edges_of(tracks())["begin"] == {"border": 0, "cut": 0, "open": 0}
 
 
@@ -46,21 +52,23 @@ def test_followed_face_at_the_border_is_no_doubt() -> None:
         Detection(1000, Box(0.02, 0.3, 0.1, 0.1), 99.0),
         Detection(1500, Box(0.88, 0.3, 0.1, 0.1), 99.0),
     )
-    layout = Layout.of([first, last], SETTINGS)
-    back = Path((Fix(967.0, Box(0.0, 0.3, 0.1, 0.1)), Fix(800.0, enters)))
-    across = Path(
-        tuple(Fix(1000.0 + step * 50, Box(0.02 + 0.086 * step, 0.3, 0.1, 0.1)) for step in range(1, 11))
+    layout = TrackletGraph.of([first, last], SETTINGS)
+    back = Trajectory((TrackedBox(967.0, Box(0.0, 0.3, 0.1, 0.1)), TrackedBox(800.0, enters)))
+    across = Trajectory(
+        tuple(
+            TrackedBox(1000.0 + step * 50, Box(0.02 + 0.086 * step, 0.3, 0.1, 0.1)) for step in range(1, 11)
+        )
     )
-    out = Path((Fix(1533.0, Box(0.9, 0.3, 0.1, 0.1)), Fix(1700.0, leaves)))
+    out = Trajectory((TrackedBox(1533.0, Box(0.9, 0.3, 0.1, 0.1)), TrackedBox(1700.0, leaves)))
     paths = [
-        (Chase(first, 0.0, (0.0, 0.0)), back),
-        (Chase(first, 1500.0, (0.0, 0.0)), across),
-        (Chase(last, 2750.0, (0.0, 0.0)), out),
+        (FlowRequest(first, 0.0, (0.0, 0.0)), back),
+        (FlowRequest(first, 1500.0, (0.0, 0.0)), across),
+        (FlowRequest(last, 2750.0, (0.0, 0.0)), out),
     ]
 
-    found = Tracks([layout], Sightings(paths))
+    found = Tracks([layout], Observations(paths))
 
-    assert doubts_of(found, LONG_MS) == []
+    assert review_flags_of(found, LONG_MS) == []
     assert edges_of(found) == {
         "begin": {"border": 1, "cut": 0, "open": 0},
         "end": {"border": 1, "cut": 0, "open": 0},
@@ -69,30 +77,30 @@ def test_followed_face_at_the_border_is_no_doubt() -> None:
 
 def test_link_that_no_path_joins_is_a_bridged_gap() -> None:
     """From the earlier detection to the later one."""
-    doubts = doubts_of(tracks(seen(1000), seen(1500)), LONG_MS)
+    doubts = review_flags_of(tracks(seen(1000), seen(1500)), LONG_MS)
 
-    gaps = [doubt for doubt in doubts if doubt.kind is DoubtKind.BRIDGED_GAP]
-    assert gaps == [Doubt(DoubtKind.BRIDGED_GAP, 1000, 1500, seen(1000).box)]
+    gaps = [doubt for doubt in doubts if doubt.kind is ReviewReason.BRIDGED_GAP]
+    assert gaps == [ReviewFlag(ReviewReason.BRIDGED_GAP, 1000, 1500, seen(1000).box)]
 
 
 def test_without_a_look_only_long_gaps_are_listed() -> None:
     """Every link is a guess then; those across a missed sample are the worst."""
     found = Tracks.of([seen(500), seen(1000), seen(1500), seen(2500), seen(3000)], SETTINGS)
 
-    gaps = [doubt for doubt in doubts_of(found, LONG_MS) if doubt.kind is DoubtKind.BRIDGED_GAP]
+    gaps = [doubt for doubt in review_flags_of(found, LONG_MS) if doubt.kind is ReviewReason.BRIDGED_GAP]
 
     assert [(gap.from_ms, gap.to_ms) for gap in gaps] == [(1500, 2500)]
 
 
 def test_cut_inside_a_track_is_listed() -> None:
     """Two faces in one place, in two shots, or one face twice."""
-    assert DoubtKind.CUT_IN_TRACK in kinds(tracks(seen(1000), seen(1500), cuts=(Cut(1200, 1233),)))
+    assert ReviewReason.CUT_IN_TRACK in kinds(tracks(seen(1000), seen(1500), cuts=(Cut(1200, 1233),)))
 
 
 @pytest.mark.parametrize(("confidence", "is_listed"), [(59.0, True), (60.0, False)])
 def test_face_that_no_sample_was_sure_of_is_listed(confidence: float, *, is_listed: bool) -> None:
     """It may be none, or one that is hard to see."""
-    assert (DoubtKind.LOW_CONFIDENCE in kinds(tracks(seen(1000, confidence=confidence)))) is is_listed
+    assert (ReviewReason.LOW_CONFIDENCE in kinds(tracks(seen(1000, confidence=confidence)))) is is_listed
 
 
 @pytest.mark.parametrize(
@@ -100,29 +108,29 @@ def test_face_that_no_sample_was_sure_of_is_listed(confidence: float, *, is_list
 )
 def test_face_first_seen_large_is_listed(size: float, time_ms: int, *, is_listed: bool) -> None:
     """Unless the video begins with it, it was there before it was found."""
-    assert (DoubtKind.LARGE_AT_FIRST in kinds(tracks(seen(time_ms, size=size)))) is is_listed
+    assert (ReviewReason.LARGE_AT_FIRST in kinds(tracks(seen(time_ms, size=size)))) is is_listed
 
 
 @pytest.mark.parametrize(("duration_ms", "is_listed"), [(LONG_MS, True), (1100.0, False)])
 def test_face_lost_inside_the_frame_is_listed(duration_ms: float, *, is_listed: bool) -> None:
     """Unless the video ends with it."""
-    found = [doubt.kind for doubt in doubts_of(tracks(seen(1000)), duration_ms)]
+    found = [doubt.kind for doubt in review_flags_of(tracks(seen(1000)), duration_ms)]
 
-    assert (DoubtKind.LOST_IN_FRAME in found) is is_listed
+    assert (ReviewReason.LOST_IN_FRAME in found) is is_listed
 
 
 def test_doubts_are_in_the_order_of_their_times() -> None:
     """Whoever looks goes through the video once."""
-    doubts = doubts_of(tracks(seen(5000, confidence=10), seen(1000, confidence=10)), LONG_MS)
+    doubts = review_flags_of(tracks(seen(5000, confidence=10), seen(1000, confidence=10)), LONG_MS)
 
     assert [doubt.from_ms for doubt in doubts] == sorted(doubt.from_ms for doubt in doubts)
 
 
 def test_json_counts_all_and_lists_the_first() -> None:
     """A manifest is read by people."""
-    doubt = Doubt(DoubtKind.LOW_CONFIDENCE, 10, 20, Box(0.123456, 0.2, 0.3, 0.4))
+    doubt = ReviewFlag(ReviewReason.LOW_CONFIDENCE, 10, 20, Box(0.123456, 0.2, 0.3, 0.4))
 
-    said = doubts_to_json([doubt] * 300)
+    said = review_flags_to_json([doubt] * 300)
 
     assert (said["counts"]["low-confidence"], said["counts"]["bridged-gap"], len(said["moments"])) == (
         300,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blur_container.settings import TrackSettings
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracklets import TrackletGraph
 from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()
@@ -24,7 +24,7 @@ def seen(time_ms: int, left: float, size: float = 0.1) -> Detection:
 
 def test_no_detection_needs_no_chase() -> None:
     """Empty in, empty out."""
-    layout = Layout.of([], SETTINGS)
+    layout = TrackletGraph.of([], SETTINGS)
 
     assert layout.chains == ()
     assert list(layout.chases()) == []
@@ -32,7 +32,7 @@ def test_no_detection_needs_no_chase() -> None:
 
 def test_lone_detection_is_chased_out_both_ways() -> None:
     """It may have come long before the sample, and may stay long after it."""
-    chases = list(Layout.of([seen(1000, 0.4)], SETTINGS).chases())
+    chases = list(TrackletGraph.of([seen(1000, 0.4)], SETTINGS).chases())
 
     assert [chase.until_ms for chase in chases] == [1000 - REACH_MS, 1000 + REACH_MS]
     assert [chase.leads_back for chase in chases] == [True, False]
@@ -40,7 +40,7 @@ def test_lone_detection_is_chased_out_both_ways() -> None:
 
 def test_lone_detection_has_no_speed() -> None:
     """Whoever is in the picture for one sample only may be as fast as can be."""
-    chases = list(Layout.of([seen(1000, 0.4)], SETTINGS).chases())
+    chases = list(TrackletGraph.of([seen(1000, 0.4)], SETTINGS).chases())
 
     assert [chase.speed for chase in chases] == [None, None]
 
@@ -49,7 +49,7 @@ def test_chain_is_chased_both_ways_between_its_detections() -> None:
     """And out of its ends."""
     one, other = seen(0, 0.4), seen(500, 0.45)
 
-    chases = {(chase.start, chase.until_ms) for chase in Layout.of([one, other], SETTINGS).chases()}
+    chases = {(chase.start, chase.until_ms) for chase in TrackletGraph.of([one, other], SETTINGS).chases()}
 
     assert chases == {(one, -REACH_MS), (one, 500), (other, 0), (other, 500 + REACH_MS)}
 
@@ -57,7 +57,7 @@ def test_chain_is_chased_both_ways_between_its_detections() -> None:
 def test_bridge_is_chased_both_ways() -> None:
     """A face too fast for one chain may be followed all the same."""
     one, other = seen(0, 0.1, 0.05), seen(500, 0.5, 0.05)
-    layout = Layout.of([one, other], SETTINGS)
+    layout = TrackletGraph.of([one, other], SETTINGS)
 
     chases = {(chase.start, chase.until_ms) for chase in layout.chases()}
 
@@ -67,7 +67,7 @@ def test_bridge_is_chased_both_ways() -> None:
 
 def test_speed_is_the_same_both_ways() -> None:
     """It counts in time, wherever a chase leads."""
-    layout = Layout.of([seen(0, 0.40), seen(500, 0.45)], SETTINGS)
+    layout = TrackletGraph.of([seen(0, 0.40), seen(500, 0.45)], SETTINGS)
 
     speeds = [speed for chase in layout.chases() for speed in chase.speed or ()]
 
@@ -77,7 +77,7 @@ def test_speed_is_the_same_both_ways() -> None:
 @given(documents)
 def test_every_detection_is_chased_both_ways(found: list[Detection]) -> None:
     """Nothing that was detected is left to chance."""
-    chases = list(Layout.of(found, SETTINGS).chases())
+    chases = list(TrackletGraph.of(found, SETTINGS).chases())
 
     assert {chase.start for chase in chases if chase.leads_back} == set(found)
     assert {chase.start for chase in chases if not chase.leads_back} == set(found)

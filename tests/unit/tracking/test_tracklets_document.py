@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from blur_container.settings import TrackSettings
 from blur_container.timing import Section
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.tracklets_document import TracksDocument
 from blur_container.tracking.windows import Windows
 from chalicelib.contract.errors import InvalidDocument
@@ -27,7 +27,7 @@ faces = st.builds(
 
 def document(*found: Detection) -> TracksDocument:
     """Return the document of a window around some detections."""
-    return TracksDocument("id", Windows(Layout.of(found, SETTINGS)).of(SECTION))
+    return TracksDocument("id", Windows(TrackletGraph.of(found, SETTINGS)).of(SECTION))
 
 
 def plain() -> dict[str, Any]:

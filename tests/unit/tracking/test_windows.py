@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from blur_container.settings import TrackSettings
 from blur_container.timing import Section
-from blur_container.tracking.observations import GLITCH_MAX_MS, Cut, Glitch, Sightings, without_glitches
-from blur_container.tracking.review import Doubt, DoubtKind, doubts_of, edges_of, in_order
-from blur_container.tracking.tracklets import Layout
+from blur_container.tracking.observations import GLITCH_MAX_MS, Cut, Glitch, Observations, without_glitches
+from blur_container.tracking.review import ReviewFlag, ReviewReason, edges_of, in_order, review_flags_of
+from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.tracks import Tracks
-from blur_container.tracking.trajectory import Chase, Fix, Path
+from blur_container.tracking.trajectory import FlowRequest, TrackedBox, Trajectory
 from blur_container.tracking.windows import Windows
 from chalicelib.contract.faces import Box, Detection
 
@@ -31,9 +31,9 @@ class Film:
     seed: int
     settings: TrackSettings = SETTINGS
 
-    def layout(self) -> Layout:
+    def layout(self) -> TrackletGraph:
         """Return the layout of the whole."""
-        return Layout.of(wanderers(chances(self.seed)), self.settings)
+        return TrackletGraph.of(wanderers(chances(self.seed)), self.settings)
 
     def cuts(self) -> list[Cut]:
         """Return a few cuts."""
@@ -49,12 +49,12 @@ class Film:
             Glitch(time_ms, time_ms + chance.randrange(STEP_MS, GLITCH_MAX_MS, STEP_MS)) for time_ms in times
         ]
 
-    def tracks(self, layout: Layout) -> Tracks:
+    def tracks(self, layout: TrackletGraph) -> Tracks:
         """Return the tracks of the layout or of a window of it."""
         paths = [(chase, self.path(chase)) for chase in layout.chases()]
-        return Tracks([layout], Sightings(paths, *without_glitches(self.cuts(), self.glitches())))
+        return Tracks([layout], Observations(paths, *without_glitches(self.cuts(), self.glitches())))
 
-    def path(self, chase: Chase) -> Path:
+    def path(self, chase: FlowRequest) -> Trajectory:
         """Return where a chase leads: near its goal, elsewhere, or nowhere; the same in every window."""
         chance = chances(self.seed, chase)
         length_ms = chance.choice((0.0, 0.3, 1.0, 1.0, 1.0)) * (chase.end_ms - chase.begin_ms)
@@ -65,8 +65,8 @@ class Film:
         for gone_ms in range(STEP_MS, int(length_ms) + 1, STEP_MS):
             left = here.left + (across + drift) * sign * gone_ms
             box = Box(left, here.top + down * sign * gone_ms, here.width, here.height)
-            fixes.append(Fix(float(chase.start.time_ms + sign * gone_ms), box))
-        return Path(tuple(fixes))
+            fixes.append(TrackedBox(float(chase.start.time_ms + sign * gone_ms), box))
+        return Trajectory(tuple(fixes))
 
 
 def chances(*facts: object) -> random.Random:
@@ -103,7 +103,7 @@ def differing(film: Film, section: Section) -> list[float]:
     return [time_ms for time_ms in times if masks(whole, time_ms) != masks(window, time_ms)]
 
 
-def parts(layout: Layout, length_ms: int) -> list[Layout]:
+def parts(layout: TrackletGraph, length_ms: int) -> list[TrackletGraph]:
     """Return the windows of a layout, one for each part of its time."""
     windows = Windows(layout)
     starts = range(0, LENGTH_MS + 5000, length_ms)
@@ -123,7 +123,7 @@ sections = st.tuples(st.integers(0, LENGTH_MS), st.integers(STEP_MS, 12_000)).ma
 
 def test_window_of_nothing_is_empty() -> None:
     """No detection, no chain."""
-    window = Windows(Layout.of([], SETTINGS)).of(Section(0, 1000))
+    window = Windows(TrackletGraph.of([], SETTINGS)).of(Section(0, 1000))
 
     assert (window.chains, window.names, window.bridges) == ((), (), ())
 
@@ -132,7 +132,7 @@ def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
     """Its own detections would tell another one."""
     every = [seen(time_ms) for time_ms in range(0, 60_000, 200)]
 
-    window = Windows(Layout.of(every, SETTINGS)).of(Section(30_000, 30_200))
+    window = Windows(TrackletGraph.of(every, SETTINGS)).of(Section(30_000, 30_200))
 
     assert window.interval_ms == 200
     assert window.names == (every[0],)
@@ -142,7 +142,7 @@ def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
 def test_cut_chain_is_not_chased_out_of_its_window() -> None:
     """It goes on there."""
     every = [seen(time_ms) for time_ms in range(0, 60_000, 200)]
-    window = Windows(Layout.of(every, SETTINGS)).of(Section(30_000, 31_000))
+    window = Windows(TrackletGraph.of(every, SETTINGS)).of(Section(30_000, 31_000))
 
     chases = list(window.chases())
 
@@ -174,16 +174,16 @@ def test_sums_over_windows_are_those_of_the_whole(film: Film, length_ms: int) ->
     whole = film.tracks(layout)
     windows = [(film.tracks(window), window.section) for window in parts(layout, length_ms)]
 
-    doubts = in_order(doubt for one, part in windows for doubt in doubts_of(one, LENGTH_MS, part))
+    doubts = in_order(doubt for one, part in windows for doubt in review_flags_of(one, LENGTH_MS, part))
 
-    assert certain(doubts) == certain(doubts_of(whole, LENGTH_MS))
+    assert certain(doubts) == certain(review_flags_of(whole, LENGTH_MS))
     assert sum(one.begun_in(part) for one, part in windows) == whole.count
     assert ends(windows) == ends([(whole, Section(-1.0, LENGTH_MS))])
 
 
-def certain(doubts: list[Doubt]) -> list[Doubt]:
+def certain(doubts: list[ReviewFlag]) -> list[ReviewFlag]:
     """Return the doubts that do not depend on a face's best detection, far away."""
-    return [doubt for doubt in doubts if doubt.kind is not DoubtKind.LOW_CONFIDENCE]
+    return [doubt for doubt in doubts if doubt.kind is not ReviewReason.LOW_CONFIDENCE]
 
 
 def ends(windows: list[tuple[Tracks, Section]]) -> list[int]:
