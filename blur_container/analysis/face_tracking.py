@@ -49,7 +49,7 @@ def track_faces(
     faces: FacesDocument,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
-    readings: TimeOrigins = FROM_FIRST_FRAME,
+    origins: TimeOrigins = FROM_FIRST_FRAME,
 ) -> Tracks:
     """Return the tracks of `faces` in the video at `source`, each followed from frame to frame.
 
@@ -57,14 +57,14 @@ def track_faces(
     detections are decoded. `looked` is told how many frames were passed, of how many.
     Raise DamagedVideo where one cannot be decoded.
     """
-    layout, *others = readings.layouts(faces, settings)
-    return track_faces_in(source, faces.video, layout, settings, looked, others)
+    graph, *others = origins.layouts(faces, settings)
+    return track_faces_in(source, faces.video, graph, settings, looked, others)
 
 
 def track_faces_in(
     source: Source,
     video: VideoDescription,
-    layout: TrackletGraph,
+    graph: TrackletGraph,
     settings: RenderSettings,
     looked: Callable[[int, int], None] = lambda _done, _all: None,
     others: Sequence[TrackletGraph] = (),
@@ -76,17 +76,17 @@ def track_faces_in(
     and other names.
     """
     if not settings.follow_faces:
-        return Tracks([layout, *others])
-    look = _Look(source, video, settings, looked)
-    layouts = [layout, *others]
+        return Tracks([graph, *others])
+    low = _LowResolutionPass(source, video, settings, looked)
+    layouts = [graph, *others]
     if settings.refine is Refine.DETECTOR:
-        layouts.append(look.for_faces(layout))
-    chases = [chase for one in layouts for chase in one.chases()]
-    samples_ms = sorted({time for one in (layout, *others) for time in one.times_ms()})
-    return Tracks(layouts, look.at(chases, samples_ms)) if chases else Tracks(layouts)
+        layouts.append(low.for_faces(graph))
+    requests = [request for one in layouts for request in one.requests()]
+    samples_ms = sorted({time for one in (graph, *others) for time in one.times_ms()})
+    return Tracks(layouts, low.at(requests, samples_ms)) if requests else Tracks(layouts)
 
 
-class _Look:
+class _LowResolutionPass:
     """A first look at one source; each of its methods opens the file anew."""
 
     def __init__(
@@ -98,45 +98,48 @@ class _Look:
     ) -> None:
         self._source, self._video, self._settings, self._looked = source, video, settings, looked
 
-    def at(self, chases: Sequence[FlowRequest], samples_ms: Sequence[int]) -> Observations:
-        """Return what is seen where `chases` lead; the frames at `samples_ms` are looked at whatever happens.
+    def at(self, requests: Sequence[FlowRequest], samples_ms: Sequence[int]) -> Observations:
+        """Return what is seen where `requests` lead; the frames at `samples_ms` are always decoded.
 
         The detector's own samples need not be told: it sees only frames that others refer to.
         """
         notes = _Notes()
-        with self._frames(samples_ms) as (frames, lens):
-            for stretch in _stretches(chases, _JUMP_MS):
-                notes.take(frames, stretch, lens)
-        return notes.sightings(chases)
+        with self._frames(samples_ms) as (frames, mapping):
+            for stretch in _stretches(requests, _JUMP_MS):
+                notes.take(frames, stretch, mapping)
+        return notes.observations(requests)
 
-    def for_faces(self, layout: TrackletGraph) -> TrackletGraph:
+    def for_faces(self, graph: TrackletGraph) -> TrackletGraph:
         """Return the layout of the faces that the container's own detector finds, now and then.
 
-        It looks through all of the video, or what counts for the section of `layout`.
+        It looks through all of the video, or what counts for the section of `graph`.
         """
         detector = FaceDetector(DetectorSettings(threshold=self._settings.refine_confidence / _PERCENT))
         interval_ms = round(self._settings.refine_interval_ms * _WAIT)
-        empty = replace(TrackletGraph.of([], self._settings.tracks, interval_ms), section=layout.section)
-        reach = layout.look, empty.look.wider(_ASSOCIATION_MS)
+        empty = replace(TrackletGraph.of([], self._settings.tracks, interval_ms), section=graph.section)
+        reach = graph.searched, empty.searched.wider(_ASSOCIATION_MS)
         begin_ms, end_ms = min(one.start_ms for one in reach), max(one.end_ms for one in reach)
-        with self._frames([]) as (frames, lens):
+        with self._frames([]) as (frames, mapping):
             frames.skip = Skip.UNREFERENCED
             found = [
-                Detection(round(time_ms), lens.orientation.to_displayed(face.box), face.confidence)
+                Detection(round(time_ms), mapping.orientation.to_displayed(face.box), face.confidence)
                 for time_ms, picture in frames.in_colour(self._settings.refine_interval_ms, begin_ms, end_ms)
                 for face in detector.detect(picture)
             ]
-        return replace(TrackletGraph.of(found, self._settings.tracks, interval_ms), section=layout.section)
+        return replace(TrackletGraph.of(found, self._settings.tracks, interval_ms), section=graph.section)
 
     @contextmanager
     def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ProxyFrames, FrameMapping]]:
         limits, threads = self._settings.limits, self._settings.decoder_threads
         with first_frame(self._source, limits) as (first, stream):
-            lens = FrameMapping.of(first, stream, self._video)
+            mapping = FrameMapping.of(first, stream, self._video)
         with open_source(self._source, limits) as container:
             stream = video_stream(container)
             open_decoder(container, stream, threads, limits)
-            yield ProxyFrames(container, stream, lens.clock, samples_ms, self._looked, lens.size), lens
+            yield (
+                ProxyFrames(container, stream, mapping.clock, samples_ms, self._looked, mapping.size),
+                mapping,
+            )
 
 
 @dataclass(frozen=True)
@@ -147,22 +150,22 @@ class _Notes:
     cuts: list[Cut] = field(default_factory=list)
     glitches: list[Glitch] = field(default_factory=list)
 
-    def take(self, frames: ProxyFrames, chases: Sequence[FlowRequest], lens: FrameMapping) -> None:
-        """Look at the frames that `chases` lead through: a thread decodes while faces are followed."""
-        pursuits, breaks = FlowScheduler(chases, lens.orientation), GlitchDetector()
-        begin_ms = _warm(min(chase.begin_ms for chase in chases) - NEAR_MS)
-        end_ms = max(chase.end_ms for chase in chases) + NEAR_MS + GLITCH_MAX_MS
+    def take(self, frames: ProxyFrames, requests: Sequence[FlowRequest], mapping: FrameMapping) -> None:
+        """Look at the frames that `requests` lead through: a thread decodes while faces are followed."""
+        scheduler, breaks = FlowScheduler(requests, mapping.orientation), GlitchDetector()
+        begin_ms = _warm(min(request.begin_ms for request in requests) - NEAR_MS)
+        end_ms = max(request.end_ms for request in requests) + NEAR_MS + GLITCH_MAX_MS
         with closing(read_ahead(_watched(frames, begin_ms, end_ms), _AHEAD)) as watched:
-            for moment, cut in watched:
-                self.paths.extend(pursuits.see(moment))
+            for proxy, cut in watched:
+                self.paths.extend(scheduler.see(proxy))
                 self.cuts.extend([cut] if cut else [])
-                self.glitches.extend(breaks.see(moment.picture, moment.time_ms, begins_shot=cut is not None))
-        self.paths.extend(pursuits.finish())
+                self.glitches.extend(breaks.see(proxy.picture, proxy.time_ms, begins_shot=cut is not None))
+        self.paths.extend(scheduler.finish())
         self.glitches.extend(breaks.finish() if frames.has_ended else [])
 
-    def sightings(self, chases: Sequence[FlowRequest]) -> Observations:
+    def observations(self, requests: Sequence[FlowRequest]) -> Observations:
         """Return what was seen, with the cuts that no glitch makes, and those glitches that make some."""
-        return Observations(self.paths, *without_glitches(_near(chases, self.cuts), self.glitches))
+        return Observations(self.paths, *without_glitches(_near(requests, self.cuts), self.glitches))
 
 
 def _watched(
@@ -172,16 +175,16 @@ def _watched(
     finder = ShotBoundaryDetector()
     frames.skip = Skip.NOTHING
     before: ProxyFrame | None = None
-    for moment in frames.between(begin_ms, end_ms):
-        begins_shot, cut = finder.begins_shot(moment.picture, moment.time_ms), None
+    for proxy in frames.between(begin_ms, end_ms):
+        begins_shot, cut = finder.begins_shot(proxy.picture, proxy.time_ms), None
         if before is not None:
-            elapsed_ms = moment.time_ms - before.time_ms
-            begins_cell = cell_of(moment.time_ms) > cell_of(before.time_ms)
+            elapsed_ms = proxy.time_ms - before.time_ms
+            begins_cell = cell_of(proxy.time_ms) > cell_of(before.time_ms)
             frames.skip = Skip.NOTHING if begins_cell else _skip(elapsed_ms, finder.change)
             if begins_shot and elapsed_ms >= _APART_MS:
-                cut = Cut(math.ceil(before.time_ms), math.floor(moment.time_ms))
-        yield moment, cut
-        before = moment
+                cut = Cut(math.ceil(before.time_ms), math.floor(proxy.time_ms))
+        yield proxy, cut
+        before = proxy
 
 
 def _skip(elapsed_ms: float, change: float) -> Skip:
@@ -195,11 +198,14 @@ def _warm(begin_ms: float) -> float:
     return float(math.floor((begin_ms - _WARM_UP_MS) / CELL_MS) * CELL_MS)
 
 
-def _near(chases: Sequence[FlowRequest], cuts: Iterable[Cut]) -> Iterator[Cut]:
+def _near(requests: Sequence[FlowRequest], cuts: Iterable[Cut]) -> Iterator[Cut]:
     """Yield the cuts near chases: what else is seen depends on what is looked at far away."""
     spans = [
-        (min(chase.begin_ms for chase in ones) - NEAR_MS, max(chase.end_ms for chase in ones) + NEAR_MS)
-        for ones in _stretches(chases, 2 * NEAR_MS)
+        (
+            min(request.begin_ms for request in ones) - NEAR_MS,
+            max(request.end_ms for request in ones) + NEAR_MS,
+        )
+        for ones in _stretches(requests, 2 * NEAR_MS)
     ]
     for cut in cuts:
         before = bisect_right(spans, (cut.before_ms, math.inf)) - 1
@@ -207,19 +213,19 @@ def _near(chases: Sequence[FlowRequest], cuts: Iterable[Cut]) -> Iterator[Cut]:
             yield cut
 
 
-def _stretches(chases: Sequence[FlowRequest], jump_ms: float) -> Iterator[list[FlowRequest]]:
+def _stretches(requests: Sequence[FlowRequest], jump_ms: float) -> Iterator[list[FlowRequest]]:
     """Yield chases in groups, each with no long gap in time."""
     stretch: list[FlowRequest] = []
     end_ms = -math.inf
-    for chase in sorted(chases, key=_begin):
-        if stretch and chase.begin_ms > end_ms + jump_ms:
+    for request in sorted(requests, key=_begin):
+        if stretch and request.begin_ms > end_ms + jump_ms:
             yield stretch
             stretch = []
-        stretch.append(chase)
-        end_ms = max(end_ms, chase.end_ms)
+        stretch.append(request)
+        end_ms = max(end_ms, request.end_ms)
     if stretch:
         yield stretch
 
 
-def _begin(chase: FlowRequest) -> float:
-    return chase.begin_ms
+def _begin(request: FlowRequest) -> float:
+    return request.begin_ms

@@ -39,7 +39,9 @@ class TimeOrigins:
     def layouts(self, faces: FacesDocument, settings: RenderSettings) -> list[TrackletGraph]:
         """Return the layout of `faces` in each reading; all have the sampling interval of the document."""
         interval_ms = interval_ms_of(faces, settings)
-        return [tracklet_graph_of(shifted(faces, offset), settings, interval_ms) for offset in self.offsets_ms]
+        return [
+            tracklet_graph_of(shifted(faces, offset), settings, interval_ms) for offset in self.offsets_ms
+        ]
 
     @classmethod
     def from_json(cls, value: Any) -> TimeOrigins:
@@ -92,13 +94,13 @@ def time_origins_of(
 
 
 def require_met(
-    faces: FacesDocument, readings: TimeOrigins, duration_ms: float, settings: RenderSettings
+    faces: FacesDocument, origins: TimeOrigins, duration_ms: float, settings: RenderSettings
 ) -> None:
     """Raise InvalidDocument where in no reading the detections lie in a video that lasts so long."""
     times_ms = [face.time_ms for face in faces.detections]
     interval_ms = interval_ms_of(faces, settings)
     span_ms = float("-inf"), duration_ms
-    shares = (_stray_share(times_ms, offset, span_ms, interval_ms) for offset in readings.offsets_ms)
+    shares = (_stray_share(times_ms, offset, span_ms, interval_ms) for offset in origins.offsets_ms)
     if min(shares) > _STRAY_SHARE:
         raise InvalidDocument(_words(times_ms, duration_ms))
 

@@ -50,10 +50,10 @@ class AssembleVideo(Worker):
             faces, plan, records = self._documents(job, job.segments)
             source = opened(job.source)
             parts = [RenderedSegment(opened(record.video), record) for record in records]
-            assembly = Concatenation(source, parts, faces, self.settings.render)
+            concatenation = Concatenation(source, parts, faces, self.settings.render)
             keys = SegmentKeys.beside(job.segments.plan)
             joined = ObjectReference(self.settings.work_bucket, keys.joined(uuid.uuid4().hex))
-            report = self._join(assembly, joined, steps)
+            report = self._join(concatenation, joined, steps)
             if report.frames_decoded != plan.frames:
                 raise OutputMismatch(f"{report.frames_decoded} frames of the {plan.frames} in the index")
             with steps.timed("verify") as verified:
@@ -84,10 +84,12 @@ class AssembleVideo(Worker):
             self.renderer.require(record.renderer, f"segment {number}")
         return faces, plan, records
 
-    def _join(self, assembly: Concatenation, joined: ObjectReference, steps: Steps) -> RenderReport:
+    def _join(self, concatenation: Concatenation, joined: ObjectReference, steps: Steps) -> RenderReport:
         with steps.timed("assemble") as facts:
-            moov_bytes = assembly.moov_bytes()
+            moov_bytes = concatenation.moov_bytes()
             with self.storage.writer(joined, MP4, {}, moov_bytes + _MDAT_HEAD_BYTES) as writer:
-                report = assembly.write(partial(open_streamed, writer, moov_bytes), ProgressLog(self.log))
+                report = concatenation.write(
+                    partial(open_streamed, writer, moov_bytes), ProgressLog(self.log)
+                )
                 facts["bytes"] = writer.complete()
         return report

@@ -80,8 +80,8 @@ class _Task:
         video = self._place(self._keys.video(self.number, uuid.uuid4().hex))
         with steps.timed("upload") as facts:
             facts["bytes"] = storage.upload(target, video, MP4, {})
-        findings = TrackSummary.of(tracks, plan, self.number)
-        record = SegmentRecord.of(report, packets, findings, video, steps, plan.renderer)
+        summary = TrackSummary.of(tracks, plan, self.number)
+        record = SegmentRecord.of(report, packets, summary, video, steps, plan.renderer)
         storage.write_json(record.to_json(), self._place(self._keys.report(self.number)))
         return {"frames": len(report.pts), **read, "steps": steps.to_json()}
 
@@ -94,7 +94,7 @@ class _Task:
             tracks = track_faces_in(
                 source,
                 plan.analysed,
-                document.layout,
+                document.graph,
                 settings,
                 lambda done, total: log(Progress(done, total, "locating")),
                 document.others,

@@ -31,7 +31,7 @@ class PlanSegments(Worker):
         """Return `job` with its segments, or as it is where one function renders all of it."""
         with self.log.handling(source=job.source.uri) as facts, self.folder() as folder:
             faces = self.faces(job)
-            layout = tracklet_graph_of(faces, self.settings.render)
+            graph = tracklet_graph_of(faces, self.settings.render)
             with BlockCache(folder, _KEPT_BYTES) as cache:
                 source = self.storage.opened(job.source, cache)
                 planner = Planner(
@@ -39,7 +39,7 @@ class PlanSegments(Worker):
                     size_bytes=job.source.size_bytes,
                     read_bytes=lambda: source.fetched_bytes,
                     faces=faces,
-                    margin_ms=-replace(layout, section=_NOW).look.start_ms,
+                    margin_ms=-replace(graph, section=_NOW).searched.start_ms,
                     render=self.settings.render,
                     cutting=self.settings.cutting,
                     code_version=self.settings.code_version,
@@ -50,7 +50,7 @@ class PlanSegments(Worker):
 
     def _write(self, job: Job, faces: FacesDocument, plan: Plan) -> Segments:
         keys = segment_keys(job.source, self._name(faces, plan))
-        every = [Windows(layout) for layout in plan.readings.layouts(faces, self.settings.render)]
+        every = [Windows(graph) for graph in plan.origins.layouts(faces, self.settings.render)]
         for number in range(len(plan.spans)):
             window, *others = (windows.of(plan.section(number)) for windows in every)
             document = TracksDocument(faces.source_id, window, tuple(others))

@@ -49,7 +49,7 @@ class BlurOptions:
     depth: int = _BYTE_BITS
 
 
-def blur_patches(planes: Sequence[Plane], patches: Sequence[Patch], look: BlurOptions) -> None:
+def blur_patches(planes: Sequence[Plane], patches: Sequence[Patch], options: BlurOptions) -> None:
     """Blur `patches` in place on Y, U and V: arrays (height, width), uint8 or, deeper than 8 bits, uint16.
 
     U and V may have as many samples as Y or half of them in either direction. What is left of a patch
@@ -58,12 +58,16 @@ def blur_patches(planes: Sequence[Plane], patches: Sequence[Patch], look: BlurOp
     """
     height, width = planes[0].shape
     for patch in patches:
-        mask = None if look.shape is BlurShape.BOX else ellipse_mask(patch.whole, patch.rect, look.margin)
+        mask = (
+            None if options.shape is BlurShape.BOX else ellipse_mask(patch.whole, patch.rect, options.margin)
+        )
         for index, plane in enumerate(planes):
             ratio = -(-width // plane.shape[1]), -(-height // plane.shape[0])
             rect = patch.rect.scaled_down(*ratio)
             area = plane[rect.top : rect.bottom, rect.left : rect.right]
-            _cover(area, _blurred(area, index, patch, look), None if mask is None else shrunk(mask, *ratio))
+            _cover(
+                area, _blurred(area, index, patch, options), None if mask is None else shrunk(mask, *ratio)
+            )
 
 
 def cell_grid(patch: Patch, cells: int) -> Size:
@@ -73,27 +77,27 @@ def cell_grid(patch: Patch, cells: int) -> Size:
     return Size(max(1, int(size.width / cell_px)), max(1, int(size.height / cell_px)))
 
 
-def _blurred(area: Plane, index: int, patch: Patch, look: BlurOptions) -> Plane:
-    if look.style is BlurStyle.SOLID:
-        return np.full(area.shape, 1 << (look.depth - 1), area.dtype)
-    values = _cell_values(area, index, patch, look)
+def _blurred(area: Plane, index: int, patch: Patch, options: BlurOptions) -> Plane:
+    if options.style is BlurStyle.SOLID:
+        return np.full(area.shape, 1 << (options.depth - 1), area.dtype)
+    values = _cell_values(area, index, patch, options)
     height, width = area.shape
-    if look.style is BlurStyle.BLUR:
+    if options.style is BlurStyle.BLUR:
         values = _soft(values)
-    top = (1 << look.depth) - 1
+    top = (1 << options.depth) - 1
     cells = np.clip(np.rint(values), 0, top).astype(area.dtype)
     # Smooth between the cells: hard edges cost bits and catch the eye.
     return np.asarray(cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR), area.dtype)
 
 
-def _cell_values(area: Plane, index: int, patch: Patch, look: BlurOptions) -> NDArray[np.float32]:
+def _cell_values(area: Plane, index: int, patch: Patch, options: BlurOptions) -> NDArray[np.float32]:
     """Return float32 (rows, columns): the averages of the cells, moved by the track's noise, then rounded."""
     height, width = area.shape
-    wanted = cell_grid(patch, look.cells)
+    wanted = cell_grid(patch, options.cells)
     grid = Size(min(wanted.width, width), min(wanted.height, height))
     few = cv2.resize(area, (grid.width, grid.height), interpolation=cv2.INTER_AREA)
-    noise = cell_noise(patch.key, index, grid) * np.float32(_NOISE[index] * (1 << look.depth))
-    return _coarse(np.asarray(few + noise, np.float32), (1 << look.depth) / _LEVELS[index])
+    noise = cell_noise(patch.key, index, grid) * np.float32(_NOISE[index] * (1 << options.depth))
+    return _coarse(np.asarray(few + noise, np.float32), (1 << options.depth) / _LEVELS[index])
 
 
 def _coarse(values: NDArray[np.float32], step: float) -> NDArray[np.float32]:

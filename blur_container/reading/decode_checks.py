@@ -40,7 +40,7 @@ class DecodeCounter:
         self._frames = 0
         self._last_pts: int | None = None
         # Of which only frames are expected and counted.
-        self.span: DecodeRange | None = None
+        self.decode_range: DecodeRange | None = None
         # Packets until the first frame; those shown before it belong to a group cut off at the start.
         self._early_pts: list[int | None] = []
         self._expected = 0
@@ -62,8 +62,8 @@ class DecodeCounter:
         self._limits.require_packet(packet.size)
         if packet.is_discard:
             return
-        if self.span is not None:
-            self._expected += packet.pts is not None and self.span.holds(packet.pts)
+        if self.decode_range is not None:
+            self._expected += packet.pts is not None and self.decode_range.holds(packet.pts)
         elif self._frames:
             self._expected += 1
         else:

@@ -105,11 +105,11 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
     stream: VideoStream,
     threads: int,
     limits: Limits = _LIMITS,
-    span: DecodeRange | None = None,
+    decode_range: DecodeRange | None = None,
     tally: Tally | None = None,
     aspect: Fraction | None = None,
 ) -> Generator[VideoFrame, None, None]:
-    """Yield every frame in the order of presentation, or every frame of `span`, with its duration.
+    """Yield every frame in the order of presentation, or every frame of `decode_range`, with its duration.
 
     Of frames of one time only the last is shown; `tally` counts the others, and those that cannot be decoded
     because the video begins without a keyframe. Raise DamagedVideo where a packet or frame is missing or
@@ -122,18 +122,20 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
     context.thread_count = threads
     # Behind an open keyframe the decoder has to go on after errors; damaged frames are marked as corrupt. The
     # one for HEVC marks none, and leaves out by itself what refers to frames before that keyframe.
-    is_lenient = span is not None and span.open and context.name != "hevc"
+    is_lenient = decode_range is not None and decode_range.open and context.name != "hevc"
     strictness = {} if is_lenient else {"err_detect": "explode"}
     context.options = {**strictness, **limits.decoder_options()}
-    census = DecodeCounter(stream, limits, tally or Tally())
+    counter = DecodeCounter(stream, limits, tally or Tally())
     frames = (
-        _counted(container, stream, census) if span is None else _spanned(container, stream, span, census)
+        _counted(container, stream, counter)
+        if decode_range is None
+        else _spanned(container, stream, decode_range, counter)
     )
     try:
-        yield from _shown(_of_one_shape(frames, stream, aspect), stream, census, span)
+        yield from _shown(_of_one_shape(frames, stream, aspect), stream, counter, decode_range)
     except av.FFmpegError as error:
-        raise DamagedVideo(f"{census.position}: {error.strerror}") from error
-    census.close()
+        raise DamagedVideo(f"{counter.position}: {error.strerror}") from error
+    counter.close()
 
 
 @contextmanager
@@ -148,7 +150,10 @@ def first_frame(
 
 
 def _shown(
-    frames: Iterator[VideoFrame], stream: VideoStream, census: DecodeCounter, span: DecodeRange | None
+    frames: Iterator[VideoFrame],
+    stream: VideoStream,
+    counter: DecodeCounter,
+    decode_range: DecodeRange | None,
 ) -> Iterator[VideoFrame]:
     """Yield the last frame of each time, with its duration."""
     step, held = usual_step(stream), next(frames, None)
@@ -161,19 +166,19 @@ def _shown(
             yield held
         held = frame
     pts = presentation_time(held)
-    if span is not None and span.end_pts is not None:
-        held.duration = span.end_pts - pts
+    if decode_range is not None and decode_range.end_pts is not None:
+        held.duration = decode_range.end_pts - pts
     else:
         held.duration = last_duration(stream, pts, held.duration, step)
-        census.require_end(pts + held.duration)
+        counter.require_end(pts + held.duration)
     yield held
 
 
-def _counted(container: InputContainer, stream: VideoStream, census: DecodeCounter) -> Iterator[VideoFrame]:
-    for frame in _decoded(container.demux(stream), census):
-        census.count_frame(frame)
+def _counted(container: InputContainer, stream: VideoStream, counter: DecodeCounter) -> Iterator[VideoFrame]:
+    for frame in _decoded(container.demux(stream), counter):
+        counter.count_frame(frame)
         yield frame
-    census.require_whole_index()
+    counter.require_whole_index()
 
 
 def coded_aspect(stream: VideoStream) -> Fraction:
@@ -193,43 +198,49 @@ def _of_one_shape(
 
 
 def _decoded(
-    packets: Iterator[Packet[VideoStream]], census: DecodeCounter, span: DecodeRange | None = None
+    packets: Iterator[Packet[VideoStream]], counter: DecodeCounter, decode_range: DecodeRange | None = None
 ) -> Iterator[VideoFrame]:
     for packet in packets:
-        census.count_packet(packet)
+        counter.count_packet(packet)
         if is_marker(packet):
             continue
         try:
             yield from packet.decode()
         except av.FFmpegError:
-            if span is None or packet.pts is None or packet.pts >= span.key_pts:
+            if decode_range is None or packet.pts is None or packet.pts >= decode_range.key_pts:
                 raise
 
 
 def _spanned(
-    container: InputContainer, stream: VideoStream, span: DecodeRange, census: DecodeCounter
+    container: InputContainer, stream: VideoStream, decode_range: DecodeRange, counter: DecodeCounter
 ) -> Iterator[VideoFrame]:
-    census.span = span
+    counter.decode_range = decode_range
     flush: Any = Packet()
     flush.stream = stream
-    for frame in _decoded(chain(needed_packets(container, stream, span), [flush]), census, span):
+    for frame in _decoded(
+        chain(needed_packets(container, stream, decode_range), [flush]), counter, decode_range
+    ):
         pts = presentation_time(frame)
-        if span.is_over(pts):
+        if decode_range.is_over(pts):
             return
-        if span.holds(pts):
-            census.count_frame(frame)
+        if decode_range.holds(pts):
+            counter.count_frame(frame)
             yield frame
 
 
 def needed_packets(
-    container: InputContainer, stream: VideoStream, span: DecodeRange | None
+    container: InputContainer, stream: VideoStream, decode_range: DecodeRange | None
 ) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets that the frames of `span`, or all frames, are decoded from."""
-    if span is None:
+    """Yield the packets that the frames of `decode_range`, or all frames, are decoded from."""
+    if decode_range is None:
         yield from container.demux(stream)
         return
-    for packet in packets_from(container, stream, span.key_pts, span.key_dts):
-        if packet.dts is not None and span.stop_dts is not None and packet.dts >= span.stop_dts:
+    for packet in packets_from(container, stream, decode_range.key_pts, decode_range.key_dts):
+        if (
+            packet.dts is not None
+            and decode_range.stop_dts is not None
+            and packet.dts >= decode_range.stop_dts
+        ):
             break
         yield packet
 

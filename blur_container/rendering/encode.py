@@ -54,15 +54,15 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Rendering:
-    """One file being rendered; `kept` are its companions, None for frames alone, which others join.
+    """One file being rendered; `selected` are its companions, None for frames alone, which others join.
 
     On an error no target is left behind.
     """
 
     source: Source
     target: Path
-    looks: StreamParameters
-    kept: SelectedStreams | None
+    parameters: StreamParameters
+    selected: SelectedStreams | None
     settings: RenderSettings
     progress: Callable[[Progress], None]
 
@@ -71,7 +71,7 @@ class Rendering:
         with (
             _nothing_partial(self.target),
             closing(read_ahead(frames, _FRAMES_AHEAD)) as ahead,
-            open_output(self.target, self.looks, self.kept, self.settings) as output,
+            open_output(self.target, self.parameters, self.selected, self.settings) as output,
         ):
             for count, frame in enumerate(ahead, start=1):
                 output.write(frame)
@@ -82,8 +82,8 @@ class Rendering:
         """Return what a smart render copies and encodes, if it is asked for and can be, or why it cannot."""
         if not self.settings.smart_render:
             return None, None
-        if self.looks.form.changes:
-            return None, self.looks.form.changes[0]
+        if self.parameters.output_format.changes:
+            return None, self.parameters.output_format.changes[0]
         try:
             splice = plan()
         except NotSpliceable as reason:
@@ -91,12 +91,12 @@ class Rendering:
         return splice, splice.fallback_reason
 
     def copy(
-        self, splice: Splice, draw: Draw, span: DecodeRange | None
+        self, splice: Splice, draw: Draw, decode_range: DecodeRange | None
     ) -> tuple[RemuxedStreams, CopiedPackets]:
-        """Copy and encode what `splice` says, of all of the source or of `span`."""
+        """Copy and encode what `splice` says, of all of the source or of `decode_range`."""
         with _nothing_partial(self.target), self._spliced(splice) as (output, source):
             stream = video_stream(source)
-            packets = needed_packets(source, stream, span)
+            packets = needed_packets(source, stream, decode_range)
             pieces = Pieces(stream, packets, splice, draw, self.settings.decoder_threads)
             for count in pieces.write_to(output):
                 self.progress(Progress(count, len(splice.pts)))
@@ -118,13 +118,13 @@ class Rendering:
     def _spliced(self, splice: Splice) -> Iterator[tuple[SplicedOutput, InputContainer]]:
         with (
             open_source(self.source, self.settings.limits) as source,
-            open_container(self.target, self.looks.time_base, self.kept) as container,
+            open_container(self.target, self.parameters.time_base, self.selected) as container,
         ):
             stream = video_stream(source)
             read_only(source, [stream])
-            companions = StreamRemuxer(self.kept, container) if self.kept else None
-            encoder = partial(splice_encoder, splice, self.looks, self.settings)
-            yield SplicedOutput(container, stream, companions, splice, encoder), source
+            remuxer = StreamRemuxer(self.selected, container) if self.selected else None
+            encoder = partial(splice_encoder, splice, self.parameters, self.settings)
+            yield SplicedOutput(container, stream, remuxer, splice, encoder), source
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from blur_container.writing.output_format import OutputFormat, StreamParameters,
 class FrameBlurrer:
     """Draws frames: brings them to the form that is encoded, covers and counts faces."""
 
-    def __init__(self, planar: PlanarFrames, masks: BlurRegions, look: BlurOptions) -> None:
-        self._planar, self._masks, self._look = planar, masks, look
+    def __init__(self, planar: PlanarFrames, masks: BlurRegions, options: BlurOptions) -> None:
+        self._planar, self._masks, self._options = planar, masks, options
         self.frames_with_faces = 0
 
     @property
@@ -40,7 +40,7 @@ class FrameBlurrer:
         drawn = self._planar.convert(frame)
         patches = self._masks.patches_at(presentation_time(frame), Size(frame.width, frame.height))
         if patches:
-            blur_patches(editable_planes(drawn), patches, self._look)
+            blur_patches(editable_planes(drawn), patches, self._options)
             self.frames_with_faces += 1
         # Not before: the edge that is repeated may be that of a face.
         return self._planar.padded(drawn)
@@ -50,8 +50,8 @@ class FrameBlurrer:
 class RenderSetup:
     """How the frames of a video look in the output, and what draws them."""
 
-    looks: StreamParameters
-    brush: FrameBlurrer
+    parameters: StreamParameters
+    blurrer: FrameBlurrer
 
     @classmethod
     def of(
@@ -64,14 +64,16 @@ class RenderSetup:
     ) -> RenderSetup:
         """Return the canvas of the video `stream`, which begins with `first`."""
         require_analysed(stream, subject.analysed)
-        looks = stream_parameters_of(first, stream, settings)
-        lens = FrameMapping.of(first, stream, subject.analysed)
-        masks = BlurRegions(subject.source_id, tracks, lens)
-        brush = FrameBlurrer(PlanarFrames(first, looks.form), masks, _look(looks.form, settings))
-        return cls(looks, brush)
+        parameters = stream_parameters_of(first, stream, settings)
+        mapping = FrameMapping.of(first, stream, subject.analysed)
+        masks = BlurRegions(subject.source_id, tracks, mapping)
+        blurrer = FrameBlurrer(
+            PlanarFrames(first, parameters.output_format), masks, _options(parameters.output_format, settings)
+        )
+        return cls(parameters, blurrer)
 
 
-def _look(form: OutputFormat, settings: RenderSettings) -> BlurOptions:
+def _options(output_format: OutputFormat, settings: RenderSettings) -> BlurOptions:
     return BlurOptions(
-        settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, form.depth
+        settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, output_format.depth
     )

@@ -39,23 +39,23 @@ def report_to_json(report: RenderReport, steps: Steps, settings: Settings) -> di
         "fallback_reason": report.fallback_reason,
         "frames_copied": report.frames_copied,
         "output_video": {
-            "codec": _CODECS[report.form.encoder],
-            "width": report.form.size.width,
-            "height": report.form.size.height,
+            "codec": _CODECS[report.output_format.encoder],
+            "width": report.output_format.size.width,
+            "height": report.output_format.size.height,
         },
-        "changes": [*report.form.changes, *report.changes, *report.beside.changes],
+        "changes": [*report.output_format.changes, *report.changes, *report.beside.changes],
         "audio_streams": len(report.beside.audio),
         "subtitle_streams": len(report.beside.text),
         "video_tracks": [asdict(track) for track in report.video_tracks],
         "dropped_streams": [asdict(stream) for stream in report.dropped_streams],
         "dropped_tags": list(report.dropped_tags),
         "detections": report.detections,
-        "detection_times_from": report.readings.in_words(),
+        "detection_times_from": report.origins.in_words(),
         "fullest_ms": report.fullest_ms,
         "sampling_interval_ms": report.sampling_interval_ms,
         "tracks": report.tracks,
         "track_edges": report.edges,
-        "doubts": review_flags_to_json(report.doubts),
+        "review_flags": review_flags_to_json(report.flags),
         "frames": len(report.pts),
         # Shown before the first frame that can be decoded; at one time with another, which is shown.
         "frames_lost": report.tally.lost,
@@ -81,11 +81,11 @@ class RenderReport:
     fullest_ms: int | None
     tracks: int
     sampling_interval_ms: int
-    doubts: tuple[ReviewFlag, ...] = field(repr=False)
+    flags: tuple[ReviewFlag, ...] = field(repr=False)
     # How many tracks begin and end in which way.
     edges: dict[str, dict[str, int]]
     # Looks and companions: what is there, what is not the source's own, in words, and what is left out.
-    form: OutputFormat
+    output_format: OutputFormat
     beside: RemuxedStreams
     dropped_streams: tuple[DroppedStream, ...]
     dropped_tags: tuple[str, ...]
@@ -102,7 +102,7 @@ class RenderReport:
     # Why a smart render was asked for and not possible.
     fallback_reason: str | None = None
     # From where the times of the detections were counted.
-    readings: TimeOrigins = FROM_FIRST_FRAME
+    origins: TimeOrigins = FROM_FIRST_FRAME
 
     @property
     def duration_ms(self) -> float:

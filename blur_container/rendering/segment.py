@@ -63,7 +63,7 @@ class Segment:
     """A stretch of the video at `source`, and the tracks that cover its faces."""
 
     source: Source
-    span: DecodeRange
+    decode_range: DecodeRange
     subject: Subject
     tracks: Tracks
     settings: RenderSettings
@@ -71,23 +71,23 @@ class Segment:
     def render(self, target: Path, progress: Callable[[Progress], None]) -> SegmentReport:
         """Write the frames of the segment to `target`; on an error no target is left behind."""
         with first_frame(self.source, self.settings.limits) as (first, stream):
-            canvas = RenderSetup.of(first, stream, self.subject, self.tracks, self.settings)
+            setup = RenderSetup.of(first, stream, self.subject, self.tracks, self.settings)
             aspect = coded_aspect(stream)
-        looks, brush, settings, tally = canvas.looks, canvas.brush, self.settings, Tally()
-        rendering = Rendering(self.source, target, looks, None, settings, progress)
+        parameters, blurrer, settings, tally = setup.parameters, setup.blurrer, self.settings, Tally()
+        rendering = Rendering(self.source, target, parameters, None, settings, progress)
         splice, reason = rendering.plan(
-            partial(plan_segment, self.source, looks, settings, brush.shows_face, self.span)
+            partial(plan_segment, self.source, parameters, settings, blurrer.shows_face, self.decode_range)
         )
         if splice is None:
-            drawing = Drawing(brush.draw)
+            drawing = Drawing(blurrer.draw)
             rendering.encode(self._drawn(drawing, tally, aspect), 0)
-            report = self._report(canvas, drawing.pts, drawing.end_pts, None, reason)
+            report = self._report(setup, drawing.pts, drawing.end_pts, None, reason)
             return replace(report, frames_merged=tally.merged)
         if reason is None:
-            _, copied = rendering.copy(splice, brush.draw, self.span)
+            _, copied = rendering.copy(splice, blurrer.draw, self.decode_range)
         else:
-            _, copied = rendering.encode_into(splice, self._drawn(Drawing(brush.draw), tally, aspect))
-        report = self._report(canvas, splice.pts, splice.end_pts, copied, reason)
+            _, copied = rendering.encode_into(splice, self._drawn(Drawing(blurrer.draw), tally, aspect))
+        report = self._report(setup, splice.pts, splice.end_pts, copied, reason)
         return replace(report, frames_merged=tally.merged)
 
     def _drawn(self, drawing: Drawing, tally: Tally, aspect: Fraction) -> Generator[VideoFrame, None, None]:
@@ -95,26 +95,28 @@ class Segment:
         with open_source(self.source, limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
-            frames = decoded_frames(container, stream, threads, limits, self.span, tally, aspect)
+            frames = decoded_frames(container, stream, threads, limits, self.decode_range, tally, aspect)
             with closing(frames) as decoded:
                 yield from drawing.of(decoded)
-        if drawing.pts[0] != self.span.start_pts:
-            raise DamagedVideo(f"the segment begins at pts {drawing.pts[0]}, not at {self.span.start_pts}")
+        if drawing.pts[0] != self.decode_range.start_pts:
+            raise DamagedVideo(
+                f"the segment begins at pts {drawing.pts[0]}, not at {self.decode_range.start_pts}"
+            )
 
     def _report(
         self,
-        canvas: RenderSetup,
+        setup: RenderSetup,
         pts: array[int],
         end_pts: int,
         copied: CopiedPackets | None,
         reason: str | None,
     ) -> SegmentReport:
         return SegmentReport(
-            time_base=canvas.looks.time_base,
+            time_base=setup.parameters.time_base,
             pts=pts,
             end_pts=end_pts,
-            frames_with_faces=canvas.brush.frames_with_faces,
-            changes=canvas.brush.changes,
+            frames_with_faces=setup.blurrer.frames_with_faces,
+            changes=setup.blurrer.changes,
             copied=copied,
             fallback_reason=reason,
         )

@@ -51,22 +51,22 @@ def redact_video(
     with with_times(source, target.parent, limits) as pictures:
         with first_frame(pictures, limits) as (first, stream):
             clock = Clock(presentation_time(first), time_base(stream))
-            readings = time_origins_of(stream, clock, faces, settings)
+            origins = time_origins_of(stream, clock, faces, settings)
         tracks = track_faces(
             pictures,
             faces,
             settings,
             lambda done, total: progress(Progress(done, total, "locating")),
-            readings,
+            origins,
         )
         with open_source(pictures, limits) as video, open_source(source, limits) as audio:
             report = _Redaction(pictures, video, audio, faces, tracks, settings).run(target, progress)
     try:
-        require_met(faces, readings, report.duration_ms, settings)
+        require_met(faces, origins, report.duration_ms, settings)
     except InvalidDocument:
         target.unlink()
         raise
-    return replace(report, readings=readings)
+    return replace(report, origins=origins)
 
 
 class _Redaction:
@@ -95,45 +95,45 @@ class _Redaction:
         with closing(frames) as decoded:
             first = next(decoded)
             subject = Subject(self._faces.source_id, self._faces.video)
-            canvas = RenderSetup.of(first, self._stream, subject, self._tracks, self._settings)
-            looks, brush = canvas.looks, canvas.brush
-            rendering = Rendering(self._source, target, looks, self._kept, self._settings, progress)
+            setup = RenderSetup.of(first, self._stream, subject, self._tracks, self._settings)
+            parameters, blurrer = setup.parameters, setup.blurrer
+            rendering = Rendering(self._source, target, parameters, self._kept, self._settings, progress)
             splice, reason = rendering.plan(
-                partial(plan_splice, self._source, looks, self._settings, brush.shows_face)
+                partial(plan_splice, self._source, parameters, self._settings, blurrer.shows_face)
             )
             if splice is None:
-                drawing = Drawing(brush.draw)
+                drawing = Drawing(blurrer.draw)
                 beside = rendering.encode(drawing.of(chain([first], decoded)), self._stream.frames)
-                report = self._report(canvas, drawing.pts, drawing.end_pts, beside)
+                report = self._report(setup, drawing.pts, drawing.end_pts, beside)
                 return replace(report, fallback_reason=reason)
-            beside, copied = rendering.copy(splice, brush.draw, None)
-            report = self._report(canvas, splice.pts, splice.end_pts, beside)
+            beside, copied = rendering.copy(splice, blurrer.draw, None)
+            report = self._report(setup, splice.pts, splice.end_pts, beside)
             return replace(report, copied=copied, frames_copied=copied.digest.packets)
 
     def _report(
-        self, canvas: RenderSetup, pts: array[int], end_pts: int, beside: RemuxedStreams
+        self, setup: RenderSetup, pts: array[int], end_pts: int, beside: RemuxedStreams
     ) -> RenderReport:
-        looks = canvas.looks
-        duration_ms = float((end_pts - pts[0]) * looks.time_base * MS_PER_S)
+        parameters = setup.parameters
+        duration_ms = float((end_pts - pts[0]) * parameters.time_base * MS_PER_S)
         return RenderReport(
             codec=self._stream.codec_context.name,
-            size=Size(looks.first.width, looks.first.height),
-            frame_rate=looks.frame_rate,
-            time_base=looks.time_base,
+            size=Size(parameters.first.width, parameters.first.height),
+            frame_rate=parameters.frame_rate,
+            time_base=parameters.time_base,
             pts=pts,
             end_pts=end_pts,
-            frames_with_faces=canvas.brush.frames_with_faces,
+            frames_with_faces=setup.blurrer.frames_with_faces,
             detections=len(self._faces.detections),
             fullest_ms=self._faces.fullest_ms,
             tracks=self._tracks.count,
             sampling_interval_ms=self._tracks.interval_ms,
-            doubts=tuple(review_flags_of(self._tracks, duration_ms)),
+            flags=tuple(review_flags_of(self._tracks, duration_ms)),
             edges=edges_of(self._tracks),
-            form=looks.form,
+            output_format=parameters.output_format,
             beside=beside,
             dropped_streams=self._kept.dropped,
             dropped_tags=self._kept.dropped_tags(),
-            changes=canvas.brush.changes,
+            changes=setup.blurrer.changes,
             video_tracks=video_tracks(self._video, self._stream),
             tally=self._tally,
         )

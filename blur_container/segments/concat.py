@@ -72,10 +72,10 @@ class Concatenation:
     def moov_bytes(self) -> int:
         """Return how many bytes the index of the joined video takes at most."""
         with open_source(self.source, self.settings.limits) as container:
-            kept = self._kept(container)
+            selected = self._selected(container)
             longest_s = (container.duration or 0) // av.time_base + 1
-            beside = [_packets_max(stream, longest_s) for stream in kept.streams]
-            return moov_bytes_max([len(self._coded_pts), *beside], list(_texts(container, kept)))
+            beside = [_packets_max(stream, longest_s) for stream in selected.streams]
+            return moov_bytes_max([len(self._coded_pts), *beside], list(_texts(container, selected)))
 
     def write(self, open_target: OpenTarget, progress: Callable[[Progress], None]) -> RenderReport:
         """Write the joined video to what `open_target` opens, told the time base and what is kept.
@@ -84,39 +84,39 @@ class Concatenation:
         """
         tally = Tally(merged=sum(part.record.frames_merged for part in self.parts))
         with first_frame(self.source, self.settings.limits, tally) as (first, stream):
-            looks, codec = stream_parameters_of(first, stream, self.settings), stream.codec_context.name
+            parameters, codec = stream_parameters_of(first, stream, self.settings), stream.codec_context.name
         with open_source(self.source, self.settings.limits) as beside:
-            kept = self._kept(beside)
-            read_only(beside, list(kept.streams))
-            with open_target(looks.time_base, kept) as container:
-                companions = StreamRemuxer(kept, container)
+            selected = self._selected(beside)
+            read_only(beside, list(selected.streams))
+            with open_target(parameters.time_base, selected) as container:
+                remuxer = StreamRemuxer(selected, container)
                 with open_source(self.parts[0].source) as model:
-                    output, header = self._output(container, video_stream(model), companions, looks)
+                    output, header = self._output(container, video_stream(model), remuxer, parameters)
                 for count, packet in enumerate(self._packets(header), start=1):
                     output.copy(packet)
                     progress(Progress(count, len(self._coded_pts), "assembling"))
                 written = output.finish()
-            report = self._report(looks, codec, kept, written, output.copied())
+            report = self._report(parameters, codec, selected, written, output.copied())
             return replace(report, tally=tally)
 
     def _output(
         self,
         container: OutputContainer,
         model: VideoStream,
-        companions: StreamRemuxer,
-        looks: StreamParameters,
+        remuxer: StreamRemuxer,
+        parameters: StreamParameters,
     ) -> tuple[SplicedOutput, bytes]:
         """Return an output for copies of packets like those of `model`, and its parameter sets."""
         header = model.codec_context.extradata or b""
         coded = self._coded_pts
         shown = array("q", sorted(coded))
         delay = Groups(coded, array("q", [0])).reorder_delay()
-        scale = looks.time_base / time_base(model)
+        scale = parameters.time_base / time_base(model)
         dts = array("q", (int(dts * scale) for dts in decode_times(shown, delay)))
         runs = (Run(range(len(coded)), encoded=False),)
         splice = Splice(runs, shown, dts, self.parts[-1].record.end_pts, header, None, _NO_SET)
-        output = SplicedOutput(container, model, companions, splice, _no_encoder)
-        output.look_like(model, looks.display_matrix)
+        output = SplicedOutput(container, model, remuxer, splice, _no_encoder)
+        output.look_like(model, parameters.display_matrix)
         return output, header
 
     @cached_property
@@ -139,40 +139,40 @@ class Concatenation:
             if digest.result() != part.record.packets.digest:
                 raise OutputMismatch(f"{part.record.video.key} holds other packets than its record says")
 
-    def _kept(self, container: InputContainer) -> SelectedStreams:
+    def _selected(self, container: InputContainer) -> SelectedStreams:
         return choose_streams(container, video_stream(container), keep_metadata=self.settings.keep_metadata)
 
     def _report(
         self,
-        looks: StreamParameters,
+        parameters: StreamParameters,
         codec: str,
-        kept: SelectedStreams,
+        selected: SelectedStreams,
         written: RemuxedStreams,
         copied: CopiedPackets,
     ) -> RenderReport:
         records = [part.record for part in self.parts]
-        findings = joined_summaries([record.findings for record in records])
+        summary = joined_summaries([record.summary for record in records])
         return RenderReport(
             codec=codec,
-            size=Size(looks.first.width, looks.first.height),
-            frame_rate=looks.frame_rate,
-            time_base=looks.time_base,
+            size=Size(parameters.first.width, parameters.first.height),
+            frame_rate=parameters.frame_rate,
+            time_base=parameters.time_base,
             pts=array("q", sorted(self._coded_pts)),
             end_pts=records[-1].end_pts,
             frames_with_faces=sum(record.frames_with_faces for record in records),
             detections=len(self.faces.detections),
             fullest_ms=self.faces.fullest_ms,
-            tracks=findings.tracks,
+            tracks=summary.tracks,
             sampling_interval_ms=interval_ms_of(self.faces, self.settings),
-            doubts=findings.doubts,
-            edges=findings.edges,
-            form=looks.form,
+            flags=summary.flags,
+            edges=summary.edges,
+            output_format=parameters.output_format,
             beside=written,
-            dropped_streams=kept.dropped,
-            dropped_tags=kept.dropped_tags(),
-            readings=findings.readings,
+            dropped_streams=selected.dropped,
+            dropped_tags=selected.dropped_tags(),
+            origins=summary.origins,
             changes=tuple(dict.fromkeys(chain.from_iterable(record.changes for record in records))),
-            video_tracks=video_tracks(kept.source, video_stream(kept.source)),
+            video_tracks=video_tracks(selected.source, video_stream(selected.source)),
             frames_copied=sum(record.frames_copied for record in records),
             copied=copied,
             fallback_reason=next((one.fallback_reason for one in records if one.fallback_reason), None),
@@ -186,14 +186,14 @@ def _packets_max(stream: Stream, longest_s: int) -> int:
     return max(len(stream.index_entries), stream.frames)
 
 
-def _texts(container: InputContainer, kept: SelectedStreams) -> Iterator[bytes]:
+def _texts(container: InputContainer, selected: SelectedStreams) -> Iterator[bytes]:
     """Yield all texts that may stand in the index: tags, titles of chapters, headers of codecs."""
-    for metadata in (container.metadata, *(stream.metadata for stream in kept.streams)):
+    for metadata in (container.metadata, *(stream.metadata for stream in selected.streams)):
         yield from (text.encode() for pair in metadata.items() for text in pair)
     yield from (str(chapter["metadata"]).encode() for chapter in container.chapters())
     # Of the video, whose segments have a header each.
     yield bytes(_HEADER_BYTES)
-    for stream in kept.streams:
+    for stream in selected.streams:
         yield bytes(getattr(stream.codec_context, "extradata", None) or b"")
 
 
@@ -203,8 +203,8 @@ def joined_summaries(parts: Sequence[TrackSummary]) -> TrackSummary:
         name: {kind: sum(part.edges[name][kind] for part in parts) for kind in counts}
         for name, counts in parts[0].edges.items()
     }
-    doubts = in_order({doubt for part in parts for doubt in part.doubts})
-    return TrackSummary(sum(part.tracks for part in parts), edges, tuple(doubts), parts[0].readings)
+    flags = in_order({flag for part in parts for flag in part.flags})
+    return TrackSummary(sum(part.tracks for part in parts), edges, tuple(flags), parts[0].origins)
 
 
 def _no_encoder() -> VideoCodecContext:

@@ -38,7 +38,7 @@ class Plan:
     """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
 
     `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about;
-    `analysed` is what the detector says of it, `readings` from where its times count; `renderer` and no other
+    `analysed` is what the detector says of it, `origins` from where its times count; `renderer` and no other
     may render it.
     """
 
@@ -49,13 +49,13 @@ class Plan:
     duration_ms: int
     spans: tuple[DecodeRange, ...]
     renderer: RendererVersion
-    readings: TimeOrigins = FROM_FIRST_FRAME
+    origins: TimeOrigins = FROM_FIRST_FRAME
 
     def section(self, number: int) -> Section:
         """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
-        span = self.spans[number]
-        end_ms = _NEVER_MS if span.end_pts is None else float(self.clock.ms(span.end_pts))
-        return Section(float(self.clock.ms(span.start_pts)), end_ms)
+        decode_range = self.spans[number]
+        end_ms = _NEVER_MS if decode_range.end_pts is None else float(self.clock.ms(decode_range.end_pts))
+        return Section(float(self.clock.ms(decode_range.start_pts)), end_ms)
 
     def to_json(self) -> str:
         """Return the plan as JSON text."""
@@ -67,8 +67,8 @@ class Plan:
             "first_pts": self.clock.first_pts,
             "time_base": str(self.clock.time_base),
             "duration_ms": self.duration_ms,
-            "offsets_ms": list(self.readings.offsets_ms),
-            "segments": [asdict(span) for span in self.spans],
+            "offsets_ms": list(self.origins.offsets_ms),
+            "segments": [asdict(decode_range) for decode_range in self.spans],
             "renderer": self.renderer.to_json(),
         }
         return json.dumps(document, separators=(",", ":"))
@@ -94,7 +94,7 @@ class Plan:
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
             renderer=RendererVersion.from_json(document.get("renderer")),
-            readings=TimeOrigins.from_json(document.get("offsets_ms")),
+            origins=TimeOrigins.from_json(document.get("offsets_ms")),
         )
 
 
@@ -107,7 +107,7 @@ def _time_base(text: str) -> Fraction:
 
 def _span(entry: Any) -> DecodeRange:
     fields = require_object(entry, "a segment")
-    span = DecodeRange(
+    decode_range = DecodeRange(
         key_pts=whole_field(fields, "key_pts"),
         key_dts=whole_field(fields, "key_dts"),
         start_pts=whole_field(fields, "start_pts"),
@@ -115,6 +115,8 @@ def _span(entry: Any) -> DecodeRange:
         stop_dts=optional_whole_field(fields, "stop_dts"),
         open=flag_field(fields, "open"),
     )
-    if span.key_pts > span.start_pts or (span.end_pts is not None and span.end_pts <= span.start_pts):
-        raise InvalidDocument(f"a segment cannot go from {span.start_pts} to {span.end_pts}")
-    return span
+    if decode_range.key_pts > decode_range.start_pts or (
+        decode_range.end_pts is not None and decode_range.end_pts <= decode_range.start_pts
+    ):
+        raise InvalidDocument(f"a segment cannot go from {decode_range.start_pts} to {decode_range.end_pts}")
+    return decode_range

@@ -25,7 +25,7 @@ from blur_container.timing import Clock
 from chalicelib.contract.faces import FacesDocument
 
 # Of the time a frame takes to render: what looking at it beforehand takes, and copying it unchanged.
-_LOOK_SHARE = 0.3
+_TRACKING_SHARE = 0.3
 _COPY_SHARE = 0.03
 # Neighbours of a keyframe that are tried where no segment can begin with it.
 _TRIES = 8
@@ -58,7 +58,7 @@ class Planner:
         with first_frame(self.source, self.render.limits) as (frame, stream):
             clock = Clock(presentation_time(frame), time_base(stream))
             pixels = frame.width * frame.height
-            readings = time_origins_of(stream, clock, self.faces, self.render)
+            origins = time_origins_of(stream, clock, self.faces, self.render)
         with open_source(self.source, self.render.limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
@@ -66,8 +66,8 @@ class Planner:
             if index is None:
                 return None
             duration_ms = max(math.ceil(clock.ms(index.end_dts)), 0)
-            require_met(self.faces, readings, duration_ms, self.render)
-            work = list(self._work_s(index, clock, pixels, readings))
+            require_met(self.faces, origins, duration_ms, self.render)
+            work = list(self._work_s(index, clock, pixels, origins))
             count = segment_count(self._costs(work, index, clock), self.cutting)
             borders = list(_borders(container, stream, index, segment_starts(work, count)))
             if len(borders) == 1:
@@ -83,22 +83,20 @@ class Planner:
                 duration_ms,
                 spans,
                 renderer,
-                readings,
+                origins,
             )
 
-    def _work_s(
-        self, index: SampleTable, clock: Clock, pixels: int, readings: TimeOrigins
-    ) -> Iterator[float]:
+    def _work_s(self, index: SampleTable, clock: Clock, pixels: int, origins: TimeOrigins) -> Iterator[float]:
         """Yield how long one function would render each group for, in seconds."""
-        offsets, faces = readings.offsets_ms, self.faces.detections
+        offsets, faces = origins.offsets_ms, self.faces.detections
         times_ms = sorted(face.time_ms - offset for face in faces for offset in offsets)
         for group, end_dts in _with_ends(index):
             begin_ms, end_ms = (float(clock.ms(dts)) for dts in (group.dts, end_dts))
             first = bisect_left(times_ms, begin_ms - self.margin_ms)
             has_faces = first < len(times_ms) and times_ms[first] <= end_ms + self.margin_ms
             render = _COPY_SHARE if self.render.smart_render and not has_faces else 1.0
-            look = _LOOK_SHARE if self.render.follow_faces and has_faces else 0.0
-            yield group.frames * pixels / self.cutting.pixels_per_s * (render + look)
+            tracking = _TRACKING_SHARE if self.render.follow_faces and has_faces else 0.0
+            yield group.frames * pixels / self.cutting.pixels_per_s * (render + tracking)
 
     def _costs(self, work: Sequence[float], index: SampleTable, clock: Clock) -> Costs:
         duration_ms = max(float(clock.ms(index.end_dts)), 1.0)
@@ -121,18 +119,24 @@ def _borders(
     used = 0
     for number, stop in pairwise([*wanted[1:], len(index.groups)]):
         for group in range(max(number, used + 1), min(number + _TRIES, stop)):
-            border = split_point_at(container, stream, index.groups, group)
-            if border is not None:
+            split_point = split_point_at(container, stream, index.groups, group)
+            if split_point is not None:
                 used = group
-                yield border
+                yield split_point
                 break
 
 
 def _spans(borders: Sequence[SplitPoint], first_pts: int) -> Iterator[DecodeRange]:
-    starts = [first_pts, *(border.pts for border in borders[1:])]
-    stops = [(border.pts, border.dts if border.is_closed else None) for border in borders[1:]]
-    for border, start_pts, (end_pts, stop_dts) in zip(borders, starts, [*stops, (None, None)], strict=True):
-        yield DecodeRange(border.pts, border.dts, start_pts, end_pts, stop_dts, open=not border.is_closed)
+    starts = [first_pts, *(split_point.pts for split_point in borders[1:])]
+    stops = [
+        (split_point.pts, split_point.dts if split_point.is_closed else None) for split_point in borders[1:]
+    ]
+    for split_point, start_pts, (end_pts, stop_dts) in zip(
+        borders, starts, [*stops, (None, None)], strict=True
+    ):
+        yield DecodeRange(
+            split_point.pts, split_point.dts, start_pts, end_pts, stop_dts, open=not split_point.is_closed
+        )
 
 
 def _early_frames(container: InputContainer, stream: VideoStream, first_pts: int) -> int:

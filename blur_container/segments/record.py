@@ -38,42 +38,42 @@ Edges = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """The faces seen in a segment: tracks that begin in it, how tracks begin and end, doubts.
+    """The faces seen in a segment: tracks that begin in it, how tracks begin and end, review flags.
 
-    `readings` says from where the times of their detections were counted.
+    `origins` says from where the times of their detections were counted.
     """
 
     tracks: int
     edges: Edges
-    doubts: tuple[ReviewFlag, ...]
-    readings: TimeOrigins = FROM_FIRST_FRAME
+    flags: tuple[ReviewFlag, ...]
+    origins: TimeOrigins = FROM_FIRST_FRAME
 
     @classmethod
     def of(cls, tracks: Tracks, plan: Plan, number: int) -> TrackSummary:
         """Return what a segment of `plan` owns of the tracks that cover it."""
         section = plan.section(number)
-        doubts = review_flags_of(tracks, plan.duration_ms, section)
-        return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(doubts), plan.readings)
+        flags = review_flags_of(tracks, plan.duration_ms, section)
+        return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(flags), plan.origins)
 
     def to_json(self) -> dict[str, Any]:
         """Return the findings as a JSON object."""
-        doubts = [doubt.to_json() for doubt in self.doubts]
-        offsets = list(self.readings.offsets_ms)
-        return {"tracks": self.tracks, "edges": self.edges, "doubts": doubts, "offsets_ms": offsets}
+        flags = [flag.to_json() for flag in self.flags]
+        offsets = list(self.origins.offsets_ms)
+        return {"tracks": self.tracks, "edges": self.edges, "review_flags": flags, "offsets_ms": offsets}
 
     @classmethod
     def from_json(cls, value: Any) -> TrackSummary:
         """Return the findings in `value`; raise InvalidDocument where it breaks the rules."""
         fields = require_object(value, "findings")
-        edges, doubts = require_object(fields.get("edges"), "edges"), fields.get("doubts")
-        if not isinstance(doubts, list):
-            raise InvalidDocument("doubts must be a list")
+        edges, flags = require_object(fields.get("edges"), "edges"), fields.get("review_flags")
+        if not isinstance(flags, list):
+            raise InvalidDocument("review flags must be a list")
         counted = {name: _counts(require_object(counts, name)) for name, counts in _named(edges).items()}
         return cls(
             tracks=count_field(fields, "tracks"),
             edges=counted,
-            doubts=tuple(ReviewFlag.from_json(doubt) for doubt in doubts),
-            readings=TimeOrigins.from_json(fields.get("offsets_ms", [0])),
+            flags=tuple(ReviewFlag.from_json(flag) for flag in flags),
+            origins=TimeOrigins.from_json(fields.get("offsets_ms", [0])),
         )
 
 
@@ -85,7 +85,7 @@ class SegmentRecord:
     packets: VideoPackets
     end_pts: int
     frames_with_faces: int
-    findings: TrackSummary
+    summary: TrackSummary
     frames_copied: int
     frames_merged: int
     fallback_reason: str | None
@@ -98,7 +98,7 @@ class SegmentRecord:
         cls,
         report: SegmentReport,
         packets: VideoPackets,
-        findings: TrackSummary,
+        summary: TrackSummary,
         video: ObjectReference,
         steps: Steps,
         renderer: RendererVersion,
@@ -109,7 +109,7 @@ class SegmentRecord:
             packets=packets,
             end_pts=report.end_pts,
             frames_with_faces=report.frames_with_faces,
-            findings=findings,
+            summary=summary,
             frames_copied=report.frames_copied,
             frames_merged=report.frames_merged,
             fallback_reason=report.fallback_reason,
@@ -128,7 +128,7 @@ class SegmentRecord:
             "digest": self.packets.digest.hexdigest,
             "end_pts": self.end_pts,
             "frames_with_faces": self.frames_with_faces,
-            "findings": self.findings.to_json(),
+            "findings": self.summary.to_json(),
             "frames_copied": self.frames_copied,
             "frames_merged": self.frames_merged,
             "fallback_reason": self.fallback_reason,
@@ -149,7 +149,7 @@ class SegmentRecord:
             packets=VideoPackets(_times(document.get("pts")), digest),
             end_pts=whole_field(document, "end_pts"),
             frames_with_faces=count_field(document, "frames_with_faces"),
-            findings=TrackSummary.from_json(document.get("findings")),
+            summary=TrackSummary.from_json(document.get("findings")),
             frames_copied=count_field(document, "frames_copied"),
             frames_merged=count_field(document, "frames_merged"),
             fallback_reason=optional_text_field(document, "fallback_reason"),

@@ -68,17 +68,17 @@ class Times:
 
 
 def check_eligibility(
-    source: Source, settings: RenderSettings, span: DecodeRange | None = None
+    source: Source, settings: RenderSettings, decode_range: DecodeRange | None = None
 ) -> Eligibility:
-    """Read all packets of the video in `source`, or those of `span`, decoding none.
+    """Read all packets of the video in `source`, or those of `decode_range`, decoding none.
 
     Raise UnfitStream where they must not be copied, DamagedVideo where some are missing.
     """
     with _opened(source, settings) as (container, stream):
         sets = StreamSets.of(stream)
-        if span is not None and span.end_pts is not None and span.stop_dts is None:
+        if decode_range is not None and decode_range.end_pts is not None and decode_range.stop_dts is None:
             raise NotSpliceable("frames before the next segment refer to it")
-        groups, end_pts = _Reading(container, stream, sets.record, settings, span).groups()
+        groups, end_pts = _Reading(container, stream, sets.record, settings, decode_range).groups()
         return Eligibility(groups, end_pts, sets)
 
 
@@ -88,15 +88,15 @@ def stream_sets(source: Source, settings: RenderSettings) -> StreamSets:
         return StreamSets.of(stream)
 
 
-def shown_times(source: Source, settings: RenderSettings, span: DecodeRange) -> Times:
-    """Return when the frames of `span` are shown."""
+def shown_times(source: Source, settings: RenderSettings, decode_range: DecodeRange) -> Times:
+    """Return when the frames of `decode_range` are shown."""
     with _opened(source, settings) as (container, stream):
         ends = _Ends(stream)
-        for packet in needed_packets(container, stream, span):
+        for packet in needed_packets(container, stream, decode_range):
             is_shown = packet.size and packet.pts is not None and not packet.is_discard
-            if is_shown and span.holds(cast("int", packet.pts)):
+            if is_shown and decode_range.holds(cast("int", packet.pts)):
                 ends.add(packet)
-        return ends.times(span)
+        return ends.times(decode_range)
 
 
 class _Ends:
@@ -114,11 +114,13 @@ class _Ends:
             self._last_pts, self._told = pts, packet.duration or 0
         self._pts.append(pts)
 
-    def times(self, span: DecodeRange | None) -> Times:
-        """Return the times of `span`, or of all that was taken in."""
+    def times(self, decode_range: DecodeRange | None) -> Times:
+        """Return the times of `decode_range`, or of all that was taken in."""
         pts = sorted(set(self._pts))
-        if span is not None and (span.end_pts is not None or not pts):
-            return Times(pts, span.start_pts if span.end_pts is None else span.end_pts)
+        if decode_range is not None and (decode_range.end_pts is not None or not pts):
+            return Times(
+                pts, decode_range.start_pts if decode_range.end_pts is None else decode_range.end_pts
+            )
         step = pts[-1] - pts[-2] if len(pts) > 1 else usual_step(self._stream)
         return Times(pts, pts[-1] + last_duration(self._stream, pts[-1], self._told, step))
 
@@ -159,9 +161,9 @@ class _Reading:
         stream: VideoStream,
         record: ParameterRecord,
         settings: RenderSettings,
-        span: DecodeRange | None,
+        decode_range: DecodeRange | None,
     ) -> None:
-        self._span = span
+        self._span = decode_range
         self._container, self._stream, self._settings = container, stream, settings
         self._known_sets = frozenset(record.sequence_sets + record.picture_sets)
         self._unit = time_base(stream)

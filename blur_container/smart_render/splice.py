@@ -77,7 +77,7 @@ class Splice:
 
 
 def plan_splice(
-    source: Source, looks: StreamParameters, settings: RenderSettings, shows_face: Callable[[int], bool]
+    source: Source, parameters: StreamParameters, settings: RenderSettings, shows_face: Callable[[int], bool]
 ) -> Splice:
     """Return how `source` is rendered with the least encoding; `shows_face` tells for any pts.
 
@@ -89,7 +89,7 @@ def plan_splice(
     if all(run.encoded for run in runs):
         raise NotSpliceable("a face is shown in every group of pictures")
     if any(run.encoded for run in runs):
-        return _Track.of(found.sets, looks, settings).splice(found, runs)
+        return _Track.of(found.sets, parameters, settings).splice(found, runs)
     pts = array("q", sorted(found.groups.pts))
     dts = decode_times(pts, found.groups.reorder_delay())
     return Splice(runs, pts, dts, found.end_pts, found.sets.header, None, found.sets.record.free_id())
@@ -97,21 +97,23 @@ def plan_splice(
 
 def plan_segment(
     source: Source,
-    looks: StreamParameters,
+    parameters: StreamParameters,
     settings: RenderSettings,
     shows_face: Callable[[int], bool],
-    span: DecodeRange,
+    decode_range: DecodeRange,
 ) -> Splice:
     """Return how a stretch of `source` is rendered with the least encoding.
 
     All stretches of a source have the same parameter sets. Raise UnfitStream where none can have them.
     """
     _require_pyav()
-    track = _Track.of(stream_sets(source, settings), looks, settings)
+    track = _Track.of(stream_sets(source, settings), parameters, settings)
     try:
-        found = check_eligibility(source, settings, span)
+        found = check_eligibility(source, settings, decode_range)
     except NotSpliceable as reason:
-        return replace(track.encoded(shown_times(source, settings, span)), fallback_reason=str(reason))
+        return replace(
+            track.encoded(shown_times(source, settings, decode_range)), fallback_reason=str(reason)
+        )
     return track.splice(found, found.groups.runs(shows_face))
 
 
@@ -130,9 +132,9 @@ class _Track:
     encoder_delay: int
 
     @classmethod
-    def of(cls, sets: StreamSets, looks: StreamParameters, settings: RenderSettings) -> _Track:
+    def of(cls, sets: StreamSets, parameters: StreamParameters, settings: RenderSettings) -> _Track:
         set_id = sets.record.free_id()
-        encoder_header = _header(_encoder(looks, settings, set_id))
+        encoder_header = _header(_encoder(parameters, settings, set_id))
         added = ParameterRecord.parse(encoder_header)
         delay = _require_fit(sets.parameters, added)
         return cls(sets.record.joined(added).to_bytes(), encoder_header, set_id, delay)
@@ -168,9 +170,9 @@ def _named(size: Size) -> str:
     return f"{size.width}x{size.height}"
 
 
-def _encoder(looks: StreamParameters, settings: RenderSettings, set_id: int) -> VideoCodecContext:
+def _encoder(parameters: StreamParameters, settings: RenderSettings, set_id: int) -> VideoCodecContext:
     context = av.CodecContext.create("libx264", "w")
-    configure_encoder(context, looks, settings)
+    configure_encoder(context, parameters, settings)
     # The sets go into the header, and units get lengths in front, as the copied ones have.
     context.flags |= Flags.global_header
     context.options["x264-params"] += f":sps-id={set_id}:annexb=0"
@@ -178,9 +180,11 @@ def _encoder(looks: StreamParameters, settings: RenderSettings, set_id: int) -> 
     return context
 
 
-def splice_encoder(splice: Splice, looks: StreamParameters, settings: RenderSettings) -> VideoCodecContext:
+def splice_encoder(
+    splice: Splice, parameters: StreamParameters, settings: RenderSettings
+) -> VideoCodecContext:
     """Return an encoder for one run of `splice`; its parameter sets stand in the header already."""
-    context = _encoder(looks, settings, splice.set_id)
+    context = _encoder(parameters, settings, splice.set_id)
     if _header(context) != splice.encoder_header:
         raise OutputMismatch("the encoder changed its parameter sets")
     return context

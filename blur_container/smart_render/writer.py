@@ -33,11 +33,11 @@ class SplicedOutput:
         self,
         container: OutputContainer,
         template: VideoStream,
-        companions: StreamRemuxer | None,
+        remuxer: StreamRemuxer | None,
         splice: Splice,
         encoder: Callable[[], VideoCodecContext],
     ) -> None:
-        self._container, self._companions, self._splice = container, companions, splice
+        self._container, self._remuxer, self._splice = container, remuxer, splice
         self._video = container.add_stream_from_template(template, opaque=True)
         self._video.codec_context.extradata = splice.header
         self._unit = time_base(template)
@@ -75,10 +75,10 @@ class SplicedOutput:
         """Write the rest of the companions; return what stands beside the video."""
         if self._written != len(self._splice.dts):
             raise OutputMismatch(f"{self._written} packets for {len(self._splice.dts)} frames")
-        if self._companions is None:
+        if self._remuxer is None:
             return NOTHING_BESIDE
-        self._companions.write_rest()
-        return self._companions.written()
+        self._remuxer.write_rest()
+        return self._remuxer.written()
 
     def copied(self) -> CopiedPackets:
         """Return what verification must find again."""
@@ -96,8 +96,8 @@ class SplicedOutput:
             packet.dts, packet.duration = self._splice.last_times(packet.pts)
         else:
             packet.duration = self._splice.duration(packet.pts)
-        if self._companions is not None:
-            self._companions.write_until(packet.dts * self._unit)
+        if self._remuxer is not None:
+            self._remuxer.write_until(packet.dts * self._unit)
         packet.stream = self._video
         self._container.mux_one(packet)
 

@@ -25,27 +25,27 @@ def associate(
     Moment by moment the closest pairs of an open chain and a detection are joined first. The order of
     `detections` does not matter.
     """
-    chains: list[list[Detection]] = []
+    tracklets: list[list[Detection]] = []
     open_ends: list[_End] = []
     for time_ms, group in groupby(sorted(set(detections), key=_order), key=_time):
         expired_ms = time_ms - settings.open_intervals * interval_ms
-        open_ends = [end for end in open_ends if end.chain[-1].time_ms >= expired_ms]
+        open_ends = [end for end in open_ends if end.tracklet[-1].time_ms >= expired_ms]
         started = _join(open_ends, list(group), settings)
         open_ends += started
-        chains += [end.chain for end in started]
-    return [tuple(chain) for chain in chains]
+        tracklets += [end.tracklet for end in started]
+    return [tuple(tracklet) for tracklet in tracklets]
 
 
 class _End:
     """The open end of a chain: where its face was last, and where its speed puts it."""
 
     __slots__ = (
-        "chain",
         "height",
         "reach",
         "size",
         "speed_x",
         "speed_y",
+        "tracklet",
         "went_x",
         "went_y",
         "width",
@@ -54,20 +54,20 @@ class _End:
     )
 
     def __init__(self, detection: Detection) -> None:
-        self.chain = [detection]
+        self.tracklet = [detection]
         self.speed_x = self.speed_y = self.went_x = self.went_y = self.reach = 0.0
         self._place(detection.box)
 
     def extend(self, detection: Detection) -> None:
-        elapsed_ms = detection.time_ms - self.chain[-1].time_ms
+        elapsed_ms = detection.time_ms - self.tracklet[-1].time_ms
         x, y = self.x, self.y
-        self.chain.append(detection)
+        self.tracklet.append(detection)
         self._place(detection.box)
         self.speed_x, self.speed_y = (self.x - x) / elapsed_ms, (self.y - y) / elapsed_ms
 
     def expect(self, time_ms: int, settings: TrackSettings) -> None:
         """Look ahead to `time_ms`: how far the face went by its speed, how far it may be, in face sizes."""
-        elapsed_ms = time_ms - self.chain[-1].time_ms
+        elapsed_ms = time_ms - self.tracklet[-1].time_ms
         self.went_x, self.went_y = self.speed_x * elapsed_ms, self.speed_y * elapsed_ms
         self.reach = settings.gate_faces + settings.speed_faces_per_s * elapsed_ms / MS_PER_S
 

@@ -11,16 +11,19 @@ from chalicelib.contract.faces import Box, Detection
 
 
 def frame_exit(
-    end: Detection, path: Trajectory, interval_ms: int, settings: TrackSettings
+    end: Detection, trajectory: Trajectory, interval_ms: int, settings: TrackSettings
 ) -> Keyframe | None:
     """Return when a face that was last seen half across the border has left, or None where it has not.
 
     It is covered where it was last seen for longer than it needs at its speed.
     """
-    fixes = [TrackedBox(end.time_ms, end.box), *path.fixes]
-    last = fixes[-1]
+    tracked_boxes = [TrackedBox(end.time_ms, end.box), *trajectory.tracked_boxes]
+    last = tracked_boxes[-1]
     stride_ms = settings.stride_intervals * interval_ms
-    before = next((fix for fix in reversed(fixes) if abs(fix.time_ms - last.time_ms) >= stride_ms), fixes[0])
+    before = next(
+        (tracked for tracked in reversed(tracked_boxes) if abs(tracked.time_ms - last.time_ms) >= stride_ms),
+        tracked_boxes[0],
+    )
     elapsed_ms = last.time_ms - before.time_ms
     if not elapsed_ms or visible_share(last.box) > settings.leaving_share_max:
         return None
@@ -39,12 +42,13 @@ def frame_exit(
 
 def _strides_left(box: Box, went_x: float, went_y: float) -> float:
     """Return how often a face has to go as far again until it is outside; infinite where it never will."""
-    ways = (
+    interpolations = (
         (box.right, -went_x, box.left < 0),
         (1 - box.left, went_x, box.right > 1),
         (box.bottom, -went_y, box.top < 0),
         (1 - box.top, went_y, box.bottom > 1),
     )
     return min(
-        (max(left, 0.0) / went for left, went, crosses in ways if crosses and went > 0), default=math.inf
+        (max(left, 0.0) / went for left, went, crosses in interpolations if crosses and went > 0),
+        default=math.inf,
     )

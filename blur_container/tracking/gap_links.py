@@ -18,11 +18,11 @@ Tracklet = tuple[Detection, ...]
 GapLink = tuple[Detection, Detection]
 
 
-def gap_links(chains: Sequence[Tracklet], interval_ms: int, settings: TrackSettings) -> list[GapLink]:
+def gap_links(tracklets: Sequence[Tracklet], interval_ms: int, settings: TrackSettings) -> list[GapLink]:
     """Return (last of one chain, first of a later one), closest first; each at most once."""
     open_ms = settings.open_intervals * interval_ms
-    ends = sorted((chain[-1] for chain in chains), key=_time)
-    starts = sorted((chain[0] for chain in chains), key=_time)
+    ends = sorted((tracklet[-1] for tracklet in tracklets), key=_time)
+    starts = sorted((tracklet[0] for tracklet in tracklets), key=_time)
     taken: set[int] = set()
     found: list[GapLink] = []
     oldest = next_end = 0

@@ -21,7 +21,7 @@ from chalicelib.contract.faces import Box, Detection
 class Interpolation:
     """The knots between two detections, or beyond one; `certain` where pictures show how it ends."""
 
-    knots: tuple[Keyframe, ...]
+    keyframes: tuple[Keyframe, ...]
     certain: bool
 
 
@@ -35,12 +35,12 @@ def interpolation_between(
     line = _Line(earlier, later)
     ahead, behind = line.drawn_to_end(onward, settings), line.drawn_to_start(back, settings)
     if ahead and behind:
-        knots = [_blended(line, one, other, settings) for one, other in _together(ahead, behind)]
+        keyframes = [_blended(line, one, other, settings) for one, other in _together(ahead, behind)]
     else:
-        knots = [Keyframe(*fix) for fix in ahead or behind or line.met(onward, back, settings)]
-    certain = bool(knots)
-    knots = knots or list(line.in_doubt(onward, back, settings))
-    between_both = (knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms)
+        keyframes = [Keyframe(*tracked) for tracked in ahead or behind or line.met(onward, back, settings)]
+    certain = bool(keyframes)
+    keyframes = keyframes or list(line.in_doubt(onward, back, settings))
+    between_both = (keyframe for keyframe in keyframes if earlier.time_ms < keyframe.time_ms < later.time_ms)
     return Interpolation(tuple(between_both), certain)
 
 
@@ -48,25 +48,30 @@ def doubtful_interpolation(
     earlier: Detection, later: Detection, onward: Trajectory, back: Trajectory, settings: TrackSettings
 ) -> Interpolation:
     """Return the way from one detection to a later one as if neither path had been followed rightly."""
-    knots = _Line(earlier, later).in_doubt(onward, back, settings)
+    keyframes = _Line(earlier, later).in_doubt(onward, back, settings)
     return Interpolation(
-        tuple(knot for knot in knots if earlier.time_ms < knot.time_ms < later.time_ms), certain=False
+        tuple(keyframe for keyframe in keyframes if earlier.time_ms < keyframe.time_ms < later.time_ms),
+        certain=False,
     )
 
 
 def interpolation_to_border(
-    end: Detection, path: Trajectory, interval_ms: int, settings: TrackSettings
+    end: Detection, trajectory: Trajectory, interval_ms: int, settings: TrackSettings
 ) -> Interpolation:
     """Return the way beyond the first or last detection of a track, nearest knot first.
 
     It is certain where the face was seen to leave the frame.
     """
-    knots = [
-        Keyframe(fix.time_ms, fix.box, settings.follow_doubt * abs(fix.time_ms - end.time_ms) / interval_ms)
-        for fix in path.fixes
+    keyframes = [
+        Keyframe(
+            tracked.time_ms,
+            tracked.box,
+            settings.follow_doubt * abs(tracked.time_ms - end.time_ms) / interval_ms,
+        )
+        for tracked in trajectory.tracked_boxes
     ]
-    gone = frame_exit(end, path, interval_ms, settings)
-    return Interpolation((*knots, gone) if gone else tuple(knots), gone is not None)
+    gone = frame_exit(end, trajectory, interval_ms, settings)
+    return Interpolation((*keyframes, gone) if gone else tuple(keyframes), gone is not None)
 
 
 @dataclass(frozen=True)
@@ -83,32 +88,35 @@ class _Line:
     def at(self, time_ms: float) -> Box:
         return between(self.earlier.box, self.later.box, self.share(time_ms))
 
-    def drawn_to_end(self, path: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
+    def drawn_to_end(self, trajectory: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
         """Return the fixes of a path from the start, moved so that it ends in the later detection."""
-        arrival, goal = path.box_at(self.later.time_ms), self.later.box
-        if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
-            return []
-        return [TrackedBox(t, _shifted(box, arrival, goal, self.share(t))) for t, box in path.fixes]
-
-    def drawn_to_start(self, path: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
-        """Return the fixes of a path from the end, in time, moved so that it begins in the earlier one."""
-        arrival, goal = path.box_at(self.earlier.time_ms), self.earlier.box
+        arrival, goal = trajectory.box_at(self.later.time_ms), self.later.box
         if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
             return []
         return [
-            TrackedBox(t, _shifted(box, arrival, goal, 1 - self.share(t))) for t, box in reversed(path.fixes)
+            TrackedBox(t, _shifted(box, arrival, goal, self.share(t))) for t, box in trajectory.tracked_boxes
+        ]
+
+    def drawn_to_start(self, trajectory: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
+        """Return the fixes of a path from the end, in time, moved so that it begins in the earlier one."""
+        arrival, goal = trajectory.box_at(self.earlier.time_ms), self.earlier.box
+        if arrival is None or distance_faces(arrival, goal) > settings.meet_faces:
+            return []
+        return [
+            TrackedBox(t, _shifted(box, arrival, goal, 1 - self.share(t)))
+            for t, box in reversed(trajectory.tracked_boxes)
         ]
 
     def met(self, onward: Trajectory, back: Trajectory, settings: TrackSettings) -> list[TrackedBox]:
         """Return the fixes of both paths, in time, where they meet before either arrives."""
         if onward.box_at(self.later.time_ms) or back.box_at(self.earlier.time_ms):
             return []  # It arrived elsewhere: two faces crossed.
-        others = {fix.time_ms: fix.box for fix in back.fixes}
-        for place, fix in enumerate(onward.fixes):
-            other = others.get(fix.time_ms)
-            if other is not None and distance_faces(fix.box, other) <= settings.agree_faces:
-                rest = [later for later in reversed(back.fixes) if later.time_ms > fix.time_ms]
-                return [*onward.fixes[: place + 1], *rest]
+        others = {tracked.time_ms: tracked.box for tracked in back.tracked_boxes}
+        for place, tracked in enumerate(onward.tracked_boxes):
+            other = others.get(tracked.time_ms)
+            if other is not None and distance_faces(tracked.box, other) <= settings.agree_faces:
+                rest = [later for later in reversed(back.tracked_boxes) if later.time_ms > tracked.time_ms]
+                return [*onward.tracked_boxes[: place + 1], *rest]
         return []
 
     def in_doubt(self, onward: Trajectory, back: Trajectory, settings: TrackSettings) -> Iterator[Keyframe]:
@@ -116,9 +124,9 @@ class _Line:
         length_ms = self.later.time_ms - self.earlier.time_ms
         reach_ms = settings.line_hull_intervals * length_ms
         steps = (length_ms * step / settings.line_steps for step in range(settings.line_steps + 1))
-        ahead = [TrackedBox(self.earlier.time_ms, self.earlier.box), *onward.fixes]
-        behind = [*reversed(back.fixes), TrackedBox(self.later.time_ms, self.later.box)]
-        looked_at = {fix.time_ms for fix in (*onward.fixes, *back.fixes)}
+        ahead = [TrackedBox(self.earlier.time_ms, self.earlier.box), *onward.tracked_boxes]
+        behind = [*reversed(back.tracked_boxes), TrackedBox(self.later.time_ms, self.later.box)]
+        looked_at = {tracked.time_ms for tracked in (*onward.tracked_boxes, *back.tracked_boxes)}
         for time_ms in sorted({self.earlier.time_ms + step for step in steps} | looked_at):
             found = [*_at(ahead, time_ms), *_at(behind, time_ms)]
             if not found:
@@ -143,18 +151,18 @@ def _blended(line: _Line, ahead: TrackedBox, behind: TrackedBox, settings: Track
 
 
 def _together(ahead: list[TrackedBox], behind: list[TrackedBox]) -> Iterator[tuple[TrackedBox, TrackedBox]]:
-    others = {fix.time_ms: fix for fix in behind}
-    return ((fix, others.get(fix.time_ms, fix)) for fix in ahead)
+    others = {tracked.time_ms: tracked for tracked in behind}
+    return ((tracked, others.get(tracked.time_ms, tracked)) for tracked in ahead)
 
 
-def _at(fixes: Sequence[TrackedBox], time_ms: float) -> list[Box]:
+def _at(tracked_boxes: Sequence[TrackedBox], time_ms: float) -> list[Box]:
     """Return where the fixes, in time, put the face at a moment between the first and the last of them."""
-    after = bisect_left(fixes, time_ms, key=_time)
-    if after == len(fixes):
+    after = bisect_left(tracked_boxes, time_ms, key=_time)
+    if after == len(tracked_boxes):
         return []
-    if fixes[after].time_ms == time_ms:
-        return [fixes[after].box]
-    return [_across(fixes[after - 1], fixes[after], time_ms)] if after else []
+    if tracked_boxes[after].time_ms == time_ms:
+        return [tracked_boxes[after].box]
+    return [_across(tracked_boxes[after - 1], tracked_boxes[after], time_ms)] if after else []
 
 
 def _across(earlier: TrackedBox, later: TrackedBox, time_ms: float) -> Box:
@@ -164,5 +172,5 @@ def _across(earlier: TrackedBox, later: TrackedBox, time_ms: float) -> Box:
     return between(earlier.box, later.box, share)
 
 
-def _time(fix: TrackedBox) -> float:
-    return fix.time_ms
+def _time(tracked: TrackedBox) -> float:
+    return tracked.time_ms

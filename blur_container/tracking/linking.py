@@ -21,52 +21,52 @@ from chalicelib.contract.faces import Detection
 class LinkedTracklets:
     """Chains, each in time and each detection in one, and the bridges between ends that stayed open."""
 
-    chains: tuple[Tracklet, ...]
-    bridges: tuple[GapLink, ...]
+    tracklets: tuple[Tracklet, ...]
+    gap_links: tuple[GapLink, ...]
 
 
-def link_tracklets(layout: TrackletGraph, seen: Observations) -> LinkedTracklets:
-    """Return the chains of `layout`, parted where paths lead elsewhere and joined where they lead.
+def link_tracklets(graph: TrackletGraph, seen: Observations) -> LinkedTracklets:
+    """Return the chains of `graph`, parted where paths lead elsewhere and joined where they lead.
 
     What no path confirms stays as it was: a link in doubt is covered wider, not given up.
     """
     if seen.is_empty:
-        return LinkedTracklets(layout.chains, layout.bridges)
+        return LinkedTracklets(graph.tracklets, graph.gap_links)
     follows: dict[Detection, Detection] = {}
     doubtful: list[GapLink] = []
-    for chain in layout.chains:
-        for earlier, later in pairwise(chain):
-            paths = seen.between(earlier, later)
-            if interpolation_between(earlier, later, *paths, layout.settings).certain:
+    for tracklet in graph.tracklets:
+        for earlier, later in pairwise(tracklet):
+            trajectories = seen.between(earlier, later)
+            if interpolation_between(earlier, later, *trajectories, graph.settings).certain:
                 follows[earlier] = later
-            elif not _leaves(earlier, paths[0], layout) and not _leaves(later, paths[1], layout):
+            elif not _leaves(earlier, trajectories[0], graph) and not _leaves(later, trajectories[1], graph):
                 doubtful.append((earlier, later))
-    every = [detection for chain in layout.chains for detection in chain]
-    _add(follows, (pair for *_, pair in sorted(_meetings(every, follows, layout, seen), key=_cost)))
+    every = [detection for tracklet in graph.tracklets for detection in tracklet]
+    _add(follows, (pair for *_, pair in sorted(_link_candidates(every, follows, graph, seen), key=_cost)))
     _add(follows, doubtful)
     begun = set(follows.values())
-    bridges = [
+    gap_links = [
         (end, start)
-        for end, start in layout.bridges
-        if end not in follows and start not in begun and _may_be_one(end, start, layout, seen)
+        for end, start in graph.gap_links
+        if end not in follows and start not in begun and _may_be_one(end, start, graph, seen)
     ]
-    return LinkedTracklets(tuple(_chains(every, follows)), tuple(bridges))
+    return LinkedTracklets(tuple(_tracklets(every, follows)), tuple(gap_links))
 
 
-def _meetings(
-    every: Sequence[Detection], follows: dict[Detection, Detection], layout: TrackletGraph, seen: Observations
+def _link_candidates(
+    every: Sequence[Detection], follows: dict[Detection, Detection], graph: TrackletGraph, seen: Observations
 ) -> Iterator[tuple[int, float, GapLink]]:
     """Yield (ms between them, distance in faces, pair) of open ends and starts that paths lead between."""
     begun = set(follows.values())
     starts = sorted((face for face in every if face not in begun), key=_time)
-    open_ms = layout.settings.open_intervals * layout.interval_ms
+    open_ms = graph.settings.open_intervals * graph.interval_ms
     for end in (face for face in every if face not in follows):
         first = bisect_left(starts, end.time_ms + 1, key=_time)
         for start in starts[first:]:
             if start.time_ms > end.time_ms + open_ms:
                 break
             distance = _apart(end, start, seen)
-            if distance is not None and distance <= layout.settings.meet_faces:
+            if distance is not None and distance <= graph.settings.meet_faces:
                 yield start.time_ms - end.time_ms, distance, (end, start)
 
 
@@ -81,21 +81,21 @@ def _apart(end: Detection, start: Detection, seen: Observations) -> float | None
     return max(arrived, default=None)
 
 
-def _may_be_one(end: Detection, start: Detection, layout: TrackletGraph, seen: Observations) -> bool:
+def _may_be_one(end: Detection, start: Detection, graph: TrackletGraph, seen: Observations) -> bool:
     """Return whether a face may have gone unseen from `end` to `start`.
 
     Nobody who was seen at rest, and was missed by the sample between, is elsewhere in the one after. Where
     both were lost at once, nobody was seen at rest.
     """
     onward, back = seen.between(end, start)
-    is_long = start.time_ms - end.time_ms > layout.settings.bridge_intervals * layout.interval_ms
-    if is_long and (onward.fixes or back.fixes):
+    is_long = start.time_ms - end.time_ms > graph.settings.bridge_intervals * graph.interval_ms
+    if is_long and (onward.tracked_boxes or back.tracked_boxes):
         return False
-    return not _leaves(end, onward, layout) and not _leaves(start, back, layout)
+    return not _leaves(end, onward, graph) and not _leaves(start, back, graph)
 
 
-def _leaves(face: Detection, path: Trajectory, layout: TrackletGraph) -> bool:
-    return frame_exit(face, path, layout.interval_ms, layout.settings) is not None
+def _leaves(face: Detection, trajectory: Trajectory, graph: TrackletGraph) -> bool:
+    return frame_exit(face, trajectory, graph.interval_ms, graph.settings) is not None
 
 
 def _add(follows: dict[Detection, Detection], pairs: Iterator[GapLink] | Sequence[GapLink]) -> None:
@@ -107,14 +107,14 @@ def _add(follows: dict[Detection, Detection], pairs: Iterator[GapLink] | Sequenc
             begun.add(start)
 
 
-def _chains(every: Sequence[Detection], follows: dict[Detection, Detection]) -> Iterator[Tracklet]:
+def _tracklets(every: Sequence[Detection], follows: dict[Detection, Detection]) -> Iterator[Tracklet]:
     begun = set(follows.values())
     for face in every:
         if face not in begun:
-            chain = [face]
-            while chain[-1] in follows:
-                chain.append(follows[chain[-1]])
-            yield tuple(chain)
+            tracklet = [face]
+            while tracklet[-1] in follows:
+                tracklet.append(follows[tracklet[-1]])
+            yield tuple(tracklet)
 
 
 def _cost(meeting: tuple[int, float, GapLink]) -> tuple[int, float, int]:

@@ -44,15 +44,15 @@ class Observations:
 
     def __init__(
         self,
-        paths: Iterable[tuple[FlowRequest, Trajectory]] = (),
+        trajectories: Iterable[tuple[FlowRequest, Trajectory]] = (),
         cuts: Iterable[Cut] = (),
         glitches: Iterable[Glitch] = (),
     ) -> None:
         self._paths: dict[tuple[Detection, bool], Trajectory] = {}
-        for chase, path in paths:
-            key = chase.start, chase.leads_back
-            if path.length_ms > self._paths.setdefault(key, LOST).length_ms:
-                self._paths[key] = path
+        for request, trajectory in trajectories:
+            key = request.start, request.leads_back
+            if trajectory.length_ms > self._paths.setdefault(key, LOST).length_ms:
+                self._paths[key] = trajectory
         self.cuts = tuple(sorted(cuts))
         self.glitches = tuple(sorted(set(glitches)))
 
@@ -71,10 +71,14 @@ class Observations:
 
         A face that goes on behind it was followed through something else: a swift pan, a door, a bus.
         """
-        path = self._paths.get((end, backward), LOST)
+        trajectory = self._paths.get((end, backward), LOST)
         after_ms, before_ms = self.shot(end.time_ms, end.time_ms)
-        until_cut = path.until(after_ms if backward else before_ms)
-        return path if len(path.fixes) - len(until_cut.fixes) >= _PROOF_FIXES else until_cut
+        until_cut = trajectory.until(after_ms if backward else before_ms)
+        return (
+            trajectory
+            if len(trajectory.tracked_boxes) - len(until_cut.tracked_boxes) >= _PROOF_FIXES
+            else until_cut
+        )
 
     def cut_between(self, start_ms: float, end_ms: float) -> bool:
         """Return whether there is a cut between two moments."""

@@ -19,7 +19,7 @@ from chalicelib.contract.fields import require_object, text_field, whole_field
 _UNSURE_PERCENT = 60.0
 # A face this high, as a share of the frame, was near before it was found.
 _LARGE_SHARE = 0.25
-# A manifest is read by people; all doubts are counted, so many are listed.
+# A manifest is read by people; all review flags are counted, so many are listed.
 _LISTED_MAX = 200
 
 
@@ -70,7 +70,7 @@ def review_flags_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE
     Those of all sections together are those of the whole, but for one: whether a face that goes on behind a
     window is ever seen surely is not known there, so it can be in doubt, or for a shorter time.
     """
-    found = [doubt for track in tracks.of_faces for doubt in _of_track(track, duration_ms)]
+    found = [flag for track in tracks.of_faces for flag in _of_track(track, duration_ms)]
     found += [
         ReviewFlag(
             ReviewReason.CUT_IN_TRACK if gap.is_cut else ReviewReason.BRIDGED_GAP,
@@ -86,12 +86,12 @@ def review_flags_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE
         )
         for glitch, track in tracks.hidden
     ]
-    return in_order(doubt for doubt in found if section.holds(doubt.from_ms))
+    return in_order(flag for flag in found if section.holds(flag.from_ms))
 
 
-def in_order(doubts: Iterable[ReviewFlag]) -> list[ReviewFlag]:
-    """Return the doubts of one section or more in the order of their times."""
-    return sorted(doubts, key=_order)
+def in_order(flags: Iterable[ReviewFlag]) -> list[ReviewFlag]:
+    """Return the review flags of one section or more in the order of their times."""
+    return sorted(flags, key=_order)
 
 
 def edges_of(tracks: Tracks, section: Section = WHOLE) -> dict[str, dict[str, int]]:
@@ -107,12 +107,12 @@ def edges_of(tracks: Tracks, section: Section = WHOLE) -> dict[str, dict[str, in
     }
 
 
-def review_flags_to_json(doubts: Sequence[ReviewFlag]) -> dict[str, Any]:
-    """Return how many doubts of each kind there are, and the first of them."""
-    counts = Counter(doubt.kind.value for doubt in doubts)
+def review_flags_to_json(flags: Sequence[ReviewFlag]) -> dict[str, Any]:
+    """Return how many review flags of each kind there are, and the first of them."""
+    counts = Counter(flag.kind.value for flag in flags)
     return {
         "counts": {kind.value: counts[kind.value] for kind in ReviewReason},
-        "moments": [doubt.to_json() for doubt in doubts[:_LISTED_MAX]],
+        "moments": [flag.to_json() for flag in flags[:_LISTED_MAX]],
     }
 
 
@@ -130,5 +130,5 @@ def _is_inside(box: Box) -> bool:
     return box.left > 0 and box.top > 0 and box.right < 1 and box.bottom < 1
 
 
-def _order(doubt: ReviewFlag) -> tuple[int, int, str, float, float]:
-    return doubt.from_ms, doubt.to_ms, doubt.kind.value, doubt.box.left, doubt.box.top
+def _order(flag: ReviewFlag) -> tuple[int, int, str, float, float]:
+    return flag.from_ms, flag.to_ms, flag.kind.value, flag.box.left, flag.box.top

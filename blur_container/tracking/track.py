@@ -37,7 +37,7 @@ class Track:
     first: Detection
     last: Detection
     confidence: float
-    knots: tuple[Keyframe, ...]
+    keyframes: tuple[Keyframe, ...]
     start_ms: float
     end_ms: float
     opening: Edge
@@ -53,16 +53,16 @@ class Track:
 
     def box_at(self, time_ms: float) -> Box:
         """Return what covers the face at a moment from `start_ms` to `end_ms`, its margin included."""
-        after = bisect_left(self.knots, time_ms, key=_time)
+        after = bisect_left(self.keyframes, time_ms, key=_time)
         reach_ms = self._reach_ms(time_ms, after)
-        path = self._path(time_ms - reach_ms, time_ms + reach_ms)
-        return padded(hull([*path, *self._carried_on(time_ms)]), self._margin(time_ms, after))
+        trajectory = self._trajectory(time_ms - reach_ms, time_ms + reach_ms)
+        return padded(hull([*trajectory, *self._carried_on(time_ms)]), self._margin(time_ms, after))
 
     def _reach_ms(self, time_ms: float, after: int) -> float:
         """Return how long before and after a moment the face may have been where it is covered."""
-        near = self.knots[max(after - 1, 0) : after + 2]
+        near = self.keyframes[max(after - 1, 0) : after + 2]
         widest_ms = max((b.time_ms - a.time_ms for a, b in pairwise(near)), default=math.inf)
-        if after in (0, len(self.knots)):
+        if after in (0, len(self.keyframes)):
             widest_ms = math.inf
         elif self._is_skipped(time_ms, after):
             return widest_ms
@@ -70,33 +70,37 @@ class Track:
 
     def _is_skipped(self, time_ms: float, after: int) -> bool:
         """Return whether a moment lies between two pictures that follow each other closely."""
-        before_ms, after_ms = self.knots[after - 1].time_ms, self.knots[after].time_ms
+        before_ms, after_ms = self.keyframes[after - 1].time_ms, self.keyframes[after].time_ms
         is_close = after_ms - before_ms <= self.settings.skipped_ms
         return is_close and min(time_ms - before_ms, after_ms - time_ms) > _SAME_MS
 
-    def _path(self, begin_ms: float, end_ms: float) -> list[Box]:
+    def _trajectory(self, begin_ms: float, end_ms: float) -> list[Box]:
         # Between knots the face moves on a straight line: ends and corners span the hull.
-        first = bisect_right(self.knots, begin_ms, key=_time)
-        last = bisect_left(self.knots, end_ms, key=_time)
-        corners = [knot.box for knot in self.knots[first:last]]
+        first = bisect_right(self.keyframes, begin_ms, key=_time)
+        last = bisect_left(self.keyframes, end_ms, key=_time)
+        corners = [keyframe.box for keyframe in self.keyframes[first:last]]
         return [self._position(begin_ms), *corners, self._position(end_ms)]
 
     def _position(self, time_ms: float) -> Box:
-        after = bisect_left(self.knots, time_ms, key=_time)
+        after = bisect_left(self.keyframes, time_ms, key=_time)
         if after == 0:
-            return self.knots[0].box
-        if after == len(self.knots):
-            return self.knots[-1].box
-        earlier, later = self.knots[after - 1], self.knots[after]
+            return self.keyframes[0].box
+        if after == len(self.keyframes):
+            return self.keyframes[-1].box
+        earlier, later = self.keyframes[after - 1], self.keyframes[after]
         share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
         return between(earlier.box, later.box, share)
 
     def _carried_on(self, time_ms: float) -> list[Box]:
         """Return where the face may be before its first and after its last knot."""
-        if self.knots[0].time_ms <= time_ms <= self.knots[-1].time_ms:
+        if self.keyframes[0].time_ms <= time_ms <= self.keyframes[-1].time_ms:
             return []
-        is_early = time_ms < self.knots[0].time_ms
-        end, others = (self.knots[0], self.knots[1:]) if is_early else (self.knots[-1], self.knots[-2::-1])
+        is_early = time_ms < self.keyframes[0].time_ms
+        end, others = (
+            (self.keyframes[0], self.keyframes[1:])
+            if is_early
+            else (self.keyframes[-1], self.keyframes[-2::-1])
+        )
         # A moving face most likely moved on; one near the border may have come or gone across it.
         reach = self.settings.border_faces * abs(time_ms - end.time_ms) / self.interval_ms
         return [*_moved(end, others, time_ms, self._stride_ms), *across_border(end.box, reach)]
@@ -108,14 +112,14 @@ class Track:
 
     def _margin(self, time_ms: float, after: int) -> float:
         # Up to half an interval from a knot is where every evenly sampled face is.
-        near = self.knots[max(after - 1, 0) : after + 1]
-        distance_ms = min(abs(time_ms - knot.time_ms) for knot in near)
-        doubt = max(0.0, distance_ms / self.interval_ms - 0.5) + max(knot.doubt for knot in near)
-        return self.settings.margin + self.settings.hold_growth * doubt
+        near = self.keyframes[max(after - 1, 0) : after + 1]
+        distance_ms = min(abs(time_ms - keyframe.time_ms) for keyframe in near)
+        flag = max(0.0, distance_ms / self.interval_ms - 0.5) + max(keyframe.flag for keyframe in near)
+        return self.settings.margin + self.settings.hold_growth * flag
 
 
-def _time(knot: Keyframe) -> float:
-    return knot.time_ms
+def _time(keyframe: Keyframe) -> float:
+    return keyframe.time_ms
 
 
 def _since(name: tuple[int, Detection]) -> int:
@@ -124,7 +128,7 @@ def _since(name: tuple[int, Detection]) -> int:
 
 def _moved(end: Keyframe, others: Sequence[Keyframe], time_ms: float, stride_ms: float) -> Iterator[Box]:
     # The centre goes on at its speed; a size that went on growing would swallow the frame or vanish.
-    other = next((knot for knot in others if abs(knot.time_ms - end.time_ms) >= stride_ms), None)
+    other = next((keyframe for keyframe in others if abs(keyframe.time_ms - end.time_ms) >= stride_ms), None)
     if other is None:
         return
     share = (time_ms - end.time_ms) / (end.time_ms - other.time_ms)

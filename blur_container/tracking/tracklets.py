@@ -15,11 +15,13 @@ from blur_container.tracking.observations import GLITCH_MAX_MS
 from blur_container.tracking.trajectory import FlowRequest
 from chalicelib.contract.faces import Detection, FacesDocument
 
-# How often a mask depends on what lies one reach farther: `Layout.look` counts them.
+# How often a mask depends on what lies one reach farther: `TrackletGraph.searched` counts them.
 _REACHES = 3
 
 
-def tracklet_graph_of(faces: FacesDocument, settings: RenderSettings, interval_ms: int | None = None) -> TrackletGraph:
+def tracklet_graph_of(
+    faces: FacesDocument, settings: RenderSettings, interval_ms: int | None = None
+) -> TrackletGraph:
     """Return the layout of all trusted detections of a video; the interval is theirs unless it is given."""
     return TrackletGraph.of(_trusted(faces, settings), track_settings(settings), interval_ms)
 
@@ -48,7 +50,7 @@ class TrackletGraph:
     """
 
     interval_ms: int
-    chains: tuple[Tracklet, ...]
+    tracklets: tuple[Tracklet, ...]
     gap_links: tuple[GapLink, ...]
     settings: TrackSettings
     names: tuple[Detection, ...]
@@ -62,12 +64,14 @@ class TrackletGraph:
         every = list(detections)
         if interval_ms is None:
             interval_ms = sampling_interval_ms((detection.time_ms for detection in every), settings)
-        chains = tuple(associate(every, interval_ms, settings))
-        names = tuple(faces[0] for faces in chains)
-        return cls(interval_ms, chains, tuple(gap_links(chains, interval_ms, settings)), settings, names)
+        tracklets = tuple(associate(every, interval_ms, settings))
+        names = tuple(faces[0] for faces in tracklets)
+        return cls(
+            interval_ms, tracklets, tuple(gap_links(tracklets, interval_ms, settings)), settings, names
+        )
 
     @property
-    def look(self) -> Section:
+    def searched(self) -> Section:
         """Return where faces have to be looked for, so that the masks in `section` are right.
 
         In sampling intervals, with r for how long a chain stays open or a face is followed: masks reach
@@ -83,27 +87,27 @@ class TrackletGraph:
 
     def times_ms(self) -> list[int]:
         """Return the distinct times of all detections, in order."""
-        return sorted({detection.time_ms for detection in chain.from_iterable(self.chains)})
+        return sorted({detection.time_ms for detection in chain.from_iterable(self.tracklets)})
 
-    def chases(self) -> Iterator[FlowRequest]:
-        """Yield the chases within `look`: both ways between detections that may be one face, and out of ends.
+    def requests(self) -> Iterator[FlowRequest]:
+        """Yield the requests within `searched`: between detections that may be one face, and out of ends.
 
-        A chain that is cut at the border of a window has no end there: its chase would leave the look.
+        A tracklet that is cut at the border of a window has no end there: its request would leave `searched`.
         """
-        look = self.look
-        for chase in self._all_chases():
-            if look.start_ms <= chase.begin_ms and chase.end_ms <= look.end_ms:
-                yield chase
+        searched = self.searched
+        for request in self._all_chases():
+            if searched.start_ms <= request.begin_ms and request.end_ms <= searched.end_ms:
+                yield request
 
     def _all_chases(self) -> Iterator[FlowRequest]:
         reach_ms = self.settings.follow_intervals * self.interval_ms
-        for faces in self.chains:
+        for faces in self.tracklets:
             first, last = faces[0], faces[-1]
             yield FlowRequest(first, first.time_ms - reach_ms, _speed(*faces[:2]))
             for earlier, later in pairwise(faces):
                 yield from _both_ways(earlier, later)
             yield FlowRequest(last, last.time_ms + reach_ms, _speed(*faces[-2:]))
-        for end, start in self.bridges:
+        for end, start in self.gap_links:
             yield from _both_ways(end, start)
 
 

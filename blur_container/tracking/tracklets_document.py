@@ -38,7 +38,7 @@ class TracksDocument:
     """
 
     source_id: str
-    layout: TrackletGraph
+    graph: TrackletGraph
     others: tuple[TrackletGraph, ...] = ()
 
     def to_json(self) -> str:
@@ -50,10 +50,10 @@ class TracksDocument:
         document = {
             "version": TRACKS_VERSION,
             "source_id": self.source_id,
-            "section_ms": list(self.layout.section),
-            "interval_ms": self.layout.interval_ms,
-            **_layout_to_json(self.layout),
-            "others": [_layout_to_json(other) for other in self.others],
+            "section_ms": list(self.graph.section),
+            "interval_ms": self.graph.interval_ms,
+            **_graph_to_json(self.graph),
+            "others": [_graph_to_json(other) for other in self.others],
         }
         return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -66,37 +66,37 @@ class TracksDocument:
         interval_ms = count_field(document, "interval_ms")
         if not interval_ms:
             raise InvalidDocument("interval_ms must not be zero")
-        layout, *others = (
-            _layout(fields, interval_ms, section, settings)
+        graph, *others = (
+            _graph(fields, interval_ms, section, settings)
             for fields in (document, *_list(document.get("others"), "others"))
         )
-        return cls(text_field(document, "source_id"), layout, tuple(others))
+        return cls(text_field(document, "source_id"), graph, tuple(others))
 
 
-def _layout_to_json(layout: TrackletGraph) -> dict[str, Any]:
-    lengths = [0, *(len(faces) for faces in layout.chains)]
+def _graph_to_json(graph: TrackletGraph) -> dict[str, Any]:
+    lengths = [0, *(len(faces) for faces in graph.tracklets)]
     # A chain without its own first detection can have no bridge to its first one.
-    first = {faces[0]: at for faces, at in zip(layout.chains, accumulate(lengths), strict=False)}
-    last = {faces[-1]: at - 1 for faces, at in zip(layout.chains, accumulate(lengths[1:]), strict=True)}
+    first = {faces[0]: at for faces, at in zip(graph.tracklets, accumulate(lengths), strict=False)}
+    last = {faces[-1]: at - 1 for faces, at in zip(graph.tracklets, accumulate(lengths[1:]), strict=True)}
     return {
-        "chains": [[_to_json(face) for face in faces] for faces in layout.chains],
+        "tracklets": [[_to_json(face) for face in faces] for faces in graph.tracklets],
         "names": [
             None if name == faces[0] else _to_json(name)
-            for name, faces in zip(layout.names, layout.chains, strict=True)
+            for name, faces in zip(graph.names, graph.tracklets, strict=True)
         ],
-        "bridges": [[last[end], first[start]] for end, start in layout.bridges],
+        "gap_links": [[last[end], first[start]] for end, start in graph.gap_links],
     }
 
 
-def _layout(entry: Any, interval_ms: int, section: Section, settings: TrackSettings) -> TrackletGraph:
+def _graph(entry: Any, interval_ms: int, section: Section, settings: TrackSettings) -> TrackletGraph:
     fields = require_object(entry, "a layout")
-    chains = tuple(_chain(faces) for faces in _list(fields.get("chains"), "chains"))
+    tracklets = tuple(_tracklet(faces) for faces in _list(fields.get("tracklets"), "tracklets"))
     return TrackletGraph(
         interval_ms=interval_ms,
-        chains=chains,
-        bridges=_bridges(_list(fields.get("bridges"), "bridges"), chains),
+        tracklets=tracklets,
+        gap_links=_gap_links(_list(fields.get("gap_links"), "gap_links"), tracklets),
         settings=settings,
-        names=_names(_list(fields.get("names"), "names"), chains),
+        names=_names(_list(fields.get("names"), "names"), tracklets),
         section=section,
     )
 
@@ -118,7 +118,7 @@ def _section(ends: list[Any]) -> Section:
     return section
 
 
-def _chain(entry: Any) -> Tracklet:
+def _tracklet(entry: Any) -> Tracklet:
     faces = tuple(_detection(numbers) for numbers in _list(entry, "a chain"))
     if not faces or any(later.time_ms <= earlier.time_ms for earlier, later in pairwise(faces)):
         raise InvalidDocument("a chain must hold detections in the order of their times")
@@ -132,15 +132,15 @@ def _detection(entry: Any) -> Detection:
     return Detection(time_ms, Box.from_json(box), finite(confidence, "confidence"))
 
 
-def _names(entries: Sequence[Any], chains: Sequence[Tracklet]) -> tuple[Detection, ...]:
-    if len(entries) != len(chains):
-        raise InvalidDocument(f"{len(entries)} names do not fit {len(chains)} chains")
-    pairs = zip(entries, chains, strict=True)
+def _names(entries: Sequence[Any], tracklets: Sequence[Tracklet]) -> tuple[Detection, ...]:
+    if len(entries) != len(tracklets):
+        raise InvalidDocument(f"{len(entries)} names do not fit {len(tracklets)} tracklets")
+    pairs = zip(entries, tracklets, strict=True)
     return tuple(faces[0] if entry is None else _detection(entry) for entry, faces in pairs)
 
 
-def _bridges(entries: Sequence[Any], chains: Sequence[Tracklet]) -> tuple[GapLink, ...]:
-    every = list(chain.from_iterable(chains))
+def _gap_links(entries: Sequence[Any], tracklets: Sequence[Tracklet]) -> tuple[GapLink, ...]:
+    every = list(chain.from_iterable(tracklets))
     return tuple(_bridge(_list(entry, "a bridge", _ENDS), every) for entry in entries)
 
 

@@ -64,22 +64,22 @@ class Tracks:
         """Unite the tracks of one or more layouts; the first tells `interval_ms`."""
         self.interval_ms = layouts[0].interval_ms
         self.of_faces: list[Track] = []
-        self._bridges: list[Track] = []
+        self._gap_links: list[Track] = []
         self.gaps: list[Gap] = []
         self.hidden: list[Hidden] = []
-        for layout in layouts:
-            self._build(layout, seen)
+        for graph in layouts:
+            self._build(graph, seen)
         behind = (hidden.track for hidden in self.hidden)
-        self._index = SpanIndex([*self.of_faces, *self._bridges, *behind], self.interval_ms)
+        self._index = SpanIndex([*self.of_faces, *self._gap_links, *behind], self.interval_ms)
 
-    def _build(self, layout: TrackletGraph, seen: Observations) -> None:
-        joined = link_tracklets(layout, seen)
-        builder = _Builder(layout, seen, _names(layout))
-        self.of_faces.extend(track for chain in joined.chains for track in builder.tracks(chain))
-        self._bridges.extend(track for pair in joined.bridges for track in builder.bridge(*pair))
-        self.gaps.extend(gap for chain in joined.chains for gap in builder.gaps(chain))
-        self.gaps.extend(Gap(*pair, is_cut=False) for pair in joined.bridges)
-        self.hidden.extend(hidden for chain in joined.chains for hidden in builder.hidden(chain))
+    def _build(self, graph: TrackletGraph, seen: Observations) -> None:
+        joined = link_tracklets(graph, seen)
+        builder = _Builder(graph, seen, _names(graph))
+        self.of_faces.extend(track for tracklet in joined.tracklets for track in builder.tracks(tracklet))
+        self._gap_links.extend(track for pair in joined.gap_links for track in builder.gap_link(*pair))
+        self.gaps.extend(gap for tracklet in joined.tracklets for gap in builder.gaps(tracklet))
+        self.gaps.extend(Gap(*pair, is_cut=False) for pair in joined.gap_links)
+        self.hidden.extend(hidden for tracklet in joined.tracklets for hidden in builder.hidden(tracklet))
 
     @property
     def count(self) -> int:
@@ -108,134 +108,144 @@ class Tracks:
 class _Builder:
     """Makes tracks from chains, and from what was seen between and beyond their detections."""
 
-    layout: TrackletGraph
+    graph: TrackletGraph
     seen: Observations
     names: dict[Detection, Detection]
     # Tracks and gaps ask for the same ways.
-    ways: dict[GapLink, Interpolation] = field(default_factory=dict)
+    interpolations: dict[GapLink, Interpolation] = field(default_factory=dict)
 
-    def tracks(self, chain: Sequence[Detection]) -> Iterator[Track]:
+    def tracks(self, tracklet: Sequence[Detection]) -> Iterator[Track]:
         """Yield the tracks of a chain: one, or more where a cut parts it."""
-        part, knots = [chain[0]], [_knot(chain[0])]
-        for earlier, later in pairwise(chain):
-            way = self._way(earlier, later)
-            if self._is_parted(earlier, later, way):
-                yield self._track(part, knots)
-                part, knots = [], []
+        part, keyframes = [tracklet[0]], [_keyframe(tracklet[0])]
+        for earlier, later in pairwise(tracklet):
+            interpolation = self._interpolation(earlier, later)
+            if self._is_parted(earlier, later, interpolation):
+                yield self._track(part, keyframes)
+                part, keyframes = [], []
             part.append(later)
-            knots += [*way.knots, _knot(later)] if knots else [_knot(later)]
-        yield self._track(part, knots)
+            keyframes += [*interpolation.keyframes, _keyframe(later)] if keyframes else [_keyframe(later)]
+        yield self._track(part, keyframes)
 
-    def bridge(self, earlier: Detection, later: Detection) -> Iterator[Track]:
+    def gap_link(self, earlier: Detection, later: Detection) -> Iterator[Track]:
         """Yield the track from the end of one chain to the start of another, unless a cut parts them."""
-        way = self._way(earlier, later)
-        if not self._is_parted(earlier, later, way):
-            yield self._track([earlier, later], [_knot(earlier), *way.knots, _knot(later)])
+        interpolation = self._interpolation(earlier, later)
+        if not self._is_parted(earlier, later, interpolation):
+            yield self._track(
+                [earlier, later], [_keyframe(earlier), *interpolation.keyframes, _keyframe(later)]
+            )
 
-    def gaps(self, chain: Sequence[Detection]) -> Iterator[Gap]:
+    def gaps(self, tracklet: Sequence[Detection]) -> Iterator[Gap]:
         """Yield the pairs of a chain that no path joins; where none was looked for, those far apart."""
-        longest_ms = self.layout.settings.bridge_intervals * self.layout.interval_ms
-        for earlier, later in pairwise(chain):
-            way = self._way(earlier, later)
+        longest_ms = self.graph.settings.bridge_intervals * self.graph.interval_ms
+        for earlier, later in pairwise(tracklet):
+            interpolation = self._interpolation(earlier, later)
             is_long = later.time_ms - earlier.time_ms > longest_ms
-            if not way.certain and (is_long or not self.seen.is_empty):
-                yield Gap(earlier, later, self._is_parted(earlier, later, way))
+            if not interpolation.certain and (is_long or not self.seen.is_empty):
+                yield Gap(earlier, later, self._is_parted(earlier, later, interpolation))
 
-    def hidden(self, chain: Sequence[Detection]) -> Iterator[Hidden]:
+    def hidden(self, tracklet: Sequence[Detection]) -> Iterator[Hidden]:
         """Yield what covers a face across glitches: where it is followed in them may be wrong."""
-        yield from self._hidden_beyond(chain[0], backward=True)
-        for earlier, later in pairwise(chain):
-            if self._is_parted(earlier, later, self._way(earlier, later)):
+        yield from self._hidden_beyond(tracklet[0], backward=True)
+        for earlier, later in pairwise(tracklet):
+            if self._is_parted(earlier, later, self._interpolation(earlier, later)):
                 yield from self._hidden_beyond(earlier, backward=False)
                 yield from self._hidden_beyond(later, backward=True)
             else:
                 yield from self._hidden_between(earlier, later)
-        yield from self._hidden_beyond(chain[-1], backward=False)
+        yield from self._hidden_beyond(tracklet[-1], backward=False)
 
     def _hidden_between(self, earlier: Detection, later: Detection) -> Iterator[Hidden]:
         for glitch in self.seen.glitches_between(earlier.time_ms, later.time_ms):
             between = doubtful_interpolation(
-                earlier, later, *self.seen.between(earlier, later), self.layout.settings
+                earlier, later, *self.seen.between(earlier, later), self.graph.settings
             )
-            knots = _knot(earlier), *between.knots, _knot(later)
+            keyframes = _keyframe(earlier), *between.keyframes, _keyframe(later)
             span = max(earlier.time_ms, glitch.before_ms), min(later.time_ms, glitch.after_ms)
-            yield Hidden(glitch, self._cover((earlier, later), knots, Section(*span)))
+            yield Hidden(glitch, self._cover((earlier, later), keyframes, Section(*span)))
 
     def _hidden_beyond(self, end: Detection, *, backward: bool) -> Iterator[Hidden]:
         """Yield what holds a face through each glitch near its end, and as long behind it."""
-        hold_ms = self.layout.settings.hold_intervals * self.layout.interval_ms
-        path = self.seen.out(end, backward=backward)
+        hold_ms = self.graph.settings.hold_intervals * self.graph.interval_ms
+        trajectory = self.seen.out(end, backward=backward)
         times_ms = [end.time_ms, end.time_ms - hold_ms if backward else end.time_ms + hold_ms]
-        times_ms += [fix.time_ms for fix in path.fixes]
+        times_ms += [tracked.time_ms for tracked in trajectory.tracked_boxes]
         met = self.seen.glitches_between(min(times_ms), max(times_ms))
         for glitch in met:
-            sound = path.until(max(one.after_ms for one in met) if backward else met[0].before_ms)
-            knots = [_knot(end), *(Keyframe(*fix) for fix in sound.fixes)]
+            sound = trajectory.until(max(one.after_ms for one in met) if backward else met[0].before_ms)
+            keyframes = [_keyframe(end), *(Keyframe(*tracked) for tracked in sound.tracked_boxes)]
             if backward:
                 held = Section(glitch.before_ms - hold_ms, glitch.after_ms)
             else:
                 held = Section(glitch.before_ms, glitch.after_ms + hold_ms)
-            yield Hidden(glitch, self._cover((end,), knots[::-1] if backward else knots, held))
+            yield Hidden(glitch, self._cover((end,), keyframes[::-1] if backward else keyframes, held))
 
-    def _cover(self, part: Sequence[Detection], knots: Sequence[Keyframe], span: Section) -> Track:
+    def _cover(self, part: Sequence[Detection], keyframes: Sequence[Keyframe], span: Section) -> Track:
         """Return a track in one shot of its own detections, wider than those that pictures tell of."""
         after_ms, before_ms = self.seen.shot(part[0].time_ms, part[-1].time_ms)
         return Track(
             first=part[0],
             last=part[-1],
             confidence=max(detection.confidence for detection in part),
-            knots=tuple(knot._replace(doubt=knot.doubt + 1) for knot in knots),
+            keyframes=tuple(keyframe._replace(flag=keyframe.flag + 1) for keyframe in keyframes),
             start_ms=max(span.start_ms, math.nextafter(after_ms, math.inf)),
             end_ms=min(span.end_ms, math.nextafter(before_ms, -math.inf)),
             opening=Edge.OPEN,
             closing=Edge.OPEN,
-            interval_ms=self.layout.interval_ms,
-            settings=self.layout.settings,
+            interval_ms=self.graph.interval_ms,
+            settings=self.graph.settings,
             names=tuple((face.time_ms, self.names[face]) for face in part),
         )
 
-    def _way(self, earlier: Detection, later: Detection) -> Interpolation:
+    def _interpolation(self, earlier: Detection, later: Detection) -> Interpolation:
         if self.seen.is_empty:
             return UNSEEN
-        if (earlier, later) not in self.ways:
-            paths = self.seen.between(earlier, later)
-            self.ways[earlier, later] = interpolation_between(earlier, later, *paths, self.layout.settings)
-        return self.ways[earlier, later]
+        if (earlier, later) not in self.interpolations:
+            trajectories = self.seen.between(earlier, later)
+            self.interpolations[earlier, later] = interpolation_between(
+                earlier, later, *trajectories, self.graph.settings
+            )
+        return self.interpolations[earlier, later]
 
-    def _is_parted(self, earlier: Detection, later: Detection, way: Interpolation) -> bool:
-        return not way.certain and self.seen.cut_between(earlier.time_ms, later.time_ms)
+    def _is_parted(self, earlier: Detection, later: Detection, interpolation: Interpolation) -> bool:
+        return not interpolation.certain and self.seen.cut_between(earlier.time_ms, later.time_ms)
 
     def _track(self, part: Sequence[Detection], between_both: Sequence[Keyframe]) -> Track:
         first, last = part[0], part[-1]
         before, after = self._out(first, backward=True), self._out(last, backward=False)
-        knots = (*reversed(before.knots), *between_both, *after.knots)
-        hold_ms = self.layout.settings.hold_intervals * self.layout.interval_ms
+        keyframes = (*reversed(before.keyframes), *between_both, *after.keyframes)
+        hold_ms = self.graph.settings.hold_intervals * self.graph.interval_ms
         # Who was seen to leave the frame is not held.
-        start_ms = knots[0].time_ms if before.certain else min(first.time_ms - hold_ms, knots[0].time_ms)
-        end_ms = knots[-1].time_ms if after.certain else max(last.time_ms + hold_ms, knots[-1].time_ms)
-        after_ms, before_ms = self.seen.shot(knots[0].time_ms, knots[-1].time_ms)
+        start_ms = (
+            keyframes[0].time_ms if before.certain else min(first.time_ms - hold_ms, keyframes[0].time_ms)
+        )
+        end_ms = (
+            keyframes[-1].time_ms if after.certain else max(last.time_ms + hold_ms, keyframes[-1].time_ms)
+        )
+        after_ms, before_ms = self.seen.shot(keyframes[0].time_ms, keyframes[-1].time_ms)
         return Track(
             first=first,
             last=last,
             confidence=max(detection.confidence for detection in part),
-            knots=knots,
+            keyframes=keyframes,
             start_ms=max(start_ms, math.nextafter(after_ms, math.inf)),
             end_ms=min(end_ms, math.nextafter(before_ms, -math.inf)),
             opening=_edge(is_certain=before.certain, is_cut=start_ms <= after_ms),
             closing=_edge(is_certain=after.certain, is_cut=end_ms >= before_ms),
-            interval_ms=self.layout.interval_ms,
-            settings=self.layout.settings,
+            interval_ms=self.graph.interval_ms,
+            settings=self.graph.settings,
             names=tuple((face.time_ms, self.names[face]) for face in part),
         )
 
     def _out(self, end: Detection, *, backward: bool) -> Interpolation:
-        path = self.seen.out(end, backward=backward)
-        return interpolation_to_border(end, path, self.layout.interval_ms, self.layout.settings)
+        trajectory = self.seen.out(end, backward=backward)
+        return interpolation_to_border(end, trajectory, self.graph.interval_ms, self.graph.settings)
 
 
-def _names(layout: TrackletGraph) -> dict[Detection, Detection]:
+def _names(graph: TrackletGraph) -> dict[Detection, Detection]:
     """Return the name of each detection."""
-    return {face: name for chain, name in zip(layout.chains, layout.names, strict=True) for face in chain}
+    return {
+        face: name for tracklet, name in zip(graph.tracklets, graph.names, strict=True) for face in tracklet
+    }
 
 
 def _edge(*, is_certain: bool, is_cut: bool) -> Edge:
@@ -244,7 +254,7 @@ def _edge(*, is_certain: bool, is_cut: bool) -> Edge:
     return Edge.BORDER if is_certain else Edge.OPEN
 
 
-def _knot(detection: Detection) -> Keyframe:
+def _keyframe(detection: Detection) -> Keyframe:
     return Keyframe(detection.time_ms, detection.box)
 
 

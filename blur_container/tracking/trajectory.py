@@ -21,11 +21,11 @@ class TrackedBox(NamedTuple):
 
 
 class Keyframe(NamedTuple):
-    """A moment whose box is known; `doubt` counts the sampling intervals that its margin grows for."""
+    """A moment whose box is known; `flag` counts the sampling intervals that its margin grows for."""
 
     time_ms: float
     box: Box
-    doubt: float = 0.0
+    flag: float = 0.0
 
 
 class FlowRequest(NamedTuple):
@@ -59,28 +59,32 @@ class FlowRequest(NamedTuple):
 class Trajectory:
     """The fixes of a chase without a gap, the first one nearest to its start."""
 
-    fixes: tuple[TrackedBox, ...] = ()
+    tracked_boxes: tuple[TrackedBox, ...] = ()
 
     @property
     def length_ms(self) -> float:
         """Return how long the face was followed, from the first fix."""
-        return abs(self.fixes[-1].time_ms - self.fixes[0].time_ms) + 1 if self.fixes else 0.0
+        return (
+            abs(self.tracked_boxes[-1].time_ms - self.tracked_boxes[0].time_ms) + 1
+            if self.tracked_boxes
+            else 0.0
+        )
 
     def until(self, time_ms: float) -> Trajectory:
         """Return the path as far as `time_ms`, that moment included."""
-        if len(self.fixes) < 2:  # noqa: PLR2004 a direction needs two
+        if len(self.tracked_boxes) < 2:  # noqa: PLR2004 a direction needs two
             return self
-        backward = self.fixes[1].time_ms < self.fixes[0].time_ms
+        backward = self.tracked_boxes[1].time_ms < self.tracked_boxes[0].time_ms
         kept = (
-            fix
-            for fix in self.fixes
-            if (fix.time_ms > time_ms - _SAME_MS if backward else fix.time_ms < time_ms + _SAME_MS)
+            tracked
+            for tracked in self.tracked_boxes
+            if (tracked.time_ms > time_ms - _SAME_MS if backward else tracked.time_ms < time_ms + _SAME_MS)
         )
         return Trajectory(tuple(kept))
 
     def box_at(self, time_ms: float) -> Box | None:
         """Return the box of the fix nearest to `time_ms`, or None where the path does not come near."""
-        nearest = min(self.fixes, key=lambda fix: abs(fix.time_ms - time_ms), default=None)
+        nearest = min(self.tracked_boxes, key=lambda tracked: abs(tracked.time_ms - time_ms), default=None)
         return nearest.box if nearest and abs(nearest.time_ms - time_ms) <= _NEAR_MS else None
 
 

@@ -24,30 +24,30 @@ _BUCKET_MS = 10_000
 class Windows:
     """Cuts windows out of one layout; a window costs only what lies near it."""
 
-    def __init__(self, layout: TrackletGraph) -> None:
-        self._layout = layout
-        self._chains = _Buckets()
-        self._bridges = _Buckets()
-        for index, chain in enumerate(layout.chains):
-            self._chains.add(index, chain[0].time_ms, chain[-1].time_ms)
-        for index, (end, start) in enumerate(layout.bridges):
-            self._bridges.add(index, end.time_ms, start.time_ms)
+    def __init__(self, graph: TrackletGraph) -> None:
+        self._graph = graph
+        self._tracklets = _Buckets()
+        self._gap_links = _Buckets()
+        for index, tracklet in enumerate(graph.tracklets):
+            self._tracklets.add(index, tracklet[0].time_ms, tracklet[-1].time_ms)
+        for index, (end, start) in enumerate(graph.gap_links):
+            self._gap_links.add(index, end.time_ms, start.time_ms)
 
     def of(self, section: Section) -> TrackletGraph:
         """Return the layout whose masks are those of the whole for every frame in `section`."""
-        window = replace(self._layout, section=section)
-        kept = window.look.wider(_WARM_UP_MS)
-        parts = [(index, _part(self._layout.chains[index], kept)) for index in self._chains.near(kept)]
+        window = replace(self._graph, section=section)
+        kept = window.searched.wider(_WARM_UP_MS)
+        parts = [(index, _part(self._graph.tracklets[index], kept)) for index in self._tracklets.near(kept)]
         return replace(
             window,
-            chains=tuple(part for _, part in parts if part),
-            names=tuple(self._layout.names[index] for index, part in parts if part),
-            bridges=tuple(self._bridges_in(kept)),
+            tracklets=tuple(part for _, part in parts if part),
+            names=tuple(self._graph.names[index] for index, part in parts if part),
+            gap_links=tuple(self._gap_links_in(kept)),
         )
 
-    def _bridges_in(self, kept: Section) -> Iterator[GapLink]:
-        for index in self._bridges.near(kept):
-            end, start = self._layout.bridges[index]
+    def _gap_links_in(self, kept: Section) -> Iterator[GapLink]:
+        for index in self._gap_links.near(kept):
+            end, start = self._graph.gap_links[index]
             if kept.holds(end.time_ms) and kept.holds(start.time_ms):
                 yield end, start
 
@@ -69,9 +69,9 @@ class _Buckets:
         return sorted({number for bucket in touched for number in self._numbers[bucket]})
 
 
-def _part(chain: Tracklet, kept: Section) -> Tracklet:
-    first = bisect_left(chain, kept.start_ms, key=_time)
-    return chain[first : bisect_right(chain, kept.end_ms, key=_time)]
+def _part(tracklet: Tracklet, kept: Section) -> Tracklet:
+    first = bisect_left(tracklet, kept.start_ms, key=_time)
+    return tracklet[first : bisect_right(tracklet, kept.end_ms, key=_time)]
 
 
 def _time(detection: Detection) -> int:

@@ -18,11 +18,13 @@ _TOP_FIRST = frozenset({2, 5})
 class Fields:
     """Keeps frames to the fields of the first: an encoder of H.264 has one order for all of them."""
 
-    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
-        self._is_interlaced = form.is_interlaced
+    def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
+        self._is_interlaced = output_format.is_interlaced
         self._graphs: dict[str, Graph] = {}
-        shows_order = form.is_interlaced and first.interlaced_frame
-        self._is_top_first = self._top_first(first) if shows_order else form.field_order in _TOP_FIRST
+        shows_order = output_format.is_interlaced and first.interlaced_frame
+        self._is_top_first = (
+            self._top_first(first) if shows_order else output_format.field_order in _TOP_FIRST
+        )
 
     def alike(self, frame: VideoFrame) -> VideoFrame:
         """Return `frame` with fields in the order of the first, as both halves of a whole frame can have.

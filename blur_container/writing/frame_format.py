@@ -29,14 +29,14 @@ class PlanarFrames:
     first frame was, and is noted in `changes`; all else is refused.
     """
 
-    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
+    def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
         self._first = first
-        self._form = form
+        self._output_format = output_format
         self._size, self._color = Size(first.width, first.height), Color.of(first)
         self._reformatter = VideoReformatter()  # One for all: building it takes longer than using it.
-        grows = form.aperture is not None or form.size != self._size
-        self._padding = Padding(first, form) if grows else None
-        self._fields = Fields(first, form)
+        grows = output_format.aperture is not None or output_format.size != self._size
+        self._padding = Padding(first, output_format) if grows else None
+        self._fields = Fields(first, output_format)
         self._letterboxes: dict[Size, Letterbox] = {}
         self._changes: dict[str, None] = {}
 
@@ -49,7 +49,7 @@ class PlanarFrames:
         """Return `frame` as planar 4:2:0, in its own size; one that is so already comes back uncopied."""
         frame = self._fields.alike(frame)
         color = self._alike(frame)
-        is_kept = frame.format.name == self._form.pixel_format and color == self._color
+        is_kept = frame.format.name == self._output_format.pixel_format and color == self._color
         return frame if is_kept and not self._is_mapped else self._reformatted(frame, color)
 
     def padded(self, frame: VideoFrame) -> VideoFrame:
@@ -79,7 +79,7 @@ class PlanarFrames:
         return named
 
     def _note_size(self, size: Size) -> None:
-        if self._form.is_interlaced or self._form.aperture is not None:
+        if self._output_format.is_interlaced or self._output_format.aperture is not None:
             raise UnsupportedVideo(
                 f"the picture changes from {_words(self._size)} to {_words(size)} on its way, "
                 "and has fields or a clean aperture"
@@ -95,22 +95,22 @@ class PlanarFrames:
 
     def _letterbox(self, frame: VideoFrame, size: Size) -> Letterbox:
         if size not in self._letterboxes:
-            self._letterboxes[size] = Letterbox(frame, self._form, self._size)
+            self._letterboxes[size] = Letterbox(frame, self._output_format, self._size)
         return self._letterboxes[size]
 
     @property
     def _is_mapped(self) -> bool:
-        return self._color.transfer != self._form.color.transfer
+        return self._color.transfer != self._output_format.color.transfer
 
     def _reformatted(self, frame: VideoFrame, source: Color) -> VideoFrame:
-        color = self._form.color
+        color = self._output_format.color
         if not source.is_full_range and frame.format.name.startswith("yuvj"):
             frame = _renamed(frame)
         # Told, these map every pixel's light, HDR by its mastering display: 16 ms a frame of 720p.
         transfer, primaries = (color.transfer, color.primaries) if self._is_mapped else (None, None)
         return self._reformatter.reformat(
             frame,
-            format=self._form.pixel_format,
+            format=self._output_format.pixel_format,
             dst_colorspace=color.matrix,
             # Not told, the reformatter takes each side's range from its format, which may not say it.
             src_color_range=_range(source),
@@ -165,9 +165,9 @@ class Padding:
     What their clean aperture hides is cut off.
     """
 
-    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
-        self._shown = form.aperture or Rect(0, 0, first.width, first.height)
-        self._frames = _Frames(first, form)
+    def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
+        self._shown = output_format.aperture or Rect(0, 0, first.width, first.height)
+        self._frames = _Frames(first, output_format)
 
     def grow(self, frame: VideoFrame) -> VideoFrame:
         """Return `frame` with its edges repeated; the filter alone would lose an odd column."""
@@ -185,14 +185,14 @@ class Padding:
 class Letterbox:
     """Scales frames of one size into `place`, the upper left of the frames of a form; the rest is black."""
 
-    def __init__(self, frame: VideoFrame, form: OutputFormat, place: Size) -> None:
+    def __init__(self, frame: VideoFrame, output_format: OutputFormat, place: Size) -> None:
         scale = min(place.width / frame.width, place.height / frame.height)
         self._width, self._height = (
             max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height)
         )
         left, top = (place.width - self._width) // 4 * 2, (place.height - self._height) // 4 * 2
         self._place = Rect(max(left, 0), max(top, 0), left + self._width, top + self._height)
-        self._form = form
+        self._output_format = output_format
         self._reformatter = VideoReformatter()
         self._frames: _Frames | None = None
 
@@ -201,7 +201,7 @@ class Letterbox:
         small = self._reformatter.reformat(
             frame, self._width, self._height, interpolation=Interpolation.BICUBIC, threads=1
         )
-        self._frames = self._frames or _Frames(small, self._form)
+        self._frames = self._frames or _Frames(small, self._output_format)
         grown = self._frames.like(small)
         for number, (narrow, wide) in enumerate(self._frames.planes(small, grown)):
             wide[:] = self._black(number)
@@ -211,23 +211,23 @@ class Letterbox:
         return grown
 
     def _black(self, plane: int) -> int:
-        level = _NO_COLOUR if plane else _LIMITED_BLACK * (not self._form.color.is_full_range)
-        return level << (self._form.depth - _BYTE_BITS)
+        level = _NO_COLOUR if plane else _LIMITED_BLACK * (not self._output_format.color.is_full_range)
+        return level << (self._output_format.depth - _BYTE_BITS)
 
 
 class _Frames:
     """Makes frames of a form's size that carry what frames like `first` carry beside their pixels."""
 
-    def __init__(self, first: VideoFrame, form: OutputFormat) -> None:
+    def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
         # The filters keep fields, times, captions and colours.
         self._graph = Graph()
         source = self._graph.add_buffer(
             width=first.width,
             height=first.height,
-            format=VideoFormat(form.pixel_format),
+            format=VideoFormat(output_format.pixel_format),
             time_base=frame_unit(first),
         )
-        width, height = form.size.width, form.size.height
+        width, height = output_format.size.width, output_format.size.height
         pad = self._graph.add("pad", f"{max(width, first.width)}:{max(height, first.height)}:0:0")
         crop = self._graph.add("crop", f"{width}:{height}:0:0")
         self._graph.link_nodes(source, pad, crop, self._graph.add("buffersink")).configure()

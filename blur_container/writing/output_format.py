@@ -74,7 +74,7 @@ def output_format_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec)
     rows = 4 if field_order > _PROGRESSIVE else 2
     aperture = clean_aperture(stream)
     shown = inner(aperture, rows) if aperture else None
-    form = OutputFormat(
+    output_format = OutputFormat(
         encoder="libx265" if deep else "libx264",
         pixel_format=_DEEP_420 if deep else _shallow(first.format),
         size=_padded(cut_size(shown, Size(first.width, first.height)), rows),
@@ -82,7 +82,7 @@ def output_format_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec)
         field_order=field_order,
         aperture=shown,
     )
-    return replace(form, changes=tuple(_changes(first, form)))
+    return replace(output_format, changes=tuple(_changes(first, output_format)))
 
 
 def _require_displayable(first: VideoFrame, stream: VideoStream) -> None:
@@ -127,15 +127,15 @@ def _padded(shown: Size, rows: int) -> Size:
     return Size(shown.width + shown.width % 2, -(-shown.height // rows) * rows)
 
 
-def _changes(first: VideoFrame, form: OutputFormat) -> list[str]:
+def _changes(first: VideoFrame, output_format: OutputFormat) -> list[str]:
     depth = _depth(first.format)
-    coded, size = f"{first.width}x{first.height}", f"{form.size.width}x{form.size.height}"
+    coded, size = f"{first.width}x{first.height}", f"{output_format.size.width}x{output_format.size.height}"
     said = {
-        f"cut from {coded} to {size}, its clean aperture": form.aperture is not None,
-        f"padded from {coded} to {size}": form.aperture is None
-        and form.size != Size(first.width, first.height),
-        f"tone-mapped from {_transfer_name(first)} to BT.709": form.color != _color(first),
-        f"{depth} bits a sample became {form.depth}": depth > form.depth,
+        f"cut from {coded} to {size}, its clean aperture": output_format.aperture is not None,
+        f"padded from {coded} to {size}": output_format.aperture is None
+        and output_format.size != Size(first.width, first.height),
+        f"tone-mapped from {_transfer_name(first)} to BT.709": output_format.color != _color(first),
+        f"{depth} bits a sample became {output_format.depth}": depth > output_format.depth,
         f"{first.format.name} became 4:2:0": _chroma_is_lost(first.format),
         "transparency was dropped": len(first.format.components) in _ALPHA_COMPONENTS,
     }
@@ -157,7 +157,7 @@ class StreamParameters:
     """How frames are meant to be shown: what the encoder must be told before the first of them."""
 
     first: VideoFrame
-    form: OutputFormat
+    output_format: OutputFormat
     time_base: Fraction
     frame_rate: Fraction
     sample_aspect_ratio: Fraction | None
@@ -170,7 +170,7 @@ def stream_parameters_of(
     """Return how the frames of `stream`, which begins with `first`, are shown and encoded."""
     return StreamParameters(
         first=first,
-        form=output_format_of(first, stream, settings.codec),
+        output_format=output_format_of(first, stream, settings.codec),
         time_base=time_base(stream),
         frame_rate=stream.average_rate or stream.guessed_rate or _DEFAULT_RATE,
         sample_aspect_ratio=stream.sample_aspect_ratio,

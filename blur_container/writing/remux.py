@@ -58,19 +58,21 @@ NOTHING_BESIDE = RemuxedStreams((), (), ())
 class StreamRemuxer:
     """Writes the kept streams of a source into its output, in step with its video."""
 
-    def __init__(self, kept: SelectedStreams, output: OutputContainer) -> None:
-        self._kept = kept
-        self._targets: dict[int, Target] = {stream.index: _target(output, stream) for stream in kept.streams}
-        for stream in kept.streams:
+    def __init__(self, selected: SelectedStreams, output: OutputContainer) -> None:
+        self._selected = selected
+        self._targets: dict[int, Target] = {
+            stream.index: _target(output, stream) for stream in selected.streams
+        }
+        for stream in selected.streams:
             twin = self._targets[stream.index].stream
-            twin.metadata.update(kept.stream_tags(stream))
+            twin.metadata.update(selected.stream_tags(stream))
             twin.disposition = stream.disposition
-        self._digests = {stream.index: PacketDigest() for stream in kept.streams}
+        self._digests = {stream.index: PacketDigest() for stream in selected.streams}
         self._output = output
         self._read_packets = dict.fromkeys(self._digests, 0)
         self._last_dts: dict[int, int] = {}
         self._overlap: dict[int, int] = {}
-        self._packets = self._read(kept.source)
+        self._packets = self._read(selected.source)
         self._waiting: Packet[Any] | None = None
 
     def write_until(self, moment: Fraction) -> None:
@@ -91,7 +93,7 @@ class StreamRemuxer:
     def written(self) -> RemuxedStreams:
         """Return what was written to all streams."""
         changes = tuple(target.change for target in self._targets.values() if target.change)
-        sound, text = self._results(self._kept.sound), self._results(self._kept.text)
+        sound, text = self._results(self._selected.sound), self._results(self._selected.text)
         channels = (getattr(self._targets[index], "channels", None) for index in sound)
         return RemuxedStreams(tuple(sound.values()), tuple(text.values()), changes, tuple(channels))
 
@@ -108,7 +110,7 @@ class StreamRemuxer:
         if not self._targets:
             return
         try:
-            for packet in cast("Iterator[Packet[Any]]", source.demux(*self._kept.streams)):
+            for packet in cast("Iterator[Packet[Any]]", source.demux(*self._selected.streams)):
                 # The last packet of a stream, and markers of samples that were dropped, hold nothing.
                 if packet.size:
                     self._require_sound(packet)
@@ -133,7 +135,7 @@ class StreamRemuxer:
             self._last_dts[index] = packet.dts
 
     def _require_whole(self) -> None:
-        for stream in self._kept.streams:
+        for stream in self._selected.streams:
             indexed, read = promised_packets(stream), self._read_packets[stream.index]
             if read < indexed:
                 raise DamagedVideo(

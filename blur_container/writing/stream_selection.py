@@ -70,11 +70,11 @@ class SelectedStreams:
         # A name is written by strangers as well: it is listed, but has no room for a text.
         return tuple(sorted(name[:_NAME_LENGTH] for name in names)[:_NAMES])
 
-    def _chosen(self, metadata: Mapping[str, str], kept: frozenset[str]) -> dict[str, str]:
+    def _chosen(self, metadata: Mapping[str, str], selected: frozenset[str]) -> dict[str, str]:
         return {
             name: value
             for name, value in metadata.items()
-            if name in kept or (self.keep_metadata and name.lower() not in _STRUCTURE)
+            if name in selected or (self.keep_metadata and name.lower() not in _STRUCTURE)
         }
 
 
@@ -83,13 +83,13 @@ def choose_streams(container: InputContainer, video: VideoStream, *, keep_metada
     sound = tuple(stream for stream in container.streams.audio if _is_decodable(stream))
     text = tuple(stream for stream in container.streams.subtitles if _is_kept_text(stream))
     telemetry = tuple(stream for stream in container.streams.data if keep_metadata and _is_telemetry(stream))
-    kept = {stream.index for stream in (video, *sound, *text, *telemetry)}
-    dropped = (_dropped(stream) for stream in container.streams if stream.index not in kept)
+    selected = {stream.index for stream in (video, *sound, *text, *telemetry)}
+    dropped = (_dropped(stream) for stream in container.streams if stream.index not in selected)
     return SelectedStreams(container, keep_metadata, sound, text, telemetry, tuple(dropped))
 
 
-def _foreign(metadata: Iterable[str], kept: frozenset[str]) -> set[str]:
-    return {name for name in metadata if name not in kept and name.lower() not in _STRUCTURE}
+def _foreign(metadata: Iterable[str], selected: frozenset[str]) -> set[str]:
+    return {name for name in metadata if name not in selected and name.lower() not in _STRUCTURE}
 
 
 def _dropped(stream: Stream) -> DroppedStream:

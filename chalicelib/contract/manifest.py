@@ -21,7 +21,7 @@ MANIFEST_VERSION = 2
 _LONGEST_CAUSE_BYTES = 4000
 _UNREADABLE = "The function's answer holds no message; its log says more."
 # Of what the renderer tells, what leads to faces.
-_PRIVATE = frozenset({"doubts", "fullest_ms", "track_edges", "segments"})
+_PRIVATE = frozenset({"review_flags", "fullest_ms", "track_edges", "segments"})
 # Whole escapes only, so that a message that was cut can still be read.
 _MESSAGE = re.compile(r'"errorMessage"\s*:\s*"((?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)')
 _WHOLE_ESCAPES = re.compile(r'(?:[^\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')

@@ -130,9 +130,9 @@ def _fullest_moment_s(report: dict[str, Any]) -> float:
 def _summarise(report: dict[str, Any], seconds: float, target: Path, picture: Path, console: Console) -> None:
     faces = f"{report['detections']} detections of faces, tracks: {report['tracks']}"
     frames = f"frames: {report['frames']}, with faces: {report['frames_with_faces']}"
-    doubts = f"moments in doubt: {sum(report['doubts']['counts'].values())}"
+    flags = f"moments to review: {sum(report['review_flags']['counts'].values())}"
     console.print(
-        f"{seconds:5.1f} s  [bold]{_shown(target)}[/bold]  {faces}, {frames}, {doubts}", soft_wrap=True
+        f"{seconds:5.1f} s  [bold]{_shown(target)}[/bold]  {faces}, {frames}, {flags}", soft_wrap=True
     )
     console.print(f"         {_shown(picture)}  before and after", soft_wrap=True)
 

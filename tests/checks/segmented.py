@@ -47,12 +47,12 @@ class InSegments:
 
     def tracks(self, plan: Plan, number: int) -> Tracks:
         """Return the tracks of one segment, by way of its document."""
-        layouts = plan.readings.layouts(self.faces, self.settings)
+        layouts = plan.origins.layouts(self.faces, self.settings)
         window, *others = (Windows(layout).of(plan.section(number)) for layout in layouts)
         text = TracksDocument(self.faces.source_id, window, tuple(others)).to_json()
         document = TracksDocument.from_json(text, track_settings(self.settings))
         return track_faces_in(
-            self.source, self.faces.video, document.layout, self.settings, others=document.others
+            self.source, self.faces.video, document.graph, self.settings, others=document.others
         )
 
     def part(self, plan: Plan, number: int) -> RenderedSegment:
@@ -61,9 +61,9 @@ class InSegments:
         subject = Subject(plan.source_id, plan.analysed)
         segment = Segment(self.source, plan.spans[number], subject, tracks, self.settings)
         report = segment.render(target, lambda _progress: None)
-        video, findings = ObjectReference("work", target.name), TrackSummary.of(tracks, plan, number)
+        video, summary = ObjectReference("work", target.name), TrackSummary.of(tracks, plan, number)
         packets = verify_output(target, report)
-        record = SegmentRecord.of(report, packets, findings, video, Steps(), plan.renderer)
+        record = SegmentRecord.of(report, packets, summary, video, Steps(), plan.renderer)
         return RenderedSegment(target, SegmentRecord.from_json(record.to_json()))
 
     def parts(self) -> list[RenderedSegment]:
@@ -73,8 +73,8 @@ class InSegments:
 
     def join(self, parts: list[RenderedSegment], target: Path) -> RenderReport:
         """Write the joined and verified video to `target`."""
-        assembly = Concatenation(self.source, parts, self.faces, self.settings)
-        report = assembly.write(partial(open_container, target), lambda _progress: None)
+        concatenation = Concatenation(self.source, parts, self.faces, self.settings)
+        report = concatenation.write(partial(open_container, target), lambda _progress: None)
         verify_output(target, report)
         return report
 

@@ -96,10 +96,10 @@ def test_every_failure_is_recorded(name: str) -> None:
 
 def test_no_function_runs_on_when_a_lost_answer_is_recorded_as_a_failure() -> None:
     """One that delivers afterwards would be both; Lambda ends each at its timeout."""
-    doubts, wait = STATES["Does it still run?"]["Choices"], STATES["Wait for its end"]
+    flags, wait = STATES["Does it still run?"]["Choices"], STATES["Wait for its end"]
 
-    assert {doubt["StringMatches"] for doubt in doubts} == {"Lambda.*", "States.*"}
-    assert {doubt["Next"] for doubt in doubts} == {"Wait for its end"}
+    assert {flag["StringMatches"] for flag in flags} == {"Lambda.*", "States.*"}
+    assert {flag["Next"] for flag in flags} == {"Wait for its end"}
     assert wait["Next"] == "Record failure"
     assert wait["Seconds"] > FUNCTION_TIMEOUT_S
 

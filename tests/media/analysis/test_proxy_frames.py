@@ -70,8 +70,8 @@ def looked_at(
         open_decoder(container, stream, 1, Limits())
         reduced = ProxyFrames(container, stream, clock, [500], lambda _done, _all: None)
         reduced.skip = skips(0)
-        for moment in reduced.between(*span_ms):
-            found.append(moment)
+        for proxy in reduced.between(*span_ms):
+            found.append(proxy)
             reduced.skip = skips(len(found))
     return found
 
@@ -79,8 +79,8 @@ def looked_at(
 def worst(frames: dict[float, Luma], found: list[ProxyFrame]) -> float:
     """Return how far a block of 10 x 10 pixels is off at most, in steps of luma."""
     blocks = [
-        np.abs(frames[moment.time_ms].astype(int) - moment.picture).reshape(18, 10, 32, 10).mean(axis=(1, 3))
-        for moment in found
+        np.abs(frames[proxy.time_ms].astype(int) - proxy.picture).reshape(18, 10, 32, 10).mean(axis=(1, 3))
+        for proxy in found
     ]
     return float(np.max(blocks))
 
@@ -109,7 +109,7 @@ def test_no_frame_is_missing_after_a_jump(tmp_path: Path, name: str, clip: Clip,
     found = looked_at(source, clock, (begin_ms, begin_ms + 400), lambda _: Skip.NOTHING)
 
     expected = [time_ms for time_ms in frames if begin_ms <= time_ms <= begin_ms + 400]
-    assert [moment.time_ms for moment in found] == expected
+    assert [proxy.time_ms for proxy in found] == expected
     assert worst(frames, found) < LOOP_FILTER_STEPS
 
 
@@ -121,7 +121,7 @@ def test_frame_of_a_sample_is_never_left_out(tmp_path: Path) -> None:
     found = looked_at(source, clock, (0, 5000), lambda _: list(Skip)[-1])
 
     assert len(found) < len(frames)
-    assert 500 in [moment.time_ms for moment in found]
+    assert 500 in [proxy.time_ms for proxy in found]
 
 
 def test_slow_video_is_looked_at_in_full(tmp_path: Path) -> None:
@@ -152,10 +152,10 @@ def test_pictures_keep_their_shape_where_the_size_changes(tmp_path: Path) -> Non
     source = joined(tmp_path / "in.mkv", one, other)
     clock = Clock(0, Fraction(1, 1000))
 
-    moments = looked_at(source, clock, (0, 5000), lambda _: Skip.NOTHING)
+    proxies = looked_at(source, clock, (0, 5000), lambda _: Skip.NOTHING)
 
-    assert len(moments) == 30
-    assert {moment.picture.shape for moment in moments} == {(180, 320)}
+    assert len(proxies) == 30
+    assert {proxy.picture.shape for proxy in proxies} == {(180, 320)}
 
 
 def joined(path: Path, one: Path, other: Path) -> Path:

@@ -72,12 +72,12 @@ def test_late_pictures_are_covered_wherever_the_detector_counts_from(
     name, clip = KINDS[kind]
     source = make_clip(tmp_path / name, clip)
 
-    later_ms, readings = COUNTS[count]
+    later_ms, origins = COUNTS[count]
     report = render(source, counted(clip, later_ms))
 
     assert worst_detail(source, clip) > 50
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
-    assert report.readings == readings
+    assert report.origins == origins
 
 
 def test_the_manifest_says_from_where_times_were_counted(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_both_readings_are_covered_where_a_few_detections_stray(tmp_path: Path) 
     report = render(source, counted(clip, 0))
 
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
-    assert report.readings == TimeOrigins((0, LATE_MS))
+    assert report.origins == TimeOrigins((0, LATE_MS))
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, SMART, UNFOLLOWED], ids=["full", "smart", "unfollowed"])
@@ -109,11 +109,11 @@ def test_late_pictures_are_covered_in_segments_too(
     """The plan says which readings there are, and each segment has the tracks of all of them."""
     source = make_clip(tmp_path / "in.mp4", CLIP)
 
-    later_ms, readings = COUNTS[count]
+    later_ms, origins = COUNTS[count]
     report = render_in_segments(source, counted(CLIP, later_ms), settings)
 
     assert worst_detail(tmp_path / "out.mp4") < GONE
-    assert report.readings == readings
+    assert report.origins == origins
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -122,20 +122,20 @@ def test_masks_of_both_readings_are_those_of_one_piece(tmp_path: Path, count: st
     source = make_clip(tmp_path / "in.mp4", CLIP)
     segmented = InSegments(source, counted(CLIP, COUNTS[count][0]), tmp_path, SETTINGS)
     plan = segmented.plan()
-    whole = track_faces(source, segmented.faces, SETTINGS, readings=plan.readings)
-    moments = [float(plan.clock.ms(round(time / plan.clock.time_base))) for time in video_times(source)]
+    whole = track_faces(source, segmented.faces, SETTINGS, origins=plan.origins)
+    proxies = [float(plan.clock.ms(round(time / plan.clock.time_base))) for time in video_times(source)]
 
     drawn = [
         (time_ms, [(track.box_at(time_ms), track.name_at(time_ms)) for track in tracks.at(time_ms)])
         for number in range(len(plan.spans))
         for tracks in [segmented.tracks(plan, number)]
-        for time_ms in moments
+        for time_ms in proxies
         if plan.section(number).holds(time_ms)
     ]
 
     assert drawn == [
         (time_ms, [(track.box_at(time_ms), track.name_at(time_ms)) for track in whole.at(time_ms)])
-        for time_ms in moments
+        for time_ms in proxies
     ]
 
 
@@ -146,7 +146,7 @@ def test_a_reading_in_which_detections_meet_nothing_is_left_out(tmp_path: Path) 
 
     report = render(source, faces_document(clip))
 
-    assert report.readings == TimeOrigins((0,))
+    assert report.origins == TimeOrigins((0,))
 
 
 def test_a_video_that_begins_with_its_sound_has_one_reading(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_video_that_begins_with_its_sound_has_one_reading(tmp_path: Path) -> N
 
     report = render(source, faces_document(clip))
 
-    assert report.readings == TimeOrigins((0,))
+    assert report.origins == TimeOrigins((0,))
 
 
 STRAYS = {

@@ -34,7 +34,7 @@ OLDER = replace(
 )
 OUTPUT = ("output", SOURCE.key)
 MANIFEST = ("output", manifest_key(SOURCE))
-FACTS = {"frames": 3, "doubts": {"moments": [{"box": [0, 0, 1, 1]}]}}
+FACTS = {"frames": 3, "review_flags": {"moments": [{"box": [0, 0, 1, 1]}]}}
 
 
 class Denying(FakeS3):
@@ -105,8 +105,11 @@ def test_output_and_manifest_are_delivered() -> None:
     job = courier.deliver()
 
     assert (courier.output, courier.told) == ("v1", ("SUCCEEDED", "v1"))
-    assert "doubts" not in json.loads(courier.client.objects[MANIFEST])
-    assert json.loads(courier.client.objects["work", "review/first.json"])["doubts"] == FACTS["doubts"]
+    assert "review_flags" not in json.loads(courier.client.objects[MANIFEST])
+    assert (
+        json.loads(courier.client.objects["work", "review/first.json"])["review_flags"]
+        == FACTS["review_flags"]
+    )
     assert job.output is not None
 
 

@@ -93,7 +93,7 @@ class Functions:
         worker = BlurSegment(Storage(self.client), self.settings, quiet("blur-faces"), self.scratch)
         worker.run(self.job, number)
 
-    def assembly(self) -> None:
+    def concatenation(self) -> None:
         """Run assemble-video; the job goes on with its output."""
         worker = AssembleVideo(Storage(self.client), self.settings, quiet("assemble-video"), self.scratch)
         self.job = worker.run(self.job)
@@ -117,7 +117,7 @@ class Functions:
             "plan": self.plan,
             "whole": self.whole,
             "segment": self.segment,
-            "assembly": self.assembly,
+            "assembly": self.concatenation,
         }
         return steps[step]
 
@@ -174,7 +174,7 @@ def attempts(folder: Path, step: str, fault: Exception) -> Attempts:
         found.errors.append(error_of(run))
         found.early_outputs += functions.told == "SUCCEEDED"
         functions.client.fault = None
-        run_all([functions.plan, functions.segments, functions.assembly])
+        run_all([functions.plan, functions.segments, functions.concatenation])
         found.late_outputs += functions.output is not None
     return found
 
@@ -301,11 +301,11 @@ def test_a_segment_of_another_renderer_is_rendered_again(tmp_path: Path) -> None
 def test_a_segment_of_another_renderer_is_not_joined(tmp_path: Path) -> None:
     """The assembly looks at every record too."""
     functions = Functions.on(tmp_path)
-    assembly = functions.until("assembly")
+    concatenation = functions.until("assembly")
     functions.other_record(1)
 
     with pytest.raises(RendererChanged, match="segment 1"):
-        assembly()
+        concatenation()
 
     assert functions.output is None
 
@@ -330,7 +330,7 @@ def test_a_missing_segment_is_no_output(tmp_path: Path) -> None:
     functions.segment(1)
 
     with pytest.raises(SourceChanged):
-        functions.assembly()
+        functions.concatenation()
 
     assert functions.output is None
 
@@ -338,12 +338,12 @@ def test_a_missing_segment_is_no_output(tmp_path: Path) -> None:
 def test_nothing_is_joined_into_an_execution_that_has_failed(tmp_path: Path) -> None:
     """An invocation whose answer was lost outlives its execution."""
     functions = Functions.on(tmp_path)
-    assembly = functions.until("assembly")
+    concatenation = functions.until("assembly")
     recorded = failure_manifest(functions.job, Failure("SourceChanged", "gone")).encode()
     functions.client.objects["output", manifest_key(functions.source)] = recorded
 
     with pytest.raises(FailureRecorded):
-        assembly()
+        concatenation()
 
     assert functions.output is None
 
@@ -396,6 +396,6 @@ def test_what_cannot_be_verified_is_not_delivered(tmp_path: Path) -> None:
     functions.client.objects[place.bucket, place.key] = text.replace('"frames":30', '"frames":31').encode()
 
     with pytest.raises(OutputMismatch, match="30 frames of the 31"):
-        functions.assembly()
+        functions.concatenation()
 
     assert functions.output is None

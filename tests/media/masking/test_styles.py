@@ -61,8 +61,8 @@ def blurred(
     rect = whole.within(FRAME)
     assert rect is not None
     patch = Patch(rect, whole, short_side(box, FRAME), track_key(key, Detection(0, Box(0, 0, 1, 1), 99.0)))
-    look = BlurOptions(style, shape, SETTINGS.mosaic_cells, margin)
-    blur_patches([planar[:height], *chroma], [patch], look)
+    options = BlurOptions(style, shape, SETTINGS.mosaic_cells, margin)
+    blur_patches([planar[:height], *chroma], [patch], options)
     return np.asarray(cv2.cvtColor(planar, cv2.COLOR_YUV2BGR_I420), np.uint8)
 
 

@@ -95,7 +95,7 @@ def test_what_a_clean_aperture_hides_is_cut_off(
     assert {frame.luma.shape for frame in shown_frames(tmp_path / "out.mp4")} == {(180, 240)}
     assert video_times(tmp_path / "out.mp4") == video_times(source)
     assert worst_detail(tmp_path / "out.mp4") < GONE
-    assert report.form.changes == ("cut from 320x240 to 240x180, its clean aperture",)
+    assert report.output_format.changes == ("cut from 320x240 to 240x180, its clean aperture",)
 
 
 def test_boxes_of_the_clean_aperture_are_used_as_such(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_an_aperture_of_odd_pixels_is_cut_inwards(tmp_path: Path) -> None:
 
     report = render(source, faces_document(CLIP))
 
-    assert (report.form.size.width, report.form.size.height) == (236, 176)
+    assert (report.output_format.size.width, report.output_format.size.height) == (236, 176)
 
 
 def test_the_crop_of_matroska_is_a_clean_aperture_too(tmp_path: Path) -> None:
@@ -239,4 +239,4 @@ def test_side_data_without_a_name_does_not_matter(tmp_path: Path, name: str, fra
 
     pairs = zip(clip.times, shown_frames(tmp_path / "out.mp4"), strict=True)
     assert max(detail(frame.luma, box) for pts, frame in pairs for box in clip.boxes(pts)) < GONE
-    assert report.form.changes == ()
+    assert report.output_format.changes == ()

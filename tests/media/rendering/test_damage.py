@@ -150,10 +150,10 @@ def test_broken_stretch_is_to_be_looked_at(tmp_path: Path) -> None:
     """With its time and the place of the face."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
-    doubts = review_flags_of(track_faces(source, seen(2500, 3500), SETTINGS), 6000.0)
+    flags = review_flags_of(track_faces(source, seen(2500, 3500), SETTINGS), 6000.0)
 
-    told = [doubt for doubt in doubts if doubt.kind is ReviewReason.DAMAGED_PICTURE]
-    assert [(doubt.from_ms, doubt.to_ms) for doubt in told] == [(2960, 3400)]
+    told = [flag for flag in flags if flag.kind is ReviewReason.DAMAGED_PICTURE]
+    assert [(flag.from_ms, flag.to_ms) for flag in told] == [(2960, 3400)]
     assert told[0].box.left < FACE.left < told[0].box.right
 
 
@@ -182,7 +182,7 @@ def test_cut_to_another_shot_still_ends_a_hold(tmp_path: Path) -> None:
     tracks = track_faces(source, seen(2920), SETTINGS)
 
     assert bare(tracks, 3000, 3500) == list(range(3000, 3500, 40))
-    assert ReviewReason.DAMAGED_PICTURE not in {doubt.kind for doubt in review_flags_of(tracks, 6000.0)}
+    assert ReviewReason.DAMAGED_PICTURE not in {flag.kind for flag in review_flags_of(tracks, 6000.0)}
 
 
 def test_segments_hold_faces_across_a_broken_stretch_as_one_piece_does(tmp_path: Path) -> None:
@@ -235,6 +235,6 @@ def is_refused(path: Path, content: bytes, span: DecodeRange) -> bool:
     path.write_bytes(content)
     with open_source(path) as container:
         try:
-            return not list(decoded_frames(container, video_stream(container), 1, span=span))
+            return not list(decoded_frames(container, video_stream(container), 1, decode_range=span))
         except DamagedVideo:
             return True

@@ -32,7 +32,7 @@ def contents(path: Path, span: DecodeRange | None = None) -> list[tuple[int | No
     """Return pts and luma of all frames, or of those in `span`."""
     with open_source(path) as container:
         stream = video_stream(container)
-        with closing(decoded_frames(container, stream, 1, span=span)) as frames:
+        with closing(decoded_frames(container, stream, 1, decode_range=span)) as frames:
             return [(frame.pts, frame.to_ndarray(format="gray").tobytes()) for frame in frames]
 
 

@@ -59,9 +59,9 @@ def test_a_segmented_video_equals_one_in_one_piece(tmp_path: Path, kind: str) ->
     assert video_times(joined) == video_times(whole)
     assert (audio_packets(joined), audio_starts(joined)) == (audio_packets(whole), audio_starts(whole))
     assert luma_psnr(joined, segmented.source) == pytest.approx(luma_psnr(whole, segmented.source), abs=0.2)
-    assert looks(joined) == looks(whole)
-    assert replace(report, copied=None, doubts=()) == replace(expected, doubts=())
-    assert review_flags_to_json(report.doubts) == review_flags_to_json(expected.doubts)
+    assert parameters(joined) == parameters(whole)
+    assert replace(report, copied=None, flags=()) == replace(expected, flags=())
+    assert review_flags_to_json(report.flags) == review_flags_to_json(expected.flags)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -136,7 +136,7 @@ def test_a_lost_segment_is_noticed(tmp_path: Path) -> None:
     assert len(report.pts) < segmented.plan().frames
 
 
-def looks(path: Path) -> tuple[object, ...]:
+def parameters(path: Path) -> tuple[object, ...]:
     """Return what tells players how to show a video."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

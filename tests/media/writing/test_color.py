@@ -92,7 +92,7 @@ def test_deep_video_stays_deep(tmp_path: Path, color: tuple[int, int, int, int])
         light(before, kind) for kind in (Type.MASTERING_DISPLAY_METADATA, Type.CONTENT_LIGHT_LEVEL)
     ]
     assert detail(shown_frames(tmp_path / "out.mp4")[0].luma, clip.boxes(0)[0]) < GONE
-    assert report.form.changes == ()
+    assert report.output_format.changes == ()
 
 
 @pytest.mark.parametrize("frames", [1, 2])
@@ -156,7 +156,7 @@ def test_white_stays_white_where_hdr_is_mapped(tmp_path: Path, transfer: int) ->
     white = float(frame.to_ndarray(format="gray").mean()) / 255
     assert tags(frame) == (BT709.range, BT709.primaries, BT709.transfer, BT709.matrix)
     assert white > WHITE[transfer] + 0.05
-    assert report.form.changes[0].startswith("tone-mapped from")
+    assert report.output_format.changes[0].startswith("tone-mapped from")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_other_samples_become_planar_and_the_report_says_so(
         for frame in (first_frame(source), first_frame(tmp_path / "out.mp4"))
     )
     assert first_frame(tmp_path / "out.mp4").format.name == form
-    assert report.form.changes == changes
+    assert report.output_format.changes == changes
     assert float(np.abs(before - after).mean()) < 2.5
 
 
@@ -227,4 +227,4 @@ def test_odd_size_is_padded_with_its_own_edge(tmp_path: Path, settings: RenderSe
     assert luma.shape == (92, 162)
     assert np.abs(luma[:, 161].astype(int) - luma[:, 160]).mean() < 3
     assert detail(luma, clip.boxes(0)[0]) < GONE
-    assert report.form.changes == ("padded from 161x91 to 162x92",)
+    assert report.output_format.changes == ("padded from 161x91 to 162x92",)

@@ -115,7 +115,7 @@ def test_fields_of_odd_height_are_padded(tmp_path: Path) -> None:
     report = render(source)
 
     assert field_orders(tmp_path / "out.mp4") == {"B"}
-    assert report.form.changes == ("padded from 160x98 to 160x100",)
+    assert report.output_format.changes == ("padded from 160x98 to 160x100",)
 
 
 def joined(path: Path, parts: list[Path]) -> Path:

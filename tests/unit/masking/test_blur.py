@@ -36,22 +36,22 @@ def planes() -> list[Plane]:
     return [noise(120, 160), noise(60, 80, 2), noise(60, 80, 3)]
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_no_patch_changes_nothing(look: BlurOptions) -> None:
+@pytest.mark.parametrize("options", LOOKS)
+def test_no_patch_changes_nothing(options: BlurOptions) -> None:
     """Empty in, nothing done."""
     after = planes()
 
-    blur_patches(after, [], look)
+    blur_patches(after, [], options)
 
     assert all(np.array_equal(one, two) for one, two in zip(after, planes(), strict=True))
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_detail_inside_is_gone_in_all_planes(look: BlurOptions) -> None:
+@pytest.mark.parametrize("options", LOOKS)
+def test_detail_inside_is_gone_in_all_planes(options: BlurOptions) -> None:
     """Neighbouring pixels differ by 127 on average before, by a few steps after."""
     after = planes()
 
-    blur_patches(after, [patch_at(RECT, 70.0)], look)
+    blur_patches(after, [patch_at(RECT, 70.0)], options)
 
     luma = after[0][34:104, 50:100].astype(int)
     chroma = [plane[17:52, 25:50].astype(int) for plane in after[1:]]
@@ -59,12 +59,12 @@ def test_detail_inside_is_gone_in_all_planes(look: BlurOptions) -> None:
     assert max(np.abs(np.diff(plane, axis=1)).mean() for plane in chroma) < 10
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_pixels_outside_are_untouched(look: BlurOptions) -> None:
+@pytest.mark.parametrize("options", LOOKS)
+def test_pixels_outside_are_untouched(options: BlurOptions) -> None:
     """Not one of them changes, in any plane."""
     after = planes()
 
-    blur_patches(after, [patch_at(RECT, 70.0)], look)
+    blur_patches(after, [patch_at(RECT, 70.0)], options)
 
     after[0][20:118, 40:110] = 0
     before = planes()[0]
@@ -131,15 +131,15 @@ def test_deep_samples_stay_in_their_range(style: BlurStyle, depth: int) -> None:
         pytest.param((120, 160), slice(20, 118), slice(40, 110), id="4:4:4"),
     ],
 )
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("options", LOOKS)
 def test_colours_are_covered_at_any_subsampling(
-    shape: tuple[int, int], rows: slice, columns: slice, look: BlurOptions
+    shape: tuple[int, int], rows: slice, columns: slice, options: BlurOptions
 ) -> None:
     """The middle of every plane's patch is blurred, and nothing beside the patch."""
     chroma = noise(*shape, seed=5)
     before = chroma.copy()
 
-    blur_patches([noise(120, 160), chroma, chroma.copy()], [patch_at(RECT, 70.0)], look)
+    blur_patches([noise(120, 160), chroma, chroma.copy()], [patch_at(RECT, 70.0)], options)
 
     changed = chroma != before
     assert changed[rows, columns].mean() > 0.5
@@ -163,24 +163,24 @@ def test_cells_grow_with_the_face(rect: Rect, short_px: float, grid: Size) -> No
 
 
 @pytest.mark.parametrize("rect", [Rect(0, 0, 2, 2), Rect(158, 118, 160, 120), Rect(0, 0, 160, 120)])
-@pytest.mark.parametrize("look", LOOKS)
-def test_patches_at_the_edges_are_blurred(rect: Rect, look: BlurOptions) -> None:
+@pytest.mark.parametrize("options", LOOKS)
+def test_patches_at_the_edges_are_blurred(rect: Rect, options: BlurOptions) -> None:
     """From one chroma sample to the whole frame."""
     after = planes()
 
-    blur_patches(after, [patch_at(rect, 2.0 * CELLS)], look)
+    blur_patches(after, [patch_at(rect, 2.0 * CELLS)], options)
 
     assert not np.array_equal(after[0], planes()[0])
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_odd_frames_are_blurred_up_to_their_last_pixel(look: BlurOptions) -> None:
+@pytest.mark.parametrize("options", LOOKS)
+def test_odd_frames_are_blurred_up_to_their_last_pixel(options: BlurOptions) -> None:
     """The last chroma sample of an odd frame stands for one pixel only."""
     after: list[Plane] = [noise(121, 161), noise(61, 81, 2), noise(61, 81, 3)]
     before = [plane.copy() for plane in after]
     patch = Patch(Rect(100, 60, 161, 121), Rect(100, 60, 222, 182), 100.0, b"one")
 
-    blur_patches(after, [patch], look)
+    blur_patches(after, [patch], options)
 
     assert (after[0][90:, 130:] != before[0][90:, 130:]).mean() > 0.9
     assert (after[1][45:, 65:] != before[1][45:, 65:]).mean() > 0.9

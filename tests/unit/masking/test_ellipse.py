@@ -27,9 +27,9 @@ def mask_of(rect: Rect, margin: float) -> Mask:
 
 
 @given(faces, margins, st.floats(0, 1))
-def test_every_pixel_of_the_face_box_is_covered(face: Box, base: float, doubt: float) -> None:
+def test_every_pixel_of_the_face_box_is_covered(face: Box, base: float, flag: float) -> None:
     """At any margin, and where doubt has widened it; also cut off by the border."""
-    whole = around(padded(face, base + doubt), FRAME)
+    whole = around(padded(face, base + flag), FRAME)
     visible = whole.within(FRAME) or Rect(0, 0, 0, 0)
     mask = np.zeros((FRAME.height, FRAME.width), np.uint8)
 

@@ -41,7 +41,7 @@ RECORD: dict[str, Any] = {
     "findings": {
         "tracks": 1,
         "edges": {"begin": {"border": 0, "cut": 0, "open": 1}},
-        "doubts": [],
+        "review_flags": [],
         "offsets_ms": [0],
     },
     "frames_copied": 0,
@@ -57,9 +57,9 @@ TRACKS: dict[str, Any] = {
     "source_id": "id",
     "section_ms": [0.0, 133.25],
     "interval_ms": 500,
-    "chains": [[[0, 0.4, 0.3, 0.15, 0.3, 99.0]], [[200, 0.5, 0.3, 0.15, 0.3, 99.0]]],
+    "tracklets": [[[0, 0.4, 0.3, 0.15, 0.3, 99.0]], [[200, 0.5, 0.3, 0.15, 0.3, 99.0]]],
     "names": [None, [100, 0.5, 0.3, 0.15, 0.3, 99.0]],
-    "bridges": [[0, 1]],
+    "gap_links": [[0, 1]],
     "others": [],
 }
 
@@ -119,10 +119,10 @@ def test_record_whose_seconds_are_no_numbers_is_refused(steps: object) -> None:
 
 def test_record_whose_counts_have_no_names_is_refused() -> None:
     """Half a character cannot be written to the manifest."""
-    findings = {**RECORD["findings"], "edges": {"begin": {"\ud800": 1}}}
+    summary = {**RECORD["findings"], "edges": {"begin": {"\ud800": 1}}}
 
     with pytest.raises(InvalidDocument):
-        SegmentRecord.from_json(json.dumps({**RECORD, "findings": findings}))
+        SegmentRecord.from_json(json.dumps({**RECORD, "findings": summary}))
 
 
 def test_plan_and_record_of_the_examples_are_read() -> None:
@@ -132,11 +132,11 @@ def test_plan_and_record_of_the_examples_are_read() -> None:
 
 
 @pytest.mark.parametrize("time_ms", [10**400, 2**63, 86_400_001, -1, True, 0.5])
-@pytest.mark.parametrize("part", ["chains", "names"])
+@pytest.mark.parametrize("part", ["tracklets", "names"])
 def test_tracks_at_a_time_that_no_video_has_are_refused(part: str, time_ms: object) -> None:
     """Whoever follows a face to there is on the way until the function's time is up."""
     face = [time_ms, 0.5, 0.3, 0.15, 0.3, 99.0]
-    fresh = {"chains": [*TRACKS["chains"][:1], [face]], "names": [None, face]}
+    fresh = {"tracklets": [*TRACKS["tracklets"][:1], [face]], "names": [None, face]}
 
     with pytest.raises(InvalidDocument, match="a detection"):
         TracksDocument.from_json(json.dumps({**TRACKS, part: fresh[part]}), TrackSettings())

@@ -19,7 +19,7 @@ def face(left: float) -> Box:
     return Box(left, 0.4, 0.1, 0.1)
 
 
-def path(*places: tuple[float, float]) -> Trajectory:
+def trajectory(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
     return Trajectory(tuple(TrackedBox(time_ms, face(left)) for time_ms, left in places))
 
@@ -32,21 +32,21 @@ def path(*places: tuple[float, float]) -> Trajectory:
 def test_face_that_crosses_a_border_departs(steps: tuple[float, float], sign: int) -> None:
     """Half outside and on its way: soon after it is gone, and the way there is covered."""
     start = Box(0.45 + 0.42 * sign * bool(steps[0]), 0.45 + 0.42 * sign * bool(steps[1]), 0.1, 0.1)
-    fixes = [
+    tracked_boxes = [
         TrackedBox(100 * step, Box(start.left + steps[0] * step, start.top + steps[1] * step, 0.1, 0.1))
         for step in (1, 2, 3)
     ]
 
-    gone = frame_exit(Detection(0, start, 99.0), Trajectory(tuple(fixes)), INTERVAL_MS, SETTINGS)
+    gone = frame_exit(Detection(0, start, 99.0), Trajectory(tuple(tracked_boxes)), INTERVAL_MS, SETTINGS)
 
     assert gone is not None
     assert 300 < gone.time_ms <= 300 + SETTINGS.hold_intervals * INTERVAL_MS
-    assert hull([gone.box, fixes[-1].box]) == gone.box
+    assert hull([gone.box, tracked_boxes[-1].box]) == gone.box
 
 
 def test_face_that_came_in_departs_backward_in_time() -> None:
     """Before its first detection it was outside."""
-    back = path((900, 0.03), (800, -0.01), (700, -0.05))
+    back = trajectory((900, 0.03), (800, -0.01), (700, -0.05))
 
     gone = frame_exit(Detection(1000, face(0.07), 99.0), back, INTERVAL_MS, SETTINGS)
 
@@ -58,17 +58,17 @@ def test_face_that_came_in_departs_backward_in_time() -> None:
     "found",
     [
         LOST,
-        path((100, 0.4), (200, 0.4)),
-        path((100, 0.0), (200, 0.0)),
-        path((100, -0.05), (200, -0.05), (300, -0.05)),
-        path((100, -0.08), (200, -0.06), (300, -0.05)),
-        path((100, -0.0500), (200, -0.0501), (300, -0.0502)),
+        trajectory((100, 0.4), (200, 0.4)),
+        trajectory((100, 0.0), (200, 0.0)),
+        trajectory((100, -0.05), (200, -0.05), (300, -0.05)),
+        trajectory((100, -0.08), (200, -0.06), (300, -0.05)),
+        trajectory((100, -0.0500), (200, -0.0501), (300, -0.0502)),
     ],
     ids=["lost", "inside", "at the border", "at rest across it", "coming in", "hardly moving"],
 )
 def test_face_that_is_not_leaving_does_not_depart(found: Trajectory) -> None:
     """It may be anywhere near: it is held."""
-    start = found.fixes[0].box if found.fixes else face(-0.05)
+    start = found.tracked_boxes[0].box if found.tracked_boxes else face(-0.05)
 
     assert frame_exit(Detection(0, start, 99.0), found, INTERVAL_MS, SETTINGS) is None
 
@@ -76,7 +76,7 @@ def test_face_that_is_not_leaving_does_not_depart(found: Trajectory) -> None:
 @pytest.mark.parametrize("before", [-0.04, -0.12999])
 def test_face_found_wholly_outside_is_gone_at_once(before: float) -> None:
     """However slow it is out there: its way back to the border is no time that it needs."""
-    gone = frame_exit(Detection(0, face(before), 99.0), path((200, -0.13)), INTERVAL_MS, SETTINGS)
+    gone = frame_exit(Detection(0, face(before), 99.0), trajectory((200, -0.13)), INTERVAL_MS, SETTINGS)
 
     assert gone is not None
     assert gone.time_ms == 200

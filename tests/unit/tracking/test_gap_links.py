@@ -12,7 +12,7 @@ from chalicelib.contract.faces import Box, Detection
 
 SETTINGS = TrackSettings()
 boxes = st.builds(Box, st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 0.3), st.floats(0.01, 0.3))
-chains = st.lists(st.tuples(st.builds(Detection, st.integers(0, 5000), boxes, st.just(99.0))), max_size=30)
+tracklets = st.lists(st.tuples(st.builds(Detection, st.integers(0, 5000), boxes, st.just(99.0))), max_size=30)
 
 
 def seen(time_ms: int, left: float, size: float = 0.05) -> Detection:
@@ -65,7 +65,7 @@ def test_crowd_gets_no_bridges() -> None:
     assert gap_links([*ends, *starts], 500, SETTINGS) == []
 
 
-@given(chains, st.integers(100, 1000))
+@given(tracklets, st.integers(100, 1000))
 def test_bridge_leads_forward_in_time(found: list[tuple[Detection]], interval_ms: int) -> None:
     """From an earlier end to a later start, within the time a chain stays open."""
     built = gap_links(found, interval_ms, SETTINGS)

@@ -33,17 +33,17 @@ def seen(time_ms: int, left: float, top: float = 0.4) -> Detection:
     return Detection(time_ms, face(left, top), 99.0)
 
 
-def path(*places: tuple[float, float]) -> Trajectory:
+def trajectory(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
     return Trajectory(tuple(TrackedBox(time_ms, face(left)) for time_ms, left in places))
 
 
-def places(knots: tuple[Keyframe, ...]) -> list[tuple[float, float]]:
+def places(keyframes: tuple[Keyframe, ...]) -> list[tuple[float, float]]:
     """Return (ms, left) of knots, rounded."""
-    return [(knot.time_ms, round(knot.box.left, 6)) for knot in knots]
+    return [(keyframe.time_ms, round(keyframe.box.left, 6)) for keyframe in keyframes]
 
 
-@pytest.mark.parametrize("found", [LOST, path((100, 0.2))], ids=["empty", "one fix"])
+@pytest.mark.parametrize("found", [LOST, trajectory((100, 0.2))], ids=["empty", "one fix"])
 def test_short_path_is_kept_whole(found: Trajectory) -> None:
     """A single fix tells no direction."""
     assert found.until(0) == found
@@ -51,17 +51,17 @@ def test_short_path_is_kept_whole(found: Trajectory) -> None:
 
 def test_onward_path_ends_with_its_moment() -> None:
     """That moment is included, also where it was rounded to milliseconds."""
-    assert path((100, 0.1), (200.4, 0.2), (300, 0.3)).until(200) == path((100, 0.1), (200.4, 0.2))
+    assert trajectory((100, 0.1), (200.4, 0.2), (300, 0.3)).until(200) == trajectory((100, 0.1), (200.4, 0.2))
 
 
 def test_path_back_ends_with_its_moment() -> None:
     """Backward in time the earlier fixes are left out."""
-    assert path((300, 0.3), (199.6, 0.2), (100, 0.1)).until(200) == path((300, 0.3), (199.6, 0.2))
+    assert trajectory((300, 0.3), (199.6, 0.2), (100, 0.1)).until(200) == trajectory((300, 0.3), (199.6, 0.2))
 
 
 def test_path_tells_nothing_far_from_its_fixes() -> None:
     """A fix counts for its own picture and the few around that were left out."""
-    found = path((100, 0.1), (200, 0.2))
+    found = trajectory((100, 0.1), (200, 0.2))
 
     assert LOST.box_at(100) is None
     assert found.box_at(240) == face(0.2)
@@ -70,57 +70,57 @@ def test_path_tells_nothing_far_from_its_fixes() -> None:
 
 def test_one_path_that_arrives_tells_the_way() -> None:
     """The other was lost; the way is drawn so that it ends in the detection."""
-    onward = path((250, 0.4), (500, 0.38))
+    onward = trajectory((250, 0.4), (500, 0.38))
 
-    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS)
+    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS)
 
-    assert way.certain
-    assert places(way.knots) == [(250, 0.41)]
+    assert interpolation.certain
+    assert places(interpolation.keyframes) == [(250, 0.41)]
 
 
 def test_path_back_that_arrives_tells_the_way() -> None:
     """The same the other way round, its knots in time."""
-    back = path((300, 0.35), (150, 0.3), (0, 0.22))
+    back = trajectory((300, 0.35), (150, 0.3), (0, 0.22))
 
-    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), LOST, back, SETTINGS)
+    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), LOST, back, SETTINGS)
 
-    assert way.certain
-    assert places(way.knots) == [(150, 0.286), (300, 0.342)]
+    assert interpolation.certain
+    assert places(interpolation.keyframes) == [(150, 0.286), (300, 0.342)]
 
 
 def test_paths_that_agree_are_blended() -> None:
     """Each counts more the nearer it is to where it began."""
-    onward, back = path((250, 0.30), (500, 0.40)), path((250, 0.32), (0, 0.20))
+    onward, back = trajectory((250, 0.30), (500, 0.40)), trajectory((250, 0.32), (0, 0.20))
 
-    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
 
-    assert way.certain
-    assert places(way.knots) == [(250, 0.31)]
+    assert interpolation.certain
+    assert places(interpolation.keyframes) == [(250, 0.31)]
 
 
 def test_paths_that_differ_are_both_covered() -> None:
     """Both arrive, and were a face apart on the way."""
-    onward, back = path((250, 0.25), (500, 0.40)), path((250, 0.35), (0, 0.20))
+    onward, back = trajectory((250, 0.25), (500, 0.40)), trajectory((250, 0.35), (0, 0.20))
 
-    (knot,) = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS).knots
+    (keyframe,) = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS).keyframes
 
-    assert covers(knot.box, face(0.25))
-    assert covers(knot.box, face(0.35))
+    assert covers(keyframe.box, face(0.25))
+    assert covers(keyframe.box, face(0.35))
 
 
 def test_paths_that_meet_on_their_way_tell_it() -> None:
     """Neither arrives: one leads to where they meet, the other from there."""
-    onward, back = path((100, 0.25), (200, 0.30)), path((400, 0.38), (300, 0.34), (200, 0.31))
+    onward, back = trajectory((100, 0.25), (200, 0.30)), trajectory((400, 0.38), (300, 0.34), (200, 0.31))
 
-    way = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
 
-    assert way.certain
-    assert places(way.knots) == [(100, 0.25), (200, 0.30), (300, 0.34), (400, 0.38)]
+    assert interpolation.certain
+    assert places(interpolation.keyframes) == [(100, 0.25), (200, 0.30), (300, 0.34), (400, 0.38)]
 
 
 def test_path_to_another_place_tells_no_way() -> None:
     """It ends more than half a face beside the detection."""
-    onward = path((250, 0.5), (500, 0.6))
+    onward = trajectory((250, 0.5), (500, 0.6))
 
     assert not interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS).certain
 
@@ -136,11 +136,14 @@ def test_doubt_covers_both_paths_and_the_straight_line(
         tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True))
     )
 
-    way = interpolation_between(earlier, later, onward, back, SETTINGS)
+    interpolation = interpolation_between(earlier, later, onward, back, SETTINGS)
 
-    found = {knot.time_ms: knot.box for knot in way.knots}
-    assert way.certain or all(covers(found[fix.time_ms], fix.box) for fix in (*onward.fixes, *back.fixes))
-    assert way.certain or all(covers(box, between(earlier, later, at)) for at, box in found.items())
+    found = {keyframe.time_ms: keyframe.box for keyframe in interpolation.keyframes}
+    assert interpolation.certain or all(
+        covers(found[tracked.time_ms], tracked.box)
+        for tracked in (*onward.tracked_boxes, *back.tracked_boxes)
+    )
+    assert interpolation.certain or all(covers(box, between(earlier, later, at)) for at, box in found.items())
 
 
 def between(earlier: Detection, later: Detection, time_ms: float) -> Box:
@@ -166,29 +169,29 @@ def test_knots_lie_strictly_between_the_detections(
         tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True))
     )
 
-    knots = interpolation_between(earlier, later, onward, back, SETTINGS).knots
+    keyframes = interpolation_between(earlier, later, onward, back, SETTINGS).keyframes
 
-    times = [100, *(knot.time_ms for knot in knots), 400]
+    times = [100, *(keyframe.time_ms for keyframe in keyframes), 400]
     assert times == sorted(set(times))
 
 
 def test_way_out_of_a_lost_face_has_no_knot() -> None:
     """Nothing was followed: nothing is known."""
-    way = interpolation_to_border(seen(0, 0.4), LOST, INTERVAL_MS, SETTINGS)
+    interpolation = interpolation_to_border(seen(0, 0.4), LOST, INTERVAL_MS, SETTINGS)
 
-    assert way.knots == ()
-    assert not way.certain
+    assert interpolation.keyframes == ()
+    assert not interpolation.certain
 
 
 def test_doubt_grows_on_the_way_out() -> None:
     """A follower drifts, the more the longer ago the detection."""
-    way = interpolation_to_border(
-        seen(0, 0.4), path((100, 0.4), (300, 0.4), (600, 0.4)), INTERVAL_MS, SETTINGS
+    interpolation = interpolation_to_border(
+        seen(0, 0.4), trajectory((100, 0.4), (300, 0.4), (600, 0.4)), INTERVAL_MS, SETTINGS
     )
 
-    doubts = [knot.doubt for knot in way.knots]
-    assert doubts == sorted(set(doubts))
-    assert not way.certain
+    flags = [keyframe.flag for keyframe in interpolation.keyframes]
+    assert flags == sorted(set(flags))
+    assert not interpolation.certain
 
 
 def test_box_of_no_size_is_visible() -> None:

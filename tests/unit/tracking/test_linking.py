@@ -26,7 +26,7 @@ def seen(time_ms: int, left: float) -> Detection:
     return Detection(time_ms, Box(left, 0.4, 0.1, 0.1), 99.0)
 
 
-def path(*places: tuple[float, float]) -> Trajectory:
+def trajectory(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
     return Trajectory(tuple(TrackedBox(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
 
@@ -38,20 +38,20 @@ def layout_of(*found: Detection) -> TrackletGraph:
 
 def test_no_detection_gives_no_chain() -> None:
     """Empty in, empty out, whatever was seen."""
-    seen_elsewhere = Observations([(FlowRequest(AWAY, 9500), path((9100, 0.9)))])
+    seen_elsewhere = Observations([(FlowRequest(AWAY, 9500), trajectory((9100, 0.9)))])
 
-    assert link_tracklets(layout_of(), NOTHING_SEEN).chains == ()
-    assert link_tracklets(layout_of(), seen_elsewhere).chains == ()
+    assert link_tracklets(layout_of(), NOTHING_SEEN).tracklets == ()
+    assert link_tracklets(layout_of(), seen_elsewhere).tracklets == ()
 
 
 def test_without_a_look_the_layout_stays() -> None:
     """Place and size alone decide."""
-    layout = layout_of(seen(0, 0.2), seen(500, 0.25), seen(0, 0.6), seen(500, 0.62))
+    graph = layout_of(seen(0, 0.2), seen(500, 0.25), seen(0, 0.6), seen(500, 0.62))
 
-    joined = link_tracklets(layout, NOTHING_SEEN)
+    joined = link_tracklets(graph, NOTHING_SEEN)
 
-    assert joined.chains == layout.chains
-    assert joined.bridges == layout.bridges
+    assert joined.tracklets == graph.tracklets
+    assert joined.gap_links == graph.gap_links
 
 
 def test_link_in_doubt_stays() -> None:
@@ -62,99 +62,105 @@ def test_link_in_doubt_stays() -> None:
         layout_of(one, other), Observations([(FlowRequest(one, 500), LOST), (FlowRequest(other, 0), LOST)])
     )
 
-    assert joined.chains == ((one, other),)
+    assert joined.tracklets == ((one, other),)
 
 
 def test_crossing_faces_are_paired_by_their_paths() -> None:
     """By place alone each would have turned back where they met."""
     left, right, from_right, from_left = seen(0, 0.38), seen(0, 0.52), seen(500, 0.38), seen(500, 0.52)
-    layout = layout_of(left, right, from_right, from_left)
-    paths = [
-        (FlowRequest(left, 500), path((250, 0.45), (500, 0.52))),
-        (FlowRequest(right, 500), path((250, 0.45), (500, 0.38))),
-        (FlowRequest(from_left, 0), path((250, 0.45), (0, 0.38))),
-        (FlowRequest(from_right, 0), path((250, 0.45), (0, 0.52))),
+    graph = layout_of(left, right, from_right, from_left)
+    trajectories = [
+        (FlowRequest(left, 500), trajectory((250, 0.45), (500, 0.52))),
+        (FlowRequest(right, 500), trajectory((250, 0.45), (500, 0.38))),
+        (FlowRequest(from_left, 0), trajectory((250, 0.45), (0, 0.38))),
+        (FlowRequest(from_right, 0), trajectory((250, 0.45), (0, 0.52))),
     ]
 
-    joined = link_tracklets(layout, Observations(paths))
+    joined = link_tracklets(graph, Observations(trajectories))
 
-    assert set(layout.chains) == {(left, from_right), (right, from_left)}
-    assert set(joined.chains) == {(left, from_left), (right, from_right)}
+    assert set(graph.tracklets) == {(left, from_right), (right, from_left)}
+    assert set(joined.tracklets) == {(left, from_left), (right, from_right)}
 
 
 def test_link_of_a_face_that_left_is_parted() -> None:
     """One went out over the border, another came in after it."""
     gone, come = seen(0, 0.05), seen(500, 0.02)
-    out = path((100, 0.01), (200, -0.03), (250, -0.05))
+    out = trajectory((100, 0.01), (200, -0.03), (250, -0.05))
 
     joined = link_tracklets(layout_of(gone, come), Observations([(FlowRequest(gone, 500), out)]))
 
-    assert joined.chains == ((gone,), (come,))
+    assert joined.tracklets == ((gone,), (come,))
 
 
 def test_link_of_a_face_that_came_in_is_parted() -> None:
     """The later one came over the border after the earlier one had gone unseen."""
     gone, come = seen(0, 0.02), seen(500, 0.05)
-    back = path((400, 0.01), (300, -0.03), (250, -0.05))
+    back = trajectory((400, 0.01), (300, -0.03), (250, -0.05))
 
     joined = link_tracklets(layout_of(gone, come), Observations([(FlowRequest(come, 0), back)]))
 
-    assert joined.chains == ((gone,), (come,))
+    assert joined.tracklets == ((gone,), (come,))
 
 
 def test_nearest_sample_in_time_is_joined_first() -> None:
     """A face at rest is as near to the sample after the next."""
     one, two, three = seen(0, 0.40), seen(500, 0.75), seen(1000, 0.78)
-    onward = path((250, 0.6), (500, 0.76), (750, 0.77), (1000, 0.78))
+    onward = trajectory((250, 0.6), (500, 0.76), (750, 0.77), (1000, 0.78))
 
     joined = link_tracklets(layout_of(one, two, three), Observations([(FlowRequest(one, 1000), onward)]))
 
-    assert joined.chains == ((one, two, three),)
+    assert joined.tracklets == ((one, two, three),)
 
 
 def test_bridge_to_the_next_sample_stays() -> None:
     """From one sample to the next a face can be too fast to follow."""
     one, other, rest = seen(0, 0.1), seen(500, 0.5), [seen(time_ms, 0.9) for time_ms in (0, 500, 1000)]
-    layout = layout_of(one, other, *rest)
+    graph = layout_of(one, other, *rest)
 
-    assert (one, other) in link_tracklets(layout, Observations([(FlowRequest(one, 500), LOST)])).bridges
+    assert (one, other) in link_tracklets(graph, Observations([(FlowRequest(one, 500), LOST)])).gap_links
 
 
 @pytest.mark.parametrize(
-    ("way", "expected"),
-    [(LOST, True), (path((100, 0.1), (400, 0.1)), False)],
+    ("interpolation", "expected"),
+    [(LOST, True), (trajectory((100, 0.1), (400, 0.1)), False)],
     ids=["lost at once", "seen at rest"],
 )
-def test_bridge_over_a_missed_sample_ends_where_a_face_was_seen(*, way: Trajectory, expected: bool) -> None:
+def test_bridge_over_a_missed_sample_ends_where_a_face_was_seen(
+    *, interpolation: Trajectory, expected: bool
+) -> None:
     """Who was followed and stayed is not elsewhere later; who was lost at once may be as fast as ever."""
     one, other, rest = seen(0, 0.1), seen(1000, 0.5), [seen(time_ms, 0.9) for time_ms in (0, 500, 1000)]
-    layout = layout_of(one, other, *rest)
+    graph = layout_of(one, other, *rest)
 
     joined = link_tracklets(
-        layout, Observations([(FlowRequest(one, 1000), way), (FlowRequest(other, 0), LOST)])
+        graph, Observations([(FlowRequest(one, 1000), interpolation), (FlowRequest(other, 0), LOST)])
     )
 
-    assert ((one, other) in layout.bridges) is True
-    assert ((one, other) in joined.bridges) is expected
+    assert ((one, other) in graph.gap_links) is True
+    assert ((one, other) in joined.gap_links) is expected
 
 
 @given(documents, st.data())
 def test_each_detection_is_in_exactly_one_chain(found: list[Detection], data: st.DataObject) -> None:
     """Whatever the pictures showed, joining neither drops nor doubles, and time goes on."""
-    layout = layout_of(*found)
-    seen_anywhere = Observations((chase, random_path(chase, data)) for chase in layout.chases())
+    graph = layout_of(*found)
+    seen_anywhere = Observations((request, random_path(request, data)) for request in graph.requests())
 
-    chains = link_tracklets(layout, seen_anywhere).chains
+    tracklets = link_tracklets(graph, seen_anywhere).tracklets
 
-    joined = [detection for chain in chains for detection in chain]
+    joined = [detection for tracklet in tracklets for detection in tracklet]
     assert len(joined) == len(set(joined))
     assert set(joined) == set(found)
-    assert all([d.time_ms for d in chain] == sorted({d.time_ms for d in chain}) for chain in chains)
+    assert all(
+        [d.time_ms for d in tracklet] == sorted({d.time_ms for d in tracklet}) for tracklet in tracklets
+    )
 
 
-def random_path(chase: FlowRequest, data: st.DataObject) -> Trajectory:
+def random_path(request: FlowRequest, data: st.DataObject) -> Trajectory:
     """Return any path of a chase."""
     places = data.draw(st.lists(boxes, max_size=4))
-    step_ms = (chase.until_ms - chase.start.time_ms) / 4
-    fixes = (TrackedBox(chase.start.time_ms + step_ms * (at + 1), box) for at, box in enumerate(places))
-    return Trajectory(tuple(fixes))
+    step_ms = (request.until_ms - request.start.time_ms) / 4
+    tracked_boxes = (
+        TrackedBox(request.start.time_ms + step_ms * (at + 1), box) for at, box in enumerate(places)
+    )
+    return Trajectory(tuple(tracked_boxes))

@@ -16,7 +16,7 @@ END = Detection(1500, FACE, 99.0)
 CUTS = [Cut(2000, 2033), Cut(1000, 1033)]
 
 
-def path(*times_ms: float) -> Trajectory:
+def trajectory(*times_ms: float) -> Trajectory:
     """Return a path of a face at rest."""
     return Trajectory(tuple(TrackedBox(time_ms, FACE) for time_ms in times_ms))
 
@@ -41,20 +41,26 @@ def test_faces_that_were_all_lost_were_looked_for() -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_longest_path_from_a_detection_wins(order: int) -> None:
     """A face is chased to more than one other; the chase that came farthest knows most."""
-    found = [(FlowRequest(START, 1500), path(1100, 1200)), (FlowRequest(START, 2000), path(1100, 1400))]
+    found = [
+        (FlowRequest(START, 1500), trajectory(1100, 1200)),
+        (FlowRequest(START, 2000), trajectory(1100, 1400)),
+    ]
 
     seen = Observations(found[::order])
 
-    assert seen.between(START, END)[0] == path(1100, 1400)
+    assert seen.between(START, END)[0] == trajectory(1100, 1400)
 
 
 def test_paths_lie_between_their_detections() -> None:
     """Each is cut at the other detection."""
     seen = Observations(
-        [(FlowRequest(START, 2000), path(1100, 1500, 1900)), (FlowRequest(END, 500), path(1400, 1000, 600))]
+        [
+            (FlowRequest(START, 2000), trajectory(1100, 1500, 1900)),
+            (FlowRequest(END, 500), trajectory(1400, 1000, 600)),
+        ]
     )
 
-    assert seen.between(START, END) == (path(1100, 1500), path(1400, 1000))
+    assert seen.between(START, END) == (trajectory(1100, 1500), trajectory(1400, 1000))
 
 
 @pytest.mark.parametrize(
@@ -85,21 +91,21 @@ def test_shot_lasts_from_cut_to_cut(first_ms: int, last_ms: int, expected: tuple
 def test_face_that_is_followed_far_behind_a_cut_was_not_cut() -> None:
     """A swift pan looks like a cut; whoever was seen before and long after it is still there."""
     start = Detection(1000, Box(0.4, 0.3, 0.1, 0.1), 99.0)
-    fixes = tuple(TrackedBox(1000.0 + 50 * step, start.box) for step in range(1, 10))
-    seen = Observations([(FlowRequest(start, 2250.0), Trajectory(fixes))], [Cut(1120, 1140)])
+    tracked_boxes = tuple(TrackedBox(1000.0 + 50 * step, start.box) for step in range(1, 10))
+    seen = Observations([(FlowRequest(start, 2250.0), Trajectory(tracked_boxes))], [Cut(1120, 1140)])
 
-    assert seen.out(start, backward=False).fixes == fixes
+    assert seen.out(start, backward=False).tracked_boxes == tracked_boxes
 
 
 def test_way_out_ends_at_the_next_cut() -> None:
     """Behind a cut there is another face in its place; of the cut itself both pictures count."""
     start, end = Detection(1100, FACE, 99.0), Detection(1900, FACE, 99.0)
-    onward, back = path(1966, 2000, 2033, 2066), path(1066, 1033, 1000, 966)
+    onward, back = trajectory(1966, 2000, 2033, 2066), trajectory(1066, 1033, 1000, 966)
 
     seen = Observations([(FlowRequest(end, 3000), onward), (FlowRequest(start, 0), back)], CUTS)
 
-    assert seen.out(end, backward=False) == path(1966, 2000, 2033)
-    assert seen.out(start, backward=True) == path(1066, 1033, 1000)
+    assert seen.out(end, backward=False) == trajectory(1966, 2000, 2033)
+    assert seen.out(start, backward=True) == trajectory(1066, 1033, 1000)
 
 
 @pytest.mark.parametrize(

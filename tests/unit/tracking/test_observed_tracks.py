@@ -43,18 +43,21 @@ class Scene:
     """Detections, and what their pictures showed."""
 
     found: list[Detection]
-    paths: list[tuple[FlowRequest, Trajectory]]
+    trajectories: list[tuple[FlowRequest, Trajectory]]
     cuts: list[Cut]
 
     def tracks(self) -> Tracks:
         """Return its tracks."""
-        return Tracks([TrackletGraph.of(self.found, SETTINGS)], Observations(self.paths, self.cuts))
+        return Tracks([TrackletGraph.of(self.found, SETTINGS)], Observations(self.trajectories, self.cuts))
 
     def later(self, by_ms: int) -> Scene:
         """Return the same scene at another time."""
         return Scene(
             [moved(detection, by_ms) for detection in self.found],
-            [(later_chase(chase, by_ms), later_path(path, by_ms)) for chase, path in self.paths],
+            [
+                (later_chase(request, by_ms), later_path(trajectory, by_ms))
+                for request, trajectory in self.trajectories
+            ],
             [Cut(cut.before_ms + by_ms, cut.after_ms + by_ms) for cut in self.cuts],
         )
 
@@ -63,17 +66,19 @@ class Scene:
 def scenes(draw: Any) -> Scene:
     """Return detections, a random path for each of their chases, and random cuts."""
     found = draw(documents)
-    chases = list(TrackletGraph.of(found, SETTINGS).chases())
-    return Scene(found, [(chase, path_of(chase, draw(steps))) for chase in chases], draw(cuts))
+    requests = list(TrackletGraph.of(found, SETTINGS).requests())
+    return Scene(found, [(request, path_of(request, draw(steps))) for request in requests], draw(cuts))
 
 
-def path_of(chase: FlowRequest, walk: list[tuple[float, Box]]) -> Trajectory:
+def path_of(request: FlowRequest, walk: list[tuple[float, Box]]) -> Trajectory:
     """Return a path that begins where its chase does, and ends before it does."""
-    sign, time_ms, fixes = -1 if chase.leads_back else 1, float(chase.start.time_ms), []
+    sign, time_ms, tracked_boxes = -1 if request.leads_back else 1, float(request.start.time_ms), []
     for step_ms, box in walk:
         time_ms += sign * step_ms
-        fixes.append(TrackedBox(time_ms, box))
-    return Trajectory(tuple(fix for fix in fixes if chase.begin_ms <= fix.time_ms <= chase.end_ms))
+        tracked_boxes.append(TrackedBox(time_ms, box))
+    return Trajectory(
+        tuple(tracked for tracked in tracked_boxes if request.begin_ms <= tracked.time_ms <= request.end_ms)
+    )
 
 
 def moved(detection: Detection, by_ms: int) -> Detection:
@@ -81,14 +86,16 @@ def moved(detection: Detection, by_ms: int) -> Detection:
     return replace(detection, time_ms=detection.time_ms + by_ms)
 
 
-def later_chase(chase: FlowRequest, by_ms: int) -> FlowRequest:
+def later_chase(request: FlowRequest, by_ms: int) -> FlowRequest:
     """Return a chase at another time."""
-    return chase._replace(start=moved(chase.start, by_ms), until_ms=chase.until_ms + by_ms)
+    return request._replace(start=moved(request.start, by_ms), until_ms=request.until_ms + by_ms)
 
 
-def later_path(path: Trajectory, by_ms: int) -> Trajectory:
+def later_path(trajectory: Trajectory, by_ms: int) -> Trajectory:
     """Return a path at another time."""
-    return Trajectory(tuple(TrackedBox(fix.time_ms + by_ms, fix.box) for fix in path.fixes))
+    return Trajectory(
+        tuple(TrackedBox(tracked.time_ms + by_ms, tracked.box) for tracked in trajectory.tracked_boxes)
+    )
 
 
 def seen(time_ms: int, left: float = 0.4) -> Detection:
@@ -96,14 +103,16 @@ def seen(time_ms: int, left: float = 0.4) -> Detection:
     return Detection(time_ms, Box(left, 0.4, 0.1, 0.1), 99.0)
 
 
-def path(*places: tuple[float, float]) -> Trajectory:
+def trajectory(*places: tuple[float, float]) -> Trajectory:
     """Return a path through (ms, left)."""
     return Trajectory(tuple(TrackedBox(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
 
 
-def tracks_of(found: list[Detection], paths: list[tuple[FlowRequest, Trajectory]], *cut_at: Cut) -> Tracks:
+def tracks_of(
+    found: list[Detection], trajectories: list[tuple[FlowRequest, Trajectory]], *cut_at: Cut
+) -> Tracks:
     """Return the tracks of detections, paths and cuts."""
-    return Scene(found, paths, list(cut_at)).tracks()
+    return Scene(found, trajectories, list(cut_at)).tracks()
 
 
 def test_no_detection_gives_no_track_whatever_was_seen() -> None:
@@ -126,7 +135,7 @@ def test_every_detection_is_covered_at_its_own_time(scene: Scene) -> None:
 def test_order_does_not_matter(scene: Scene, random: Any, time_ms: int) -> None:
     """Cuts are a set, as the document is."""
     found, cut_at = (random.sample(part, len(part)) for part in (scene.found, scene.cuts))
-    shuffled = Scene(found, scene.paths, cut_at)
+    shuffled = Scene(found, scene.trajectories, cut_at)
 
     assert rounded(shuffled.tracks().boxes_at(time_ms)) == rounded(scene.tracks().boxes_at(time_ms))
 
@@ -146,7 +155,7 @@ def test_later_scene_gives_the_same_masks_later(scene: Scene, time_ms: int, by_m
 @given(scenes())
 def test_track_lasts_across_a_cut_only_where_a_path_crosses_it(scene: Scene) -> None:
     """Behind a cut there is another face, unless one was followed across."""
-    lone = Scene(scene.found, [(chase, LOST) for chase, _ in scene.paths], scene.cuts).tracks()
+    lone = Scene(scene.found, [(request, LOST) for request, _ in scene.trajectories], scene.cuts).tracks()
 
     crossed = [
         (track, cut)
@@ -169,10 +178,10 @@ def test_lost_path_gives_no_less_than_the_hold(
 ) -> None:
     """Where it was lost the face is held, as long as if nobody had looked; unless it left the frame."""
     start = seen(1000)
-    chase = FlowRequest(start, -250 if back else 2250)
-    way = path_of(chase, walk)
-    (track,) = tracks_of([start], [(chase, way)]).of_faces
-    last = way.fixes[-1] if way.fixes else TrackedBox(1000, start.box)
+    request = FlowRequest(start, -250 if back else 2250)
+    interpolation = path_of(request, walk)
+    (track,) = tracks_of([start], [(request, interpolation)]).of_faces
+    last = interpolation.tracked_boxes[-1] if interpolation.tracked_boxes else TrackedBox(1000, start.box)
 
     edge, end_ms = (track.opening, track.start_ms) if back else (track.closing, track.end_ms)
 
@@ -214,7 +223,7 @@ def test_face_that_left_is_not_held() -> None:
     """It was seen to cross the border: the mask goes with it."""
     start = seen(1000, 0.02)
 
-    tracks = tracks_of([start], [(FlowRequest(start, 2250), path((1100, -0.02), (1200, -0.06)))])
+    tracks = tracks_of([start], [(FlowRequest(start, 2250), trajectory((1100, -0.02), (1200, -0.06)))])
 
     assert tracks.boxes_at(1200) != []
     assert tracks.boxes_at(1400) == []

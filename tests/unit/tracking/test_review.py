@@ -29,14 +29,14 @@ def seen(time_ms: int, left: float = 0.4, size: float = 0.1, confidence: float =
 
 def tracks(*detections: Detection, cuts: tuple[Cut, ...] = ()) -> Tracks:
     """Return the tracks of detections whose faces were looked for, and lost at once."""
-    layout = TrackletGraph.of(detections, SETTINGS)
-    lost = [(chase, Trajectory()) for chase in layout.chases()]
-    return Tracks([layout], Observations(lost, cuts))
+    graph = TrackletGraph.of(detections, SETTINGS)
+    lost = [(request, Trajectory()) for request in graph.requests()]
+    return Tracks([graph], Observations(lost, cuts))
 
 
 def kinds(found: Tracks) -> list[ReviewReason]:
-    """Return the kinds of the doubts about a long video."""
-    return [doubt.kind for doubt in review_flags_of(found, LONG_MS)]
+    """Return the kinds of the review flags about a long video."""
+    return [flag.kind for flag in review_flags_of(found, LONG_MS)]
 
 
 def test_no_track_leaves_no_doubt() -> None:
@@ -52,7 +52,7 @@ def test_followed_face_at_the_border_is_no_doubt() -> None:
         Detection(1000, Box(0.02, 0.3, 0.1, 0.1), 99.0),
         Detection(1500, Box(0.88, 0.3, 0.1, 0.1), 99.0),
     )
-    layout = TrackletGraph.of([first, last], SETTINGS)
+    graph = TrackletGraph.of([first, last], SETTINGS)
     back = Trajectory((TrackedBox(967.0, Box(0.0, 0.3, 0.1, 0.1)), TrackedBox(800.0, enters)))
     across = Trajectory(
         tuple(
@@ -60,13 +60,13 @@ def test_followed_face_at_the_border_is_no_doubt() -> None:
         )
     )
     out = Trajectory((TrackedBox(1533.0, Box(0.9, 0.3, 0.1, 0.1)), TrackedBox(1700.0, leaves)))
-    paths = [
+    trajectories = [
         (FlowRequest(first, 0.0, (0.0, 0.0)), back),
         (FlowRequest(first, 1500.0, (0.0, 0.0)), across),
         (FlowRequest(last, 2750.0, (0.0, 0.0)), out),
     ]
 
-    found = Tracks([layout], Observations(paths))
+    found = Tracks([graph], Observations(trajectories))
 
     assert review_flags_of(found, LONG_MS) == []
     assert edges_of(found) == {
@@ -77,9 +77,9 @@ def test_followed_face_at_the_border_is_no_doubt() -> None:
 
 def test_link_that_no_path_joins_is_a_bridged_gap() -> None:
     """From the earlier detection to the later one."""
-    doubts = review_flags_of(tracks(seen(1000), seen(1500)), LONG_MS)
+    flags = review_flags_of(tracks(seen(1000), seen(1500)), LONG_MS)
 
-    gaps = [doubt for doubt in doubts if doubt.kind is ReviewReason.BRIDGED_GAP]
+    gaps = [flag for flag in flags if flag.kind is ReviewReason.BRIDGED_GAP]
     assert gaps == [ReviewFlag(ReviewReason.BRIDGED_GAP, 1000, 1500, seen(1000).box)]
 
 
@@ -87,7 +87,7 @@ def test_without_a_look_only_long_gaps_are_listed() -> None:
     """Every link is a guess then; those across a missed sample are the worst."""
     found = Tracks.of([seen(500), seen(1000), seen(1500), seen(2500), seen(3000)], SETTINGS)
 
-    gaps = [doubt for doubt in review_flags_of(found, LONG_MS) if doubt.kind is ReviewReason.BRIDGED_GAP]
+    gaps = [flag for flag in review_flags_of(found, LONG_MS) if flag.kind is ReviewReason.BRIDGED_GAP]
 
     assert [(gap.from_ms, gap.to_ms) for gap in gaps] == [(1500, 2500)]
 
@@ -114,23 +114,23 @@ def test_face_first_seen_large_is_listed(size: float, time_ms: int, *, is_listed
 @pytest.mark.parametrize(("duration_ms", "is_listed"), [(LONG_MS, True), (1100.0, False)])
 def test_face_lost_inside_the_frame_is_listed(duration_ms: float, *, is_listed: bool) -> None:
     """Unless the video ends with it."""
-    found = [doubt.kind for doubt in review_flags_of(tracks(seen(1000)), duration_ms)]
+    found = [flag.kind for flag in review_flags_of(tracks(seen(1000)), duration_ms)]
 
     assert (ReviewReason.LOST_IN_FRAME in found) is is_listed
 
 
 def test_doubts_are_in_the_order_of_their_times() -> None:
     """Whoever looks goes through the video once."""
-    doubts = review_flags_of(tracks(seen(5000, confidence=10), seen(1000, confidence=10)), LONG_MS)
+    flags = review_flags_of(tracks(seen(5000, confidence=10), seen(1000, confidence=10)), LONG_MS)
 
-    assert [doubt.from_ms for doubt in doubts] == sorted(doubt.from_ms for doubt in doubts)
+    assert [flag.from_ms for flag in flags] == sorted(flag.from_ms for flag in flags)
 
 
 def test_json_counts_all_and_lists_the_first() -> None:
     """A manifest is read by people."""
-    doubt = ReviewFlag(ReviewReason.LOW_CONFIDENCE, 10, 20, Box(0.123456, 0.2, 0.3, 0.4))
+    flag = ReviewFlag(ReviewReason.LOW_CONFIDENCE, 10, 20, Box(0.123456, 0.2, 0.3, 0.4))
 
-    said = review_flags_to_json([doubt] * 300)
+    said = review_flags_to_json([flag] * 300)
 
     assert (said["counts"]["low-confidence"], said["counts"]["bridged-gap"], len(said["moments"])) == (
         300,

@@ -24,52 +24,54 @@ def seen(time_ms: int, left: float, size: float = 0.1) -> Detection:
 
 def test_no_detection_needs_no_chase() -> None:
     """Empty in, empty out."""
-    layout = TrackletGraph.of([], SETTINGS)
+    graph = TrackletGraph.of([], SETTINGS)
 
-    assert layout.chains == ()
-    assert list(layout.chases()) == []
+    assert graph.tracklets == ()
+    assert list(graph.requests()) == []
 
 
 def test_lone_detection_is_chased_out_both_ways() -> None:
     """It may have come long before the sample, and may stay long after it."""
-    chases = list(TrackletGraph.of([seen(1000, 0.4)], SETTINGS).chases())
+    requests = list(TrackletGraph.of([seen(1000, 0.4)], SETTINGS).requests())
 
-    assert [chase.until_ms for chase in chases] == [1000 - REACH_MS, 1000 + REACH_MS]
-    assert [chase.leads_back for chase in chases] == [True, False]
+    assert [request.until_ms for request in requests] == [1000 - REACH_MS, 1000 + REACH_MS]
+    assert [request.leads_back for request in requests] == [True, False]
 
 
 def test_lone_detection_has_no_speed() -> None:
     """Whoever is in the picture for one sample only may be as fast as can be."""
-    chases = list(TrackletGraph.of([seen(1000, 0.4)], SETTINGS).chases())
+    requests = list(TrackletGraph.of([seen(1000, 0.4)], SETTINGS).requests())
 
-    assert [chase.speed for chase in chases] == [None, None]
+    assert [request.speed for request in requests] == [None, None]
 
 
 def test_chain_is_chased_both_ways_between_its_detections() -> None:
     """And out of its ends."""
     one, other = seen(0, 0.4), seen(500, 0.45)
 
-    chases = {(chase.start, chase.until_ms) for chase in TrackletGraph.of([one, other], SETTINGS).chases()}
+    requests = {
+        (request.start, request.until_ms) for request in TrackletGraph.of([one, other], SETTINGS).requests()
+    }
 
-    assert chases == {(one, -REACH_MS), (one, 500), (other, 0), (other, 500 + REACH_MS)}
+    assert requests == {(one, -REACH_MS), (one, 500), (other, 0), (other, 500 + REACH_MS)}
 
 
 def test_bridge_is_chased_both_ways() -> None:
     """A face too fast for one chain may be followed all the same."""
     one, other = seen(0, 0.1, 0.05), seen(500, 0.5, 0.05)
-    layout = TrackletGraph.of([one, other], SETTINGS)
+    graph = TrackletGraph.of([one, other], SETTINGS)
 
-    chases = {(chase.start, chase.until_ms) for chase in layout.chases()}
+    requests = {(request.start, request.until_ms) for request in graph.requests()}
 
-    assert layout.bridges == ((one, other),)
-    assert chases >= {(one, 500.0), (other, 0.0)}
+    assert graph.gap_links == ((one, other),)
+    assert requests >= {(one, 500.0), (other, 0.0)}
 
 
 def test_speed_is_the_same_both_ways() -> None:
     """It counts in time, wherever a chase leads."""
-    layout = TrackletGraph.of([seen(0, 0.40), seen(500, 0.45)], SETTINGS)
+    graph = TrackletGraph.of([seen(0, 0.40), seen(500, 0.45)], SETTINGS)
 
-    speeds = [speed for chase in layout.chases() for speed in chase.speed or ()]
+    speeds = [speed for request in graph.requests() for speed in request.speed or ()]
 
     assert speeds == pytest.approx([0.0001, 0.0] * 4)
 
@@ -77,7 +79,7 @@ def test_speed_is_the_same_both_ways() -> None:
 @given(documents)
 def test_every_detection_is_chased_both_ways(found: list[Detection]) -> None:
     """Nothing that was detected is left to chance."""
-    chases = list(TrackletGraph.of(found, SETTINGS).chases())
+    requests = list(TrackletGraph.of(found, SETTINGS).requests())
 
-    assert {chase.start for chase in chases if chase.leads_back} == set(found)
-    assert {chase.start for chase in chases if not chase.leads_back} == set(found)
+    assert {request.start for request in requests if request.leads_back} == set(found)
+    assert {request.start for request in requests if not request.leads_back} == set(found)

@@ -54,9 +54,9 @@ def test_every_window_comes_back_to_the_last_digit(found: list[Detection]) -> No
 
 def test_detection_is_one_list_of_six_numbers() -> None:
     """A million of them fit."""
-    assert plain()["chains"] == [[[2000, 0.1, 0.4, 0.1, 0.1, 99.0]], [[2500, 0.5, 0.4, 0.1, 0.1, 98.5]]]
+    assert plain()["tracklets"] == [[[2000, 0.1, 0.4, 0.1, 0.1, 99.0]], [[2500, 0.5, 0.4, 0.1, 0.1, 98.5]]]
     assert plain()["names"] == [None, None]
-    assert plain()["bridges"] == [[0, 1]]
+    assert plain()["gap_links"] == [[0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -69,25 +69,25 @@ def test_detection_is_one_list_of_six_numbers() -> None:
         ("section_ms", [0, None]),
         ("interval_ms", 0),
         ("interval_ms", 1.5),
-        ("chains", None),
-        ("chains", [[]]),
-        ("chains", [{}]),
-        ("chains", [[[2000, 0.1, 0.4, 0.1, 0.1]]]),
-        ("chains", [[[2000.5, 0.1, 0.4, 0.1, 0.1, 99]]]),
-        ("chains", [[[-1, 0.1, 0.4, 0.1, 0.1, 99]]]),
-        ("chains", [[[True, 0.1, 0.4, 0.1, 0.1, 99]]]),
-        ("chains", [[[2000, 0.1, 0.4, -0.1, 0.1, 99]]]),
-        ("chains", [[[2000, "0", 0.4, 0.1, 0.1, 99]]]),
-        ("chains", [[[2000, 0, 0, 1, 1, 99], [2000, 0, 0, 1, 1, 99]]]),
+        ("tracklets", None),
+        ("tracklets", [[]]),
+        ("tracklets", [{}]),
+        ("tracklets", [[[2000, 0.1, 0.4, 0.1, 0.1]]]),
+        ("tracklets", [[[2000.5, 0.1, 0.4, 0.1, 0.1, 99]]]),
+        ("tracklets", [[[-1, 0.1, 0.4, 0.1, 0.1, 99]]]),
+        ("tracklets", [[[True, 0.1, 0.4, 0.1, 0.1, 99]]]),
+        ("tracklets", [[[2000, 0.1, 0.4, -0.1, 0.1, 99]]]),
+        ("tracklets", [[[2000, "0", 0.4, 0.1, 0.1, 99]]]),
+        ("tracklets", [[[2000, 0, 0, 1, 1, 99], [2000, 0, 0, 1, 1, 99]]]),
         ("names", [None]),
         ("names", [None, 7]),
-        ("bridges", [[0, 2]]),
-        ("bridges", [[-1, 1]]),
-        ("bridges", [[1, 0]]),
-        ("bridges", [[0, "1"]]),
-        ("bridges", [[0, [1]]]),
-        ("bridges", [[False, 1]]),
-        ("bridges", [[0]]),
+        ("gap_links", [[0, 2]]),
+        ("gap_links", [[-1, 1]]),
+        ("gap_links", [[1, 0]]),
+        ("gap_links", [[0, "1"]]),
+        ("gap_links", [[0, [1]]]),
+        ("gap_links", [[False, 1]]),
+        ("gap_links", [[0]]),
     ],
 )
 def test_malformed_document_is_refused(name: str, value: object) -> None:

@@ -66,9 +66,9 @@ def test_later_detections_give_the_same_masks_later(found: list[Detection], time
 @given(documents)
 def test_each_detection_is_in_exactly_one_chain(found: list[Detection]) -> None:
     """Association neither drops nor doubles; equal detections count once."""
-    chains = associate(found, 500, SETTINGS)
+    tracklets = associate(found, 500, SETTINGS)
 
-    joined = [detection for chain in chains for detection in chain]
+    joined = [detection for tracklet in tracklets for detection in tracklet]
     assert len(joined) == len(set(joined))
     assert set(joined) == set(found)
 

@@ -31,7 +31,7 @@ class Film:
     seed: int
     settings: TrackSettings = SETTINGS
 
-    def layout(self) -> TrackletGraph:
+    def graph(self) -> TrackletGraph:
         """Return the layout of the whole."""
         return TrackletGraph.of(wanderers(chances(self.seed)), self.settings)
 
@@ -49,24 +49,24 @@ class Film:
             Glitch(time_ms, time_ms + chance.randrange(STEP_MS, GLITCH_MAX_MS, STEP_MS)) for time_ms in times
         ]
 
-    def tracks(self, layout: TrackletGraph) -> Tracks:
+    def tracks(self, graph: TrackletGraph) -> Tracks:
         """Return the tracks of the layout or of a window of it."""
-        paths = [(chase, self.path(chase)) for chase in layout.chases()]
-        return Tracks([layout], Observations(paths, *without_glitches(self.cuts(), self.glitches())))
+        trajectories = [(request, self.trajectory(request)) for request in graph.requests()]
+        return Tracks([graph], Observations(trajectories, *without_glitches(self.cuts(), self.glitches())))
 
-    def path(self, chase: FlowRequest) -> Trajectory:
+    def trajectory(self, request: FlowRequest) -> Trajectory:
         """Return where a chase leads: near its goal, elsewhere, or nowhere; the same in every window."""
-        chance = chances(self.seed, chase)
-        length_ms = chance.choice((0.0, 0.3, 1.0, 1.0, 1.0)) * (chase.end_ms - chase.begin_ms)
-        sign = -1 if chase.leads_back else 1
-        across, down = chase.speed or (chance.uniform(-2e-4, 2e-4), 0.0)
+        chance = chances(self.seed, request)
+        length_ms = chance.choice((0.0, 0.3, 1.0, 1.0, 1.0)) * (request.end_ms - request.begin_ms)
+        sign = -1 if request.leads_back else 1
+        across, down = request.speed or (chance.uniform(-2e-4, 2e-4), 0.0)
         drift = chance.choice((0.0, 0.0, 0.0, chance.uniform(-2e-4, 2e-4)))
-        here, fixes = chase.start.box, []
+        here, tracked_boxes = request.start.box, []
         for gone_ms in range(STEP_MS, int(length_ms) + 1, STEP_MS):
             left = here.left + (across + drift) * sign * gone_ms
             box = Box(left, here.top + down * sign * gone_ms, here.width, here.height)
-            fixes.append(TrackedBox(float(chase.start.time_ms + sign * gone_ms), box))
-        return Trajectory(tuple(fixes))
+            tracked_boxes.append(TrackedBox(float(request.start.time_ms + sign * gone_ms), box))
+        return Trajectory(tuple(tracked_boxes))
 
 
 def chances(*facts: object) -> random.Random:
@@ -97,15 +97,15 @@ def masks(tracks: Tracks, time_ms: float) -> list[tuple[Box, Detection]]:
 
 def differing(film: Film, section: Section) -> list[float]:
     """Return the moments of a section whose masks in its window are not those of the whole."""
-    layout = film.layout()
-    whole, window = film.tracks(layout), film.tracks(Windows(layout).of(section))
+    graph = film.graph()
+    whole, window = film.tracks(graph), film.tracks(Windows(graph).of(section))
     times = range(int(section.start_ms), int(section.end_ms), STEP_MS)
     return [time_ms for time_ms in times if masks(whole, time_ms) != masks(window, time_ms)]
 
 
-def parts(layout: TrackletGraph, length_ms: int) -> list[TrackletGraph]:
+def parts(graph: TrackletGraph, length_ms: int) -> list[TrackletGraph]:
     """Return the windows of a layout, one for each part of its time."""
-    windows = Windows(layout)
+    windows = Windows(graph)
     starts = range(0, LENGTH_MS + 5000, length_ms)
     return [windows.of(Section(start_ms, start_ms + length_ms)) for start_ms in starts]
 
@@ -125,7 +125,7 @@ def test_window_of_nothing_is_empty() -> None:
     """No detection, no chain."""
     window = Windows(TrackletGraph.of([], SETTINGS)).of(Section(0, 1000))
 
-    assert (window.chains, window.names, window.bridges) == ((), (), ())
+    assert (window.tracklets, window.names, window.gap_links) == ((), (), ())
 
 
 def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
@@ -136,7 +136,7 @@ def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
 
     assert window.interval_ms == 200
     assert window.names == (every[0],)
-    assert 0 < len(window.chains[0]) < 90
+    assert 0 < len(window.tracklets[0]) < 90
 
 
 def test_cut_chain_is_not_chased_out_of_its_window() -> None:
@@ -144,10 +144,10 @@ def test_cut_chain_is_not_chased_out_of_its_window() -> None:
     every = [seen(time_ms) for time_ms in range(0, 60_000, 200)]
     window = Windows(TrackletGraph.of(every, SETTINGS)).of(Section(30_000, 31_000))
 
-    chases = list(window.chases())
+    requests = list(window.requests())
 
-    assert min(chase.begin_ms for chase in chases) >= window.look.start_ms
-    assert max(chase.end_ms for chase in chases) <= window.look.end_ms
+    assert min(request.begin_ms for request in requests) >= window.searched.start_ms
+    assert max(request.end_ms for request in requests) <= window.searched.end_ms
 
 
 @settings(max_examples=150, deadline=None)
@@ -170,20 +170,20 @@ def test_masks_are_the_same_with_long_holds(seed: int, hold: float) -> None:
 @given(films, st.sampled_from([3000, 7000, 20_000]))
 def test_sums_over_windows_are_those_of_the_whole(film: Film, length_ms: int) -> None:
     """Each doubt, each beginning and each end of a track belongs to one section."""
-    layout = film.layout()
-    whole = film.tracks(layout)
-    windows = [(film.tracks(window), window.section) for window in parts(layout, length_ms)]
+    graph = film.graph()
+    whole = film.tracks(graph)
+    windows = [(film.tracks(window), window.section) for window in parts(graph, length_ms)]
 
-    doubts = in_order(doubt for one, part in windows for doubt in review_flags_of(one, LENGTH_MS, part))
+    flags = in_order(flag for one, part in windows for flag in review_flags_of(one, LENGTH_MS, part))
 
-    assert certain(doubts) == certain(review_flags_of(whole, LENGTH_MS))
+    assert certain(flags) == certain(review_flags_of(whole, LENGTH_MS))
     assert sum(one.begun_in(part) for one, part in windows) == whole.count
     assert ends(windows) == ends([(whole, Section(-1.0, LENGTH_MS))])
 
 
-def certain(doubts: list[ReviewFlag]) -> list[ReviewFlag]:
-    """Return the doubts that do not depend on a face's best detection, far away."""
-    return [doubt for doubt in doubts if doubt.kind is not ReviewReason.LOW_CONFIDENCE]
+def certain(flags: list[ReviewFlag]) -> list[ReviewFlag]:
+    """Return the review flags that do not depend on a face's best detection, far away."""
+    return [flag for flag in flags if flag.kind is not ReviewReason.LOW_CONFIDENCE]
 
 
 def ends(windows: list[tuple[Tracks, Section]]) -> list[int]:
