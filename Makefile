@@ -15,7 +15,7 @@ PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
 # A package that is not the one that was locked is not installed.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat lock clean
+.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat matrix lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -87,6 +87,9 @@ storm: $(READY) ## 500 uploads at once where 10 functions and 20 Rekognition job
 
 repeat: $(READY) ## The tests that open local clouds, TIMES=20 in a row, with every processor loaded
 	@$(BIN)/python -m tests.clouds.repeat $(or $(TIMES),20)
+
+matrix: $(READY) ## Videos of every codec, container, rotation, rate and sound: FILES=1000 of them, chosen by SEED=1
+	@$(BIN)/python -m tests.checks.matrix $(or $(FILES),1000) $(or $(SEED),1)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix
