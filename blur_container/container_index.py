@@ -80,13 +80,15 @@ def border_at(
     """Return the border at the first packet of a group, or None where no segment can begin with it.
 
     A few packets are read. Streams that refresh their picture bit by bit call frames keyframes that refer
-    to others.
+    to others; the index of some writers calls frames so that are none by their own word.
     """
     dts = groups[number].dts
     # A seek goes by the time a keyframe is shown at, which is not in the index: it comes before the next.
     latest = groups[number + 1].dts - 1 if number + 1 < len(groups) else dts
     try:
         first, *later = islice(packets_from(container, stream, latest, dts), 1 + _LEADING_MAX)
+    except DamagedVideo:
+        return None
     except av.FFmpegError as error:
         raise DamagedVideo(f"the packets cannot be read: {error.strerror}") from error
     if first.pts is None or not _stands_alone(stream, first):

@@ -27,7 +27,7 @@ from blur_container.following import Picture
 from blur_container.geometry import Size
 from blur_container.limits import Limits
 from blur_container.timeline import Clock
-from blur_container.times import presentation_time
+from blur_container.times import presentation_time, reorder_options
 from blur_container.video import read_only
 from chalicelib.contract.errors import DamagedVideo
 
@@ -174,7 +174,8 @@ def open_decoder(container: InputContainer, stream: VideoStream, threads: int, l
     read_only(container, [stream])
     context = stream.codec_context
     context.thread_type, context.thread_count = "AUTO", threads
-    context.options = {"skip_loop_filter": "all", **limits.decoder_options()}
+    order = reorder_options(context.name)
+    context.options = {"skip_loop_filter": "all", **order, **limits.decoder_options()}
 
 
 class _Shrink:

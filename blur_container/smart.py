@@ -19,7 +19,7 @@ from blur_container.companions import NOTHING_BESIDE, Companions, Written
 from blur_container.frames import read_ahead
 from blur_container.gops import Run
 from blur_container.splice import CopiedPackets, Splice
-from blur_container.times import presentation_time, time_base
+from blur_container.times import presentation_time, reorder_options, time_base
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 
 # One thread reads, decodes and blurs, one encodes and writes.
@@ -130,7 +130,7 @@ class Pieces:
     def _read(self) -> Generator[Packet[VideoStream] | VideoFrame | None, None, None]:
         context = self.stream.codec_context
         context.thread_type, context.thread_count = "AUTO", self.threads
-        context.options = {"err_detect": "explode"}
+        context.options = {"err_detect": "explode", **reorder_options(context.name)}
         packets = (packet for packet in self.packets if packet.size)
         for run in self.splice.runs:
             own = islice(packets, len(run.packets))

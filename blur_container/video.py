@@ -24,7 +24,7 @@ from blur_container.matroska import EBML_MAGIC, is_cut_short
 from blur_container.side_data import side_data
 from blur_container.source import Source, failure_first, open_bytes
 from blur_container.span import Span
-from blur_container.times import last_duration, presentation_time, time_base, usual_step
+from blur_container.times import last_duration, presentation_time, reorder_options, time_base, usual_step
 from blur_container.video_tracks import shown_track
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, UnsupportedVideo
 
@@ -119,7 +119,7 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
     # one for HEVC marks none, and leaves out by itself what refers to frames before that keyframe.
     is_lenient = span is not None and span.open and context.name != "hevc"
     strictness = {} if is_lenient else {"err_detect": "explode"}
-    context.options = {**strictness, **limits.decoder_options()}
+    context.options = {**strictness, **reorder_options(context.name), **limits.decoder_options()}
     census = Census(stream, limits, tally or Tally())
     frames = (
         _counted(container, stream, census) if span is None else _spanned(container, stream, span, census)
@@ -248,7 +248,9 @@ def packets_from(
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded."""
     matrix = side_data(frame).get(SideDataType.DISPLAYMATRIX)
-    return None if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
+    numbers = () if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
+    # Some recorders leave the field empty. Nothing could be shown by that: players take it for no matrix.
+    return numbers if any(numbers[:6]) else None
 
 
 def _require_within(container: InputContainer, stream: VideoStream, limits: Limits) -> None:
