@@ -10,6 +10,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from blur_container.field_packets import FieldPackets
 from blur_container.limits import Limits
 from blur_container.span import Span
 from blur_container.times import presentation_time, time_base
@@ -45,6 +46,9 @@ class Census:
         # Packets until the first frame; those shown before it belong to a group cut off at the start.
         self._early_pts: list[int | None] = []
         self._expected = 0
+        self._fields = FieldPackets(stream)
+        # When the last of the fields ends that are packets of their own.
+        self.fields_end_pts = 0
 
     @property
     def position(self) -> str:
@@ -61,9 +65,12 @@ class Census:
         if packet.has_sidedata("encryption_info"):
             raise UnsupportedVideo("the video is encrypted")
         self._limits.require_packet(packet.size)
+        is_second = self._fields.is_second(packet)
         if packet.is_discard:
             return
-        if self.span is not None:
+        if is_second and packet.pts is not None:
+            self.fields_end_pts = max(self.fields_end_pts, packet.pts + (packet.duration or 0))
+        elif self.span is not None:
             self._expected += packet.pts is not None and self.span.holds(packet.pts)
         elif self._frames:
             self._expected += 1

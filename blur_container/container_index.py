@@ -14,6 +14,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from blur_container.avc import Nal, UnfitStream, nal_units
+from blur_container.field_packets import FieldPackets
 from blur_container.video import packets_from
 from chalicelib.contract.errors import DamagedVideo
 
@@ -91,7 +92,9 @@ def border_at(
         return None
     except av.FFmpegError as error:
         raise DamagedVideo(f"the packets cannot be read: {error.strerror}") from error
-    if first.pts is None or not _stands_alone(stream, first):
+    seconds = list(map(FieldPackets(stream).is_second, (first, *later)))
+    # Frames of two packets are not shared out: a plan counts packets.
+    if any(seconds) or first.pts is None or not _stands_alone(stream, first):
         return None
     pts = first.pts
     follow = all(packet.pts is not None and packet.pts > pts for packet in later)

@@ -159,7 +159,8 @@ def _shown(
     if span is not None and span.end_pts is not None:
         held.duration = span.end_pts - pts
     else:
-        held.duration = last_duration(stream, pts, held.duration, step)
+        told = max(held.duration, census.fields_end_pts - pts)
+        held.duration = last_duration(stream, pts, told, step)
         census.require_end(pts + held.duration)
     yield held
 
