@@ -74,7 +74,8 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
     with container:
         if is_cut_short(source):
             raise DamagedVideo("the file ends before its Matroska segment does")
-        limits.require_streams(len(container.streams))
+        attachments = sum(stream.type == "attachment" for stream in container.streams)
+        limits.require_streams(len(container.streams) - attachments, attachments)
         yield container
 
 
