@@ -25,6 +25,8 @@ class Limits:
     # Cameras begin at the time of day; no clock of a recording begins later.
     start_s: int = 48 * _HOUR_S
     streams: int = 32
+    # Fonts of a film, which nobody plays: each is held in memory.
+    attachments: int = 256
     packet_bytes: int = 64 * _MEBIBYTE
     probe_bytes: int = 16 * _MEBIBYTE
     probe_s: int = 10
@@ -35,7 +37,7 @@ class Limits:
             "probesize": str(self.probe_bytes),
             "analyzeduration": str(self.probe_s * 1_000_000),
             # One more than allowed is let through, to be refused by its name.
-            "max_streams": str(self.streams + 1),
+            "max_streams": str(self.streams + self.attachments + 1),
         }
 
     def decoder_options(self) -> dict[str, str]:
@@ -52,10 +54,12 @@ class Limits:
                 f"frames of {width}x{height} are over {self.frame_px} pixels, or {self.side_px} on a side"
             )
 
-    def require_streams(self, count: int) -> None:
-        """Raise VideoTooLarge where a container holds too many streams."""
+    def require_streams(self, count: int, attachments: int = 0) -> None:
+        """Raise VideoTooLarge where a container holds too many streams, beside `attachments` of its own."""
         if count > self.streams:
             raise VideoTooLarge(f"more than {self.streams} streams")
+        if attachments > self.attachments:
+            raise VideoTooLarge(f"more than {self.attachments} streams of attachments")
 
     def require_duration(self, duration_s: Fraction) -> None:
         """Raise VideoTooLarge where a video lasts too long."""

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from blur_container.geometry import Picture, Size
 from blur_container.limits import Limits
 from blur_container.reading.decode_checks import is_marker
-from blur_container.reading.timestamps import presentation_time
+from blur_container.reading.timestamps import presentation_time, reorder_options
 from blur_container.reading.video import read_only
 from blur_container.timing import MS_PER_S, Clock
 from chalicelib.contract.errors import DamagedVideo
@@ -172,7 +172,8 @@ def open_decoder(container: InputContainer, stream: VideoStream, threads: int, l
     read_only(container, [stream])
     context = stream.codec_context
     context.thread_type, context.thread_count = "AUTO", threads
-    context.options = {"skip_loop_filter": "all", **limits.decoder_options()}
+    order = reorder_options(context.name)
+    context.options = {"skip_loop_filter": "all", **order, **limits.decoder_options()}
 
 
 class _Shrink:

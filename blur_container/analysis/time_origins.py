@@ -143,7 +143,14 @@ def _lost_ms(stream: VideoStream, clock: Clock) -> float:
 
 
 def _end_ms(stream: VideoStream, clock: Clock) -> float | None:
-    """Return when the video ends by its container's word, in ms from the first frame; None where untold."""
+    """Return when the video ends, in ms from the first frame; None where it cannot be known beforehand.
+
+    Recorders write lengths of zero, of a first part, or in the wrong unit: only those are taken that an
+    index of all packets does not contradict.
+    """
+    entries = stream.index_entries
+    if not len(entries) or len(entries) != stream.frames:
+        return None
     ends = []
     if stream.duration is not None and stream.start_time is not None:
         ends.append((stream.start_time + stream.duration) * time_base(stream))
@@ -151,7 +158,10 @@ def _end_ms(stream: VideoStream, clock: Clock) -> float | None:
     if container.duration is not None:
         ends.append(Fraction((container.start_time or 0) + container.duration, av.time_base))
     begin = clock.first_pts * clock.time_base
-    return float((max(ends) - begin) * MS_PER_S) if ends else None
+    end = max(ends, default=begin)
+    # Of one frame no more is known than that it lasts.
+    last = max(begin, entries[len(entries) - 1].timestamp * time_base(stream))
+    return float((end - begin) * MS_PER_S) if end > last else None
 
 
 def _container(stream: VideoStream) -> InputContainer:

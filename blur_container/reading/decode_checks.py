@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blur_container.limits import Limits
+from blur_container.reading.field_packets import FieldPackets
 from blur_container.reading.timestamps import DecodeRange, presentation_time, time_base
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
@@ -44,6 +45,9 @@ class DecodeCounter:
         # Packets until the first frame; those shown before it belong to a group cut off at the start.
         self._early_pts: list[int | None] = []
         self._expected = 0
+        self._fields = FieldPackets(stream)
+        # When the last of the fields ends that are packets of their own.
+        self.fields_end_pts = 0
 
     @property
     def position(self) -> str:
@@ -60,9 +64,12 @@ class DecodeCounter:
         if packet.has_sidedata("encryption_info"):
             raise UnsupportedVideo("the video is encrypted")
         self._limits.require_packet(packet.size)
+        is_second = self._fields.is_second(packet)
         if packet.is_discard:
             return
-        if self.decode_range is not None:
+        if is_second and packet.pts is not None:
+            self.fields_end_pts = max(self.fields_end_pts, packet.pts + (packet.duration or 0))
+        elif self.decode_range is not None:
             self._expected += packet.pts is not None and self.decode_range.holds(packet.pts)
         elif self._frames:
             self._expected += 1

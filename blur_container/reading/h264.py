@@ -10,12 +10,13 @@ from blur_container.geometry import Size
 
 _LENGTH_BYTES = 4
 _HEAD_BYTES = 7
-# Enough for the three numbers in front.
+# Enough for the numbers in front.
 _SLICE_HEAD_BYTES = 16
 _TYPE_BITS = 0x1F
 _IDS_MAX = 32
 _MACROBLOCK_PX = 16
 _EXTENDED_SAR = 255
+_MIN_NUMBER_BITS = 4
 # These say their chroma format and depth; all others are 8-bit 4:2:0. Source: H.264, 7.3.2.1.1.
 _HIGH_PROFILES = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
 # The same, but for the record: ISO/IEC 14496-15, 5.3.3.1.2.
@@ -55,6 +56,17 @@ def picture_set_ids(packet: memoryview) -> set[int]:
     return {_picture_set_id(bytes(unit[1:_SLICE_HEAD_BYTES])) for unit in slices}
 
 
+def field_of(unit: memoryview, parameters: SequenceParameters) -> tuple[int, bool] | None:
+    """Return the number of its frame and whether it is the bottom field of the slice `unit`.
+
+    None where the slice is one of a whole frame. `parameters` are interlaced. Source: H.264, 7.3.3.
+    """
+    bits = _Bits(bytes(unit[1:_SLICE_HEAD_BYTES]))
+    bits.skip_numbers(3)
+    frame_number = bits.take(parameters.frame_number_bits)
+    return (frame_number, bool(bits.take(1))) if bits.take(1) else None
+
+
 def _picture_set_id(header: bytes) -> int:
     bits = _Bits(header)
     bits.skip_numbers(2)
@@ -74,6 +86,7 @@ class SequenceParameters:
     size: Size
     chroma_location: int
     reorder_frames: int | None
+    frame_number_bits: int
 
     @classmethod
     def parse(cls, unit: bytes) -> SequenceParameters:
@@ -82,10 +95,22 @@ class SequenceParameters:
         profile, _, level = bits.take(8), bits.take(8), bits.take(8)
         set_id = bits.unsigned()
         chroma_format, bit_depths = _formats(bits) if profile in _HIGH_PROFILES else (1, (8, 8))
+        frame_number_bits = _MIN_NUMBER_BITS + bits.unsigned()
         _skip_order(bits)
         size, progressive = _picture(bits, chroma_format)
         location, reorder = _usability(bits) if bits.take(1) else (0, None)
-        return cls(set_id, profile, level, chroma_format, bit_depths, progressive, size, location, reorder)
+        return cls(
+            set_id,
+            profile,
+            level,
+            chroma_format,
+            bit_depths,
+            progressive,
+            size,
+            location,
+            reorder,
+            frame_number_bits,
+        )
 
 
 @dataclass(frozen=True)
@@ -197,7 +222,6 @@ def _formats(bits: _Bits) -> tuple[int, tuple[int, int]]:
 
 
 def _skip_order(bits: _Bits) -> None:
-    bits.skip_numbers(1)
     order_type = bits.unsigned()
     if order_type == 0:
         bits.skip_numbers(1)

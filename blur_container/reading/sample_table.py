@@ -13,6 +13,7 @@ from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from blur_container.reading.field_packets import FieldPackets
 from blur_container.reading.h264 import Nal, NotSpliceable, nal_units
 from blur_container.reading.video import packets_from
 from chalicelib.contract.errors import DamagedVideo
@@ -80,16 +81,20 @@ def split_point_at(
     """Return the border at the first packet of a group, or None where no segment can begin with it.
 
     A few packets are read. Streams that refresh their picture bit by bit call frames keyframes that refer
-    to others.
+    to others; the index of some writers calls frames so that are none by their own word.
     """
     dts = groups[number].dts
     # A seek goes by the time a keyframe is shown at, which is not in the index: it comes before the next.
     latest = groups[number + 1].dts - 1 if number + 1 < len(groups) else dts
     try:
         first, *later = islice(packets_from(container, stream, latest, dts), 1 + _LEADING_MAX)
+    except DamagedVideo:
+        return None
     except av.FFmpegError as error:
         raise DamagedVideo(f"the packets cannot be read: {error.strerror}") from error
-    if first.pts is None or not _stands_alone(stream, first):
+    seconds = list(map(FieldPackets(stream).is_second, (first, *later)))
+    # Frames of two packets are not shared out: a plan counts packets.
+    if any(seconds) or first.pts is None or not _stands_alone(stream, first):
         return None
     pts = first.pts
     follow = all(packet.pts is not None and packet.pts > pts for packet in later)

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from blur_container.reading.gop import Run
 from blur_container.reading.prefetch import read_ahead
-from blur_container.reading.timestamps import presentation_time, time_base
+from blur_container.reading.timestamps import presentation_time, reorder_options, time_base
 from blur_container.smart_render.splice import Splice
 from blur_container.writing.packet_digest import CopiedPackets, PacketDigest
 from blur_container.writing.remux import NOTHING_BESIDE, RemuxedStreams, StreamRemuxer
@@ -130,7 +130,7 @@ class Pieces:
     def _read(self) -> Generator[Packet[VideoStream] | VideoFrame | None, None, None]:
         context = self.stream.codec_context
         context.thread_type, context.thread_count = "AUTO", self.threads
-        context.options = {"err_detect": "explode"}
+        context.options = {"err_detect": "explode", **reorder_options(context.name)}
         packets = (packet for packet in self.packets if packet.size)
         for run in self.splice.runs:
             own = islice(packets, len(run.packets))

@@ -31,14 +31,17 @@ class ArrangedSound:
         self._held: Samples | None = None
         self._held_at = 0
         self._rate = 0
+        # When the last frame ends that came by, in samples.
+        self._end: int | None = None
         self._to_floats = AudioResampler(format="flt")
 
     def frames(self, decoded: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
         """Yield `decoded` frames, arranged; of sound with edits the last one is held back."""
+        timed = map(self._in_turn, decoded)
         if self._placement.is_as_it_was and not self._is_edited:
-            yield from decoded
+            yield from timed
             return
-        for frame in chain.from_iterable(map(self._packed, decoded)):
+        for frame in chain.from_iterable(map(self._packed, timed)):
             samples = self._placed(self._samples(frame))
             if self._is_edited:
                 yield from self._joined(frame, samples)
@@ -52,6 +55,21 @@ class ArrangedSound:
         if self._held is not None and len(self._held):
             yield self._timed(self._held, self._held_at)
         self._held = None
+
+    def _in_turn(self, frame: AudioFrame) -> AudioFrame:
+        """Return `frame` with its time in samples, behind the one before where its decoder tells none.
+
+        An encoder cuts frames into its own lengths: where a unit of time lasts as long as a frame, as in
+        AVI, the pieces would have the same time.
+        """
+        rate = frame.sample_rate
+        if frame.pts is not None and frame.time_base is not None:
+            frame.pts = round(frame.pts * frame.time_base * rate)
+        else:
+            frame.pts = self._end
+        frame.time_base = Fraction(1, rate)
+        self._end = None if frame.pts is None else frame.pts + frame.samples
+        return frame
 
     def _joined(self, frame: AudioFrame, samples: Samples) -> Iterator[AudioFrame]:
         self._rate = frame.rate
