@@ -24,10 +24,14 @@ Samples = NDArray[np.float32]  # (samples, channels), from -1 to 1
 class ArrangedSound:
     """Brings the channels of decoded frames in order; pieces that an edit list joins meet at their times."""
 
-    def __init__(self, source_channels: int, placement: Placement, *, is_edited: bool) -> None:
+    def __init__(
+        self, source_channels: int, placement: Placement, *, is_edited: bool, has_times: bool
+    ) -> None:
         self._source_channels = source_channels
         self._placement = placement
         self._is_edited = is_edited
+        # AVI has no times of sound: FFmpeg's are counted from bytes, and wrong for G.726.
+        self._has_times = has_times
         self._held: Samples | None = None
         self._held_at = 0
         self._rate = 0
@@ -57,13 +61,14 @@ class ArrangedSound:
         self._held = None
 
     def _in_turn(self, frame: AudioFrame) -> AudioFrame:
-        """Return `frame` with its time in samples, behind the one before where its decoder tells none.
+        """Return `frame` with its time in samples, or behind the frame before where it has no time.
 
         An encoder cuts frames into its own lengths: where a unit of time lasts as long as a frame, as in
         AVI, the pieces would have the same time.
         """
         rate = frame.sample_rate
-        if frame.pts is not None and frame.time_base is not None:
+        is_timed = self._has_times or self._end is None
+        if is_timed and frame.pts is not None and frame.time_base is not None:
             frame.pts = round(frame.pts * frame.time_base * rate)
         else:
             frame.pts = self._end

@@ -195,6 +195,30 @@ def with_windows_sound(path: Path, codec: str, layout: str) -> Path:
     return path
 
 
+def test_sound_in_avi_has_no_gaps(tmp_path: Path) -> None:
+    """FFmpeg tells 262 s for a packet of G.726 that lasts 256 ms; players hear one second."""
+    clip = make_clip(tmp_path / "plain.mp4", Clip(size=(64, 48), codec="mpeg4", options={}))
+    source = tmp_path / "in.avi"
+    with av.open(str(clip)) as plain, av.open(str(source), "w") as container:
+        video = container.add_stream_from_template(plain.streams.video[0])
+        sound = container.add_stream("g726", rate=8_000, layout="mono")
+        wave = (8_000 * np.sin(np.arange(8_000) / 5)).astype(np.int16)
+        frame = AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+        frame.rate, frame.pts, frame.time_base = 8_000, 0, Fraction(1, 8_000)
+        for packet in [*sound.encode(frame), *sound.encode(None)]:
+            container.mux_one(packet)
+        for packet in [packet for packet in plain.demux(video=0) if packet.size]:
+            packet.stream = video
+            container.mux_one(packet)
+
+    render(source)
+
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        last = [packet for packet in container.demux(audio=0) if packet.size][-1]
+        assert float((last.pts + last.duration) * last.time_base) == pytest.approx(1.0, abs=0.2)
+    assert seconds_of_sound(tmp_path / "out.mp4") == pytest.approx([1.0], abs=0.2)
+
+
 @pytest.mark.parametrize(("codec", "layout"), [("wmav2", "mono"), ("wmav1", "mono"), ("wmav2", "stereo")])
 def test_sound_whose_last_frame_has_no_time_goes_on_to_its_end(
     tmp_path: Path, codec: str, layout: str
