@@ -99,8 +99,7 @@ class Orientation:
 
     def to_coded(self, box: Box) -> Box:
         """Return `box`, given in fractions of the displayed frame, in fractions of the coded frame."""
-        x = box.left + box.width / 2 - 0.5
-        y = box.top + box.height / 2 - 0.5
+        x, y = (middle - 0.5 for middle in box.centre)
         # The matrix holds 0, 1 and -1 only and is orthogonal: its inverse is its transpose.
         coded_x, coded_y = self.a * x + self.b * y, self.c * x + self.d * y
         width, height = (box.height, box.width) if self.is_quarter_turn else (box.width, box.height)
@@ -187,14 +186,19 @@ def visible_share(box: Box) -> float:
     return max(across, 0.0) * max(down, 0.0) / area if area else 1.0
 
 
+def centre_shift(one: Box, other: Box) -> tuple[float, float]:
+    """Return how far right and down the centre of `other` is from that of `one`."""
+    across = (other.left + other.right - one.left - one.right) / 2
+    return across, (other.top + other.bottom - one.top - one.bottom) / 2
+
+
 def distance_faces(one: Box, other: Box) -> float:
-    """Return how far apart the centres of two boxes are, in sizes of their mean."""
+    """Return the distance of the centres of two boxes, in mean sizes of both; infinite without a size."""
     width, height = (one.width + other.width) / 2, (one.height + other.height) / 2
     if not (width and height):
         return math.inf
-    across = (one.left + one.right - other.left - other.right) / 2 / width
-    down = (one.top + one.bottom - other.top - other.bottom) / 2 / height
-    return math.hypot(across, down)
+    across, down = centre_shift(other, one)
+    return math.hypot(across / width, down / height)
 
 
 def across_border(box: Box, sizes: float) -> list[Box]:

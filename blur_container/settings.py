@@ -83,7 +83,7 @@ class TrackSettings:
     # How far a face is followed beyond its first and last detection: as long as a chain stays open.
     follow_intervals: float = 2.5
     # A face that was followed for an interval is known as well as one not seen for this share of it.
-    follow_doubt: float = 0.1
+    flow_uncertainty: float = 0.1
     # Followed paths that end within so many faces of a detection lead to it.
     meet_faces: float = 0.5
     # Paths from both sides that are no farther apart than this are blended, others held together.
@@ -103,11 +103,11 @@ class TrackSettings:
     size_ratio_max: float = 2.0
     # A chain that breaks off and one that begins while it may still be open can be one face, too fast or
     # turning too sharply to be sure. The way between is covered too, up to one frame width a second.
-    bridge_frames_per_s: float = 1.0
+    gap_link_frames_per_s: float = 1.0
     # Where pictures were looked at, and the face was followed at all, only from one sample to the next.
-    bridge_intervals: float = 1.5
+    gap_link_intervals: float = 1.5
     # More broken chains than this at once are a crowd: bridges between them would cover everything.
-    bridge_ends_max: int = 64
+    gap_link_ends_max: int = 64
     # Rekognition was seen to sample every 200 and 500 ms; one moment alone tells neither: the longer.
     default_interval_ms: int = 500
     # Fewer gaps than this tell no interval.

@@ -53,7 +53,7 @@ RECORD: dict[str, Any] = {
 }
 
 TRACKS: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "source_id": "id",
     "section_ms": [0.0, 133.25],
     "interval_ms": 500,
