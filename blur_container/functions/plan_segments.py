@@ -50,7 +50,7 @@ class PlanSegments(Worker):
 
     def _write(self, job: Job, faces: FacesDocument, plan: Plan) -> Segments:
         keys = segment_keys(job.source, self._name(faces, plan))
-        every = [Windows(graph) for graph in plan.origins.layouts(faces, self.settings.render)]
+        every = [Windows(graph) for graph in plan.origins.tracklet_graphs(faces, self.settings.render)]
         for number in range(len(plan.spans)):
             window, *others = (windows.of(plan.section(number)) for windows in every)
             document = TracksDocument(faces.source_id, window, tuple(others))

@@ -13,7 +13,7 @@ from pathlib import Path
 from av.container import InputContainer
 
 from blur_container.analysis.face_tracking import track_faces
-from blur_container.analysis.time_origins import require_met, time_origins_of
+from blur_container.analysis.time_origins import require_detections_within, time_origins_of
 from blur_container.geometry import Size
 from blur_container.reading.avi import with_times
 from blur_container.reading.decode_checks import Tally
@@ -62,7 +62,7 @@ def redact_video(
         with open_source(pictures, limits) as video, open_source(source, limits) as audio:
             report = _Redaction(pictures, video, audio, faces, tracks, settings).run(target, progress)
     try:
-        require_met(faces, origins, report.duration_ms, settings)
+        require_detections_within(faces, origins, report.duration_ms, settings)
     except InvalidDocument:
         target.unlink()
         raise

@@ -22,12 +22,11 @@ CONTRACT = {"chalicelib.contract"}
 OWN = {"app", "chalicelib", "blur_container", "local_cloud", "benchmarks", "deploy", "tests"}
 # What each package or root module of the container may import, besides the contract: downward only.
 ALLOWED = {
-    "installed_packages": "",
     "limits": "",
     "geometry": "",
     "timing": "",
     "scratch": "",
-    "settings": "installed_packages limits",
+    "settings": "limits",
     "storage": "",
     "reading": "geometry timing limits scratch",
     "tracking": "geometry timing settings",

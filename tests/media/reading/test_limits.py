@@ -41,7 +41,7 @@ def refuse(source: Path, limits: Limits = LIMITS) -> str:
         pytest.param(replace(LIMITS, frame_px=64 * 47), "64x48", id="pixels"),
         pytest.param(replace(LIMITS, streams=1), "streams", id="streams"),
         pytest.param(replace(LIMITS, packet_bytes=100), "packet", id="packet"),
-        pytest.param(replace(LIMITS, duration_s=0), "over 0 s", id="duration"),
+        pytest.param(replace(LIMITS, duration_s=0), "limit is 0 s", id="duration"),
     ],
 )
 @pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
