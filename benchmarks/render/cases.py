@@ -98,7 +98,7 @@ def _smart(percent: int) -> Callable[[Scene, Path, Path], Mapping[str, object]]:
 def _render(source: Path, target: Path, faces: FacesDocument, settings: RenderSettings) -> dict[str, object]:
     report = redact_video(source, target, faces, settings, lambda _: None)
     copied = report.copied.digest.packets if report.copied else 0
-    return {"copied": copied, "reason": report.fallback_reason}
+    return {"copied": copied, "reason": report.file.fallback_reason}
 
 
 def _tutorial(scene: Scene, source: Path, target: Path) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain
@@ -17,15 +17,13 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from blur_container.geometry import Size
 from blur_container.reading.decode_checks import Tally
 from blur_container.reading.gop import Groups, Run, decode_times
 from blur_container.reading.source import Source
 from blur_container.reading.timestamps import time_base
 from blur_container.reading.video import first_frame, open_source, read_only, video_stream
-from blur_container.reading.video_tracks import video_tracks
 from blur_container.rendering.progress import Progress
-from blur_container.rendering.report import RenderReport
+from blur_container.rendering.report import FaceSummary, RenderedFile, RenderReport
 from blur_container.segments.record import SegmentRecord, TrackSummary
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import Splice
@@ -88,7 +86,7 @@ class Concatenation:
         """
         tally = Tally(merged=sum(part.record.frames_merged for part in self.parts))
         with first_frame(self.source, self.settings.limits, tally) as (first, stream):
-            parameters, codec = stream_parameters_of(first, stream, self.settings), stream.codec_context.name
+            parameters = stream_parameters_of(first, stream, self.settings)
         with open_source(self.source, self.settings.limits) as beside:
             selected = self._selected(beside)
             read_only(beside, list(selected.streams))
@@ -100,8 +98,7 @@ class Concatenation:
                     output.copy(packet)
                     progress(Progress(count, len(self._coded_pts), "assembling"))
                 written = output.finish()
-            report = self._report(parameters, codec, selected, written, output.copied())
-            return replace(report, tally=tally)
+            return self._report(parameters, selected, written, output.copied(), tally)
 
     def _output(
         self,
@@ -120,7 +117,7 @@ class Concatenation:
         runs = (Run(range(len(coded)), encoded=False),)
         splice = Splice(runs, shown, dts, self.parts[-1].record.end_pts, header, None, _NO_SET)
         output = SplicedOutput(container, model, remuxer, splice, _no_encoder)
-        output.look_like(model, parameters.display_matrix)
+        output.tag_like(model, parameters.display_matrix)
         return output, header
 
     @cached_property
@@ -149,38 +146,35 @@ class Concatenation:
     def _report(
         self,
         parameters: StreamParameters,
-        codec: str,
         selected: SelectedStreams,
         written: RemuxedStreams,
         copied: CopiedPackets,
+        tally: Tally,
     ) -> RenderReport:
         records = [part.record for part in self.parts]
         summary = joined_summaries([record.summary for record in records])
-        return RenderReport(
-            codec=codec,
-            size=Size(parameters.first.width, parameters.first.height),
-            frame_rate=parameters.frame_rate,
+        file = RenderedFile(
             time_base=parameters.time_base,
             pts=array("q", sorted(self._coded_pts)),
             end_pts=records[-1].end_pts,
             frames_with_faces=sum(record.frames_with_faces for record in records),
-            detections=len(self.faces.detections),
-            fullest_ms=self.faces.fullest_ms,
-            tracks=summary.tracks,
-            sampling_interval_ms=interval_ms_of(self.faces, self.settings),
-            flags=summary.flags,
-            edges=summary.edges,
-            output_format=parameters.output_format,
-            beside=written,
-            dropped_streams=selected.dropped,
-            dropped_tags=selected.dropped_tags(),
-            origins=summary.origins,
             changes=tuple(dict.fromkeys(chain.from_iterable(record.changes for record in records))),
-            video_tracks=video_tracks(selected.source, video_stream(selected.source)),
-            frames_copied=sum(record.frames_copied for record in records),
+            tally=tally,
+            beside=written,
             copied=copied,
+            frames_copied=sum(record.frames_copied for record in records),
             fallback_reason=next((one.fallback_reason for one in records if one.fallback_reason), None),
         )
+        faces = FaceSummary(
+            detections=len(self.faces.detections),
+            fullest_ms=self.faces.fullest_ms,
+            sampling_interval_ms=interval_ms_of(self.faces, self.settings),
+            tracks=summary.tracks,
+            edges=summary.edges,
+            flags=summary.flags,
+            origins=summary.origins,
+        )
+        return RenderReport.of(video_stream(selected.source), parameters, selected, file, faces)
 
 
 def _texts(container: InputContainer, selected: SelectedStreams) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from blur_container.analysis.time_origins import FROM_FIRST_FRAME, TimeOrigins
 from blur_container.rendering.progress import Steps
-from blur_container.rendering.segment import SegmentReport
+from blur_container.rendering.report import RenderedFile
 from blur_container.segments.plan import Plan
 from blur_container.segments.renderer_version import RendererVersion
 from blur_container.tracking.review import ReviewFlag, edges_of, review_flags_of
@@ -103,7 +103,7 @@ class SegmentRecord:
     @classmethod
     def of(
         cls,
-        report: SegmentReport,
+        report: RenderedFile,
         packets: VideoPackets,
         summary: TrackSummary,
         video: ObjectReference,
@@ -118,7 +118,7 @@ class SegmentRecord:
             frames_with_faces=report.frames_with_faces,
             summary=summary,
             frames_copied=report.frames_copied,
-            frames_merged=report.frames_merged,
+            frames_merged=report.tally.merged,
             fallback_reason=report.fallback_reason,
             changes=report.changes,
             steps=steps.to_json(),

@@ -77,7 +77,7 @@ def test_late_pictures_are_covered_wherever_the_detector_counts_from(
 
     assert worst_detail(source, clip) > 50
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
-    assert report.origins == origins
+    assert report.faces.origins == origins
 
 
 def test_the_manifest_says_from_where_times_were_counted(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_both_readings_are_covered_where_a_few_detections_stray(tmp_path: Path) 
     report = render(source, counted(clip, 0))
 
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
-    assert report.origins == TimeOrigins((0, LATE_MS))
+    assert report.faces.origins == TimeOrigins((0, LATE_MS))
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, SMART, UNFOLLOWED], ids=["full", "smart", "unfollowed"])
@@ -113,7 +113,7 @@ def test_late_pictures_are_covered_in_segments_too(
     report = render_in_segments(source, counted(CLIP, later_ms), settings)
 
     assert worst_detail(tmp_path / "out.mp4") < GONE
-    assert report.origins == origins
+    assert report.faces.origins == origins
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -146,7 +146,7 @@ def test_a_reading_in_which_detections_meet_nothing_is_left_out(tmp_path: Path) 
 
     report = render(source, faces_document(clip))
 
-    assert report.origins == TimeOrigins((0,))
+    assert report.faces.origins == TimeOrigins((0,))
 
 
 def test_a_video_that_begins_with_its_sound_has_one_reading(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_video_that_begins_with_its_sound_has_one_reading(tmp_path: Path) -> N
 
     report = render(source, faces_document(clip))
 
-    assert report.origins == TimeOrigins((0,))
+    assert report.faces.origins == TimeOrigins((0,))
 
 
 STRAYS = {

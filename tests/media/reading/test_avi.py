@@ -93,7 +93,7 @@ def test_faces_of_an_avi_are_covered(tmp_path: Path, settings: RenderSettings) -
 
     report = render(source, clip, settings)
 
-    assert report.frames_with_faces == 20
+    assert report.file.frames_with_faces == 20
     assert {path.name for path in tmp_path.iterdir()} == {"in.avi", "out.mp4"}
 
 

@@ -39,6 +39,6 @@ def test_two_fields_are_one_frame(tmp_path: Path, kind: str, settings: RenderSet
     shown, step = shown_frames(tmp_path / "out.mp4"), 1 / clip.frame_rate
     assert max(abs(frame.time - number * step) for number, frame in enumerate(shown)) < Fraction(1, 1000)
     assert len(shown) == 20
-    assert report.duration_ms == pytest.approx(float(20 * step * 1000), abs=1)
+    assert report.file.duration_ms == pytest.approx(float(20 * step * 1000), abs=1)
     pairs = zip(clip.times, shown, strict=True)
     assert max(detail(frame.luma, box) for pts, frame in pairs for box in clip.boxes(pts)) < GONE

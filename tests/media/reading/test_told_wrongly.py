@@ -75,7 +75,7 @@ def test_a_length_that_ends_before_the_last_packet_is_not_believed(
     report = WAYS[way](source, faces_document(CLIP))
 
     target = tmp_path / "out.mp4"
-    assert (video_times(target), report.duration_ms) == (SHOWN, 2000)
+    assert (video_times(target), report.file.duration_ms) == (SHOWN, 2000)
     assert audio_packets(target) == audio_packets(source)
     assert worst_detail(target) < GONE
 
@@ -87,7 +87,7 @@ def test_a_length_of_matroska_that_is_too_short_is_not_believed(tmp_path: Path) 
 
     report = render(source, faces_document(CLIP))
 
-    assert (video_times(tmp_path / "out.mp4"), report.duration_ms) == (SHOWN, 2000)
+    assert (video_times(tmp_path / "out.mp4"), report.file.duration_ms) == (SHOWN, 2000)
     assert worst_detail(tmp_path / "out.mp4") < GONE
 
 
