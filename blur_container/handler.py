@@ -22,31 +22,32 @@ if "AWS_LAMBDA_RUNTIME_API" in os.environ:
     clear_leftovers(temporary_root())
 
 
-def plan_segments(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def plan_segments(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Return the job in `event`, with its segments where several functions should render it."""
     job = Job.from_json(event)
-    return plan_video(_context_of("plan-segments", job), job).to_json()
+    return plan_video(_opened("plan-segments", job, context), job).to_json()
 
 
-def blur_faces(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def blur_faces(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Blur the video of the job in `event` and return the job with its output, or blur one segment."""
     task = SegmentTask.from_json(event)
     if task is None:
         job = Job.from_json(event)
-        return blur_video(_context_of("blur-faces", job), job).to_json()
+        return blur_video(_opened("blur-faces", job, context), job).to_json()
     job = Job.from_json(task.job)
-    blur_segment(_context_of("blur-faces", job), job, task.segment)
+    blur_segment(_opened("blur-faces", job, context), job, task.segment)
     return {"segment": task.segment}
 
 
-def assemble_video(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def assemble_video(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Join the rendered segments of the job in `event`; return the job with its output and manifest."""
     job = Job.from_json(event)
-    return join_segments(_context_of("assemble-video", job), job).to_json()
+    return join_segments(_opened("assemble-video", job, context), job).to_json()
 
 
-def _context_of(function: str, job: Job) -> FunctionContext:
+def _opened(function: str, job: Job, context: object) -> FunctionContext:
+    """Return the storage, settings and log of one invocation."""
     settings = Settings.from_env(os.environ)
     execution = job.execution.id if job.execution else None
-    log = EventLog(function, execution=execution, code_version=settings.code_version)
+    log = EventLog.of_invocation(function, context, execution=execution, code_version=settings.code_version)
     return FunctionContext(Storage(s3_client()), settings, log)
