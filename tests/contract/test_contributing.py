@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from blur_container.settings import BlurShape, BlurStyle, OutputCodec, Refine
+
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
@@ -76,3 +78,26 @@ def test_hooks_run_the_commands_of_make_check() -> None:
 def test_every_name_in_the_glossary_is_in_the_code(name: str) -> None:
     """The glossary explains the names that a reader meets."""
     assert re.search(rf"^(?:class|def) {name}\b|^{name} = ", CODE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "choice", [BlurStyle, BlurShape, OutputCodec, Refine], ids=lambda choice: choice.__name__
+)
+def test_the_template_allows_the_choices_of_the_code(
+    choice: type[BlurStyle | BlurShape | OutputCodec | Refine],
+) -> None:
+    """CloudFormation refuses a value that is missing there; an empty one leaves the default."""
+    template = (ROOT / "statemachine" / "pipeline.yaml").read_text(encoding="utf-8")
+    [allowed] = re.findall(rf"^  {choice.__name__}: .*AllowedValues: (\[.*\])", template, re.MULTILINE)
+
+    assert set(yaml.safe_load(allowed)) == {"", *(value.value for value in choice)}
+
+
+@pytest.mark.parametrize("style", [style.value for style in BlurStyle])
+def test_every_blur_style_is_documented(style: str) -> None:
+    """Whoever chooses one reads what it is safe against."""
+    settings = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    styles = (ROOT / "docs" / "blur-styles.md").read_text(encoding="utf-8")
+
+    assert f"`{style}`:" in settings
+    assert f"| `{style}`" in styles
