@@ -1,4 +1,4 @@
-"""The README says what the code does: settings, commands, links."""
+"""The README and the pages it links to are true: settings, commands, links."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from chalicelib.settings import StartSettings
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+SETTINGS = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "benchmarks" / "README.md",
+]
 UNDOCUMENTED = {"AWS_REGION", "CODE_VERSION"}  # Set by Lambda, and by the image.
 
 
 class AskedEnvironment(Mapping[str, str]):
-    """An environment that remembers what it was asked for."""
+    """An environment that records which variables are read."""
 
     def __init__(self, values: dict[str, str]) -> None:
         self._values = values
         self.asked: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
-        """Return the variable and remember its name."""
+        """Return the variable and record its name."""
         self.asked.add(name)
         return self._values[name]
 
@@ -39,12 +44,12 @@ class AskedEnvironment(Mapping[str, str]):
 
 
 def documented() -> dict[str, str]:
-    """Return the variables of the README's table with their defaults."""
-    return dict(re.findall(r"^\| `([A-Z_]+)` \| [^|]+ \| ([^|]+) \|", README, re.MULTILINE))
+    """Return the variables of the table in docs/configuration.md with their defaults."""
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| [^|]+ \| ([^|]+) \|", SETTINGS, re.MULTILINE))
 
 
 def test_every_variable_the_code_reads_is_in_the_table_and_no_other() -> None:
-    """Settings are found in one place."""
+    """Every setting is documented, in one place."""
     renderer = AskedEnvironment({"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"})
     starter = AskedEnvironment(
         {"INPUT_BUCKET": "in", "OUTPUT_BUCKET": "out", "STATE_MACHINE_ARN": "arn", "AWS_REGION": "us-east-1"}
@@ -66,7 +71,7 @@ def test_defaults_in_the_table_are_those_of_the_code() -> None:
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
 def test_commands_in_the_readme_are_targets_of_the_makefile(target: str) -> None:
-    """Whoever pastes a command gets what it says."""
+    """A command that a reader pastes exists."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
 
     assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE)
