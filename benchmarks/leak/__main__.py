@@ -18,12 +18,13 @@ import cv2
 
 from benchmarks.leak.clip_list import CLIPS, KINDS
 from benchmarks.leak.methods import METHODS
-from benchmarks.leak.plot import draw_picture
+from benchmarks.leak.plot import leak_figure
 from benchmarks.leak.real_videos import real_sources, real_subject
 from benchmarks.leak.runs import Outcome, Subject, run
 from benchmarks.leak.scenes import Clip
 from benchmarks.leak.synthesis import clip_path, make_clip
 from benchmarks.leak.tables import by_method, clip_tables, table, total
+from benchmarks.plotting import save
 
 _FOLDER = Path("out", "leak")
 _INTERVALS_MS = {"2": 500, "5": 200, "all": 0}
@@ -60,7 +61,7 @@ def main() -> None:
             _print(title, outcomes, asked)
             if pictures:
                 scores = {name: total(ones) for name, ones in by_method(outcomes).items()}
-                draw_picture(pictures.pop(), title, scores)
+                save(leak_figure(title, scores), pictures.pop())
 
 
 def _subjects(asked: _Asked, pool: Executor) -> list[Subject]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.scale.model import LENGTHS, SIZES, Model, Parameters, Video, Way, duration
+from benchmarks.scale.model import LENGTHS, SIZES, Estimate, Model, Parameters, Video, duration
 from benchmarks.scale.prices import Prices
 
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
@@ -27,9 +27,10 @@ def main() -> None:
     model = Model(Parameters(), Prices.read())
     print(table(model))
     if asked.picture:
-        from benchmarks.scale.plot import draw_picture  # noqa: PLC0415 the table needs no OpenCV
+        from benchmarks.plotting import save  # noqa: PLC0415 the table needs no Matplotlib
+        from benchmarks.scale.plot import scale_figure  # noqa: PLC0415
 
-        draw_picture(asked.picture, model)
+        save(scale_figure(model), asked.picture)
 
 
 def table(model: Model) -> str:
@@ -49,10 +50,10 @@ def _row(name: str, model: Model, video: Video) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def _cells(way: Way) -> list[str]:
-    if not way.finishes:
-        return [f"no: {duration(way.longest_s)}", "-"]
-    return [duration(way.wall_s), f"{way.usd:.3f}"]
+def _cells(estimate: Estimate) -> list[str]:
+    if not estimate.finishes:
+        return [f"no: {duration(estimate.longest_s)}", "-"]
+    return [duration(estimate.wall_s), f"{estimate.usd:.3f}"]
 
 
 if __name__ == "__main__":

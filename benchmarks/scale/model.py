@@ -109,7 +109,7 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Way:
+class Estimate:
     """One way to the output: seconds, dollars, functions that render, and the longest run among them."""
 
     wall_s: float
@@ -130,27 +130,27 @@ class Model:
     parameters: Parameters
     prices: Prices
 
-    def rekognition(self, video: Video) -> Way:
+    def rekognition(self, video: Video) -> Estimate:
         """Return how long face detection takes and what it costs."""
         least_s = self.parameters.rekognition_least_s
         wall_s = max(self.parameters.rekognition_share * video.seconds, least_s)
-        return Way(wall_s, video.seconds / 60 * self.prices.rekognition_minute, 0, 0.0)
+        return Estimate(wall_s, video.seconds / 60 * self.prices.rekognition_minute, 0, 0.0)
 
-    def single(self, video: Video) -> Way:
+    def single(self, video: Video) -> Estimate:
         """Return what one function takes that renders all of the video."""
         own = self.parameters
         wall_s = own.cold_start_s + self._render_s(video) + 2 * self._transfer_s(video.size_bytes)
         gets, puts = 1.0, video.size_bytes / (64 * _MIB) + 2
-        return Way(wall_s, self._usd([wall_s], gets, puts) + self._states_usd(video, 1), 1, wall_s)
+        return Estimate(wall_s, self._usd([wall_s], gets, puts) + self._states_usd(video, 1), 1, wall_s)
 
-    def segmented(self, video: Video) -> Way:
+    def segmented(self, video: Video) -> Estimate:
         """Return what the system takes, which shares long videos out."""
         count, own, size = self.segments(video), self.parameters, video.size_bytes
         plan_s = own.cold_start_s + own.plan_cpu_s / own.vcpu_speed
         if count == 1:
             whole = self.single(video)
             usd = whole.usd + self._usd([plan_s], self._planned_bytes(video) / own.range_bytes, 0)
-            return Way(plan_s + whole.wall_s, usd, 1, whole.longest_s)
+            return Estimate(plan_s + whole.wall_s, usd, 1, whole.longest_s)
         read_bytes = size / count + min(self._extra_bytes(video), size)
         segment_s = (
             own.cold_start_s
@@ -167,9 +167,9 @@ class Model:
         puts = size / (16 * _MIB) + size / (512 * _MIB) + 3 * count
         seconds = [plan_s, *[segment_s] * count, assemble_s]
         usd = self._usd(seconds, gets, puts) + self._states_usd(video, count)
-        return Way(plan_s + rounds * segment_s + assemble_s, usd, count, max(seconds))
+        return Estimate(plan_s + rounds * segment_s + assemble_s, usd, count, max(seconds))
 
-    def sample(self, video: Video) -> Way:
+    def sample(self, video: Video) -> Estimate:
         """Return what AWS's sample takes."""
         own = self.parameters
         cpu_s = own.sample_cpu_ratio * own.render_cpu_s_per_megapixel * video.megapixels
@@ -177,7 +177,7 @@ class Model:
         wall_s += 2 * self._transfer_s(video.size_bytes)
         usd = self._usd([wall_s], 1, 2, own.sample_memory_mb)
         polls = self.rekognition(video).wall_s / own.sample_poll_s
-        return Way(wall_s, usd + (4 + 3 * polls) * self.prices.states_transition, 1, wall_s)
+        return Estimate(wall_s, usd + (4 + 3 * polls) * self.prices.states_transition, 1, wall_s)
 
     def segments(self, video: Video) -> int:
         """Return into how many segments the system cuts the video, as far as its keyframes allow."""
