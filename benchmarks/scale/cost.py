@@ -1,6 +1,6 @@
-"""What a video takes on AWS, by length and size: time and price of each way, as tables and a picture.
+"""Print modelled time and price on AWS by length and frame size of the video, as a table and a plot.
 
-`python -m benchmarks.scale.cost [--picture docs/img/scale.png]`. A model: nothing of it was measured on AWS.
+`python -m benchmarks.scale.cost [--picture docs/img/scale.png]`. Nothing was measured on AWS.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEADING = (
 
 
 def main() -> None:
-    """Print the table; draw the picture where one is asked for."""
+    """Print the table; draw the plot into the PNG file that `--picture` names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--picture", type=Path)
     asked = parser.parse_args()
