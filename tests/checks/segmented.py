@@ -51,8 +51,8 @@ class InSegments:
 
     def tracks(self, plan: Plan, number: int) -> Tracks:
         """Return the tracks of one segment, by way of its document."""
-        layouts = plan.origins.tracklet_graphs(self.faces, self.settings)
-        window, *others = (Windows(layout).of(plan.section(number)) for layout in layouts)
+        graphs = plan.origins.tracklet_graphs(self.faces, self.settings)
+        window, *others = (Windows(graph).of(plan.section(number)) for graph in graphs)
         text = TracksDocument(self.faces.source_id, window, tuple(others)).to_json()
         document = TracksDocument.from_json(text, track_settings(self.settings))
         return track_faces_in(

@@ -70,9 +70,9 @@ def test_path_tells_nothing_far_from_its_fixes() -> None:
 
 def test_one_path_that_arrives_tells_the_way() -> None:
     """The other was lost; the boxes are moved so that the last is the detection's."""
-    onward = trajectory((250, 0.4), (500, 0.38))
+    forward = trajectory((250, 0.4), (500, 0.38))
 
-    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS)
+    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), forward, LOST, SETTINGS)
 
     assert interpolation.certain
     assert places(interpolation.keyframes) == [(250, 0.41)]
@@ -90,9 +90,9 @@ def test_path_back_that_arrives_tells_the_way() -> None:
 
 def test_paths_that_agree_are_blended() -> None:
     """Each counts more the nearer it is to where it began."""
-    onward, back = trajectory((250, 0.30), (500, 0.40)), trajectory((250, 0.32), (0, 0.20))
+    forward, back = trajectory((250, 0.30), (500, 0.40)), trajectory((250, 0.32), (0, 0.20))
 
-    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), forward, back, SETTINGS)
 
     assert interpolation.certain
     assert places(interpolation.keyframes) == [(250, 0.31)]
@@ -100,9 +100,9 @@ def test_paths_that_agree_are_blended() -> None:
 
 def test_paths_that_differ_are_both_covered() -> None:
     """Both arrive, and were a face apart between the detections."""
-    onward, back = trajectory((250, 0.25), (500, 0.40)), trajectory((250, 0.35), (0, 0.20))
+    forward, back = trajectory((250, 0.25), (500, 0.40)), trajectory((250, 0.35), (0, 0.20))
 
-    (keyframe,) = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS).keyframes
+    (keyframe,) = interpolation_between(seen(0, 0.2), seen(500, 0.4), forward, back, SETTINGS).keyframes
 
     assert covers(keyframe.box, face(0.25))
     assert covers(keyframe.box, face(0.35))
@@ -110,9 +110,9 @@ def test_paths_that_differ_are_both_covered() -> None:
 
 def test_paths_that_meet_on_their_way_tell_it() -> None:
     """Neither arrives: one leads to the meeting point, the other from there."""
-    onward, back = trajectory((100, 0.25), (200, 0.30)), trajectory((400, 0.38), (300, 0.34), (200, 0.31))
+    forward, back = trajectory((100, 0.25), (200, 0.30)), trajectory((400, 0.38), (300, 0.34), (200, 0.31))
 
-    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
+    interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), forward, back, SETTINGS)
 
     assert interpolation.certain
     assert places(interpolation.keyframes) == [(100, 0.25), (200, 0.30), (300, 0.34), (400, 0.38)]
@@ -120,9 +120,9 @@ def test_paths_that_meet_on_their_way_tell_it() -> None:
 
 def test_path_to_another_place_tells_no_way() -> None:
     """The trajectory ends more than half a face beside the detection."""
-    onward = trajectory((250, 0.5), (500, 0.6))
+    forward = trajectory((250, 0.5), (500, 0.6))
 
-    assert not interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS).certain
+    assert not interpolation_between(seen(0, 0.2), seen(500, 0.4), forward, LOST, SETTINGS).certain
 
 
 @given(moments, moments, st.data())
@@ -131,17 +131,17 @@ def test_doubt_covers_both_paths_and_the_straight_line(
 ) -> None:
     """Without a certain interpolation every tracked box is covered."""
     earlier, later = Detection(0, data.draw(boxes), 99.0), Detection(500, data.draw(boxes), 99.0)
-    onward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
+    forward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
     back = Trajectory(
         tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True))
     )
 
-    interpolation = interpolation_between(earlier, later, onward, back, SETTINGS)
+    interpolation = interpolation_between(earlier, later, forward, back, SETTINGS)
 
     found = {keyframe.time_ms: keyframe.box for keyframe in interpolation.keyframes}
     assert interpolation.certain or all(
         covers(found[tracked.time_ms], tracked.box)
-        for tracked in (*onward.tracked_boxes, *back.tracked_boxes)
+        for tracked in (*forward.tracked_boxes, *back.tracked_boxes)
     )
     assert interpolation.certain or all(covers(box, between(earlier, later, at)) for at, box in found.items())
 
@@ -164,12 +164,12 @@ def test_knots_lie_strictly_between_the_detections(
 ) -> None:
     """The detections are keyframes of their own; between them times rise."""
     earlier, later = Detection(100, data.draw(boxes), 99.0), Detection(400, data.draw(boxes), 99.0)
-    onward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
+    forward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
     back = Trajectory(
         tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(behind_ms, reverse=True))
     )
 
-    keyframes = interpolation_between(earlier, later, onward, back, SETTINGS).keyframes
+    keyframes = interpolation_between(earlier, later, forward, back, SETTINGS).keyframes
 
     times = [100, *(keyframe.time_ms for keyframe in keyframes), 400]
     assert times == sorted(set(times))

@@ -111,9 +111,9 @@ def test_link_of_a_face_that_came_in_is_parted() -> None:
 def test_nearest_sample_in_time_is_joined_first() -> None:
     """A face at rest is as near to the sample after the next."""
     one, two, three = seen(0, 0.40), seen(500, 0.75), seen(1000, 0.78)
-    onward = trajectory((250, 0.6), (500, 0.76), (750, 0.77), (1000, 0.78))
+    forward = trajectory((250, 0.6), (500, 0.76), (750, 0.77), (1000, 0.78))
 
-    joined = linked(graph_of(one, two, three), Observations([(FlowRequest(one, 1000), onward)]))
+    joined = linked(graph_of(one, two, three), Observations([(FlowRequest(one, 1000), forward)]))
 
     assert joined.tracklets == ((one, two, three),)
 

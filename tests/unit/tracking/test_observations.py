@@ -100,9 +100,9 @@ def test_face_that_is_followed_far_behind_a_cut_was_not_cut() -> None:
 def test_way_out_ends_at_the_next_cut() -> None:
     """After a cut another face is in its place; both frames of the cut count."""
     start, end = Detection(1100, FACE, 99.0), Detection(1900, FACE, 99.0)
-    onward, back = trajectory(1966, 2000, 2033, 2066), trajectory(1066, 1033, 1000, 966)
+    forward, back = trajectory(1966, 2000, 2033, 2066), trajectory(1066, 1033, 1000, 966)
 
-    seen = Observations([(FlowRequest(end, 3000), onward), (FlowRequest(start, 0), back)], CUTS)
+    seen = Observations([(FlowRequest(end, 3000), forward), (FlowRequest(start, 0), back)], CUTS)
 
     assert seen.out(end, backward=False) == trajectory(1966, 2000, 2033)
     assert seen.out(start, backward=True) == trajectory(1066, 1033, 1000)
