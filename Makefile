@@ -10,10 +10,12 @@ export PYTHONDONTWRITEBYTECODE = 1
 LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
+# A file of tests stays in one process, and a process has one local cloud at a time; the slow files go first.
+PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
 # A package that is not the one that was locked is not installed.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run up test check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat lock clean
+.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat matrix lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -25,8 +27,11 @@ run: $(READY) ## Blur the demo clip on this machine; VIDEO=my.mp4 [OUT=blurred.m
 up: $(READY) ## Keep the local cloud running and print the environment to export
 	@$(BIN)/python -m local_cloud up
 
-test: $(READY) ## Run all tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## Run all tests, on every processor; ARGS="-k blur" for some of them
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+test-fast: $(READY) ## Run the tests that open no video and no cloud: half a minute
+	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract $(ARGS)
 
 check: $(READY) lint ## Lint, types, templates, policies, image, state machine
 	@$(BIN)/ruff check
@@ -82,6 +87,9 @@ storm: $(READY) ## 500 uploads at once where 10 functions and 20 Rekognition job
 
 repeat: $(READY) ## The tests that open local clouds, TIMES=20 in a row, with every processor loaded
 	@$(BIN)/python -m tests.clouds.repeat $(or $(TIMES),20)
+
+matrix: $(READY) ## Videos of every codec, container, rotation, rate and sound: FILES=1000 of them, chosen by SEED=1
+	@$(BIN)/python -m tests.checks.matrix $(or $(FILES),1000) $(or $(SEED),1)
 
 fix: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix

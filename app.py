@@ -1,4 +1,4 @@
-"""The Chalice app: which event calls what. A handler unpacks its event, calls one function, returns JSON."""
+"""The Chalice app: its events and functions. Each unpacks its event, calls one function, returns JSON."""
 
 import os
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ from chalicelib.work_objects import delete_work_objects
 
 app = Chalice(app_name="face-blur")
 
-# chalice reads the bucket at import, for `deploy`; inside a function the default is never used.
+# chalice reads the bucket name at import, when it deploys; inside a function the default is never used.
 _INPUT_BUCKET = os.environ.get("INPUT_BUCKET", "input-bucket-not-set")
 
 
@@ -34,65 +34,65 @@ def face_detection(event: S3Notification) -> dict[str, Any]:
     bucket=_INPUT_BUCKET, events=["s3:ObjectCreated:*"], suffix=".MP4", name="face-detection-capitals"
 )
 def face_detection_capitals(event: S3Notification) -> dict[str, Any]:
-    """Do as face-detection does: S3's suffix filter knows case, and cameras write .MP4."""
+    """Do the same as face-detection: S3's suffix filter is case-sensitive, and cameras write .MP4."""
     return _start(event, "face-detection-capitals")
 
 
-# chalice's own S3Event reads the first record at once: an event without one, or a broken one, would crash.
+# chalice's own S3Event reads the first record at once and crashes on an event without records.
 face_detection.event_class = face_detection_capitals.event_class = S3Notification
 
 
 @app.lambda_function(name="start-face-detection")
-def start_face_detection(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def start_face_detection(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Start the Rekognition job that face-detection could not start at once."""
     job = Job.from_json(event)
-    log = _log("start-face-detection", job)
+    log = _log("start-face-detection", job, context)
     with log.handling():
         limits = VideoLimits.from_env(os.environ)
         return start_detection(job, _rekognition(), client("s3"), limits, log).to_json()
 
 
 @app.lambda_function(name="check-rekognition-job-status")
-def check_rekognition_job_status(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Ask once how far the Rekognition job is, and say how long to wait before the next time."""
+def check_rekognition_job_status(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Read the status of the Rekognition job once; return how long to wait before the next time."""
     job = Job.from_json(event)
-    with _log("check-rekognition-job-status", job).handling() as facts:
+    with _log("check-rekognition-job-status", job, context).handling() as facts:
         checked = check_detection(job, _rekognition(), datetime.now(timezone.utc))
         facts.update(checked.detection.to_json())
         return checked.to_json()
 
 
 @app.lambda_function(name="get-rekognized-faces")
-def get_rekognized_faces(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Write all detections of the Rekognition job to the work bucket."""
+def get_rekognized_faces(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Write all detections of the Rekognition job to the work bucket, as the faces document."""
     job = Job.from_json(event)
-    with _log("get-rekognized-faces", job).handling():
+    with _log("get-rekognized-faces", job, context).handling():
         bucket = required_setting(os.environ, "WORK_BUCKET")
         return store_faces(job, _rekognition(), client("s3"), bucket).to_json()
 
 
 @app.lambda_function(name="record-failure")
-def record_execution_failure(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Write the failure manifest to where the output would have been."""
+def record_execution_failure(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Write the failure manifest to the output bucket, in place of the output."""
     job = Job.from_json(event)
-    with _log("record-failure", job).handling():
+    with _log("record-failure", job, context).handling():
         output_bucket = required_setting(os.environ, "OUTPUT_BUCKET")
         work_bucket = required_setting(os.environ, "WORK_BUCKET")
         return record_failure(job, client("s3"), output_bucket, work_bucket).to_json()
 
 
 @app.lambda_function(name="delete-work-objects")
-def delete_execution_work(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Delete what the execution wrote for itself, unless another one may go on with it."""
+def delete_execution_work(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Delete the work objects of the execution, unless another execution may reuse them."""
     job = Job.from_json(event)
-    with _log("delete-work-objects", job).handling() as facts:
+    with _log("delete-work-objects", job, context).handling() as facts:
         bucket = required_setting(os.environ, "WORK_BUCKET")
         facts["deleted"] = delete_work_objects(job, client("s3"), bucket)
         return event
 
 
 def _start(event: S3Notification, function: str) -> dict[str, Any]:
-    log = EventLog(function)
+    log = EventLog.of_invocation(function, event.context)
     with log.handling() as facts:
         settings = StartSettings.from_env(os.environ)
         outcome = start_executions(
@@ -106,5 +106,6 @@ def _rekognition() -> FaceDetectionJobs:
     return FaceDetectionJobs(client("rekognition"))
 
 
-def _log(function: str, job: Job) -> EventLog:
-    return EventLog(function, source=job.source.uri, execution=job.execution.id if job.execution else None)
+def _log(function: str, job: Job, context: object) -> EventLog:
+    execution = job.execution.id if job.execution else None
+    return EventLog.of_invocation(function, context, source=job.source.uri, execution=execution)

@@ -1,7 +1,7 @@
-"""Cold start: how long a function's import takes in a fresh process.
+"""Measure how long importing a function's code takes in a fresh process.
 
-Run it with `python -m benchmarks.cold_start`. The light functions lie in a folder without bytecode, as in
-a zip; the modules of the container are compiled, as in the image, whose figure `make test-image` prints.
+Run it with `python -m benchmarks.cold_start`. The light functions are imported without bytecode, as from a
+zip; the container's modules are compiled, as in the image, whose figure `make test-image` prints.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import chalice
 
 PROJECT = Path(__file__).resolve().parent.parent
 RUNS = 9
-_BARE = shutil.ignore_patterns("__pycache__")
+_WITHOUT_BYTECODE = shutil.ignore_patterns("__pycache__")
 _CODE = """
 import importlib, sys, time
 begin_s = time.perf_counter()
@@ -32,14 +32,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder)
         shutil.copyfile(PROJECT / "app.py", package / "app.py")
-        shutil.copytree(PROJECT / "chalicelib", package / "chalicelib", ignore=_BARE)
-        shutil.copytree(Path(chalice.__file__).parent, package / "chalice", ignore=_BARE)
+        shutil.copytree(PROJECT / "chalicelib", package / "chalicelib", ignore=_WITHOUT_BYTECODE)
+        shutil.copytree(Path(chalice.__file__).parent, package / "chalice", ignore=_WITHOUT_BYTECODE)
         _print_imports("app", package, "-B")
     _print_imports("blur_container.handler", PROJECT)
 
 
 def _print_imports(module: str, folder: Path, *options: str) -> None:
-    _import_ms(module, folder, *options)  # The first run brings the files into memory.
+    _import_ms(module, folder, *options)  # The first run reads the files from disk.
     times = sorted(_import_ms(module, folder, *options) for _ in range(RUNS))
     print(f"{module:24} {statistics.median(times):10.0f} {times[0]:8.0f} {times[-1]:8.0f}")
 

@@ -1,7 +1,7 @@
-"""The pipeline's own overhead: from upload to output, less detection and render, on a 10 s clip at 720p.
+"""Measure the pipeline's overhead: upload to output, less detection and render, on a 10 s clip at 720p.
 
 Run it with `make bench`. Detection is timed by running the stand-in's detector alone on the same clip, the
-render by the manifest's own figure; what is left is events, state machine, waiting, starts and transfer.
+render by the figure in the manifest; the rest is events, state machine, waits, process starts and transfer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REKOGNITION = RekognitionSettings()
 
 @dataclass(frozen=True)
 class Run:
-    """One upload: seconds from upload to output, and those of them that were detection and render."""
+    """Times of one upload in seconds: from upload to output, and the shares of detection and render."""
 
     total_s: float
     detection_s: float
@@ -43,7 +43,7 @@ class Run:
 
     @property
     def overhead_s(self) -> float:
-        """Return what the pipeline adds."""
+        """Return the seconds that are neither detection nor render."""
         return self.total_s - self.detection_s - self.render_s
 
 
@@ -75,7 +75,7 @@ def _print(name: str, run: Run) -> None:
 
 
 def _ten_seconds(folder: Path) -> Path:
-    """Return the demo clip's pictures, shown a quarter slower."""
+    """Write the demo clip's video, slowed down to 10 s, into `folder`; return its path."""
     whole, slow = folder / "demo.mp4", folder / "ten-seconds.mp4"
     make_demo_clip(whole)
     with av.open(str(whole)) as source, av.open(str(slow), "w") as target:
@@ -99,7 +99,7 @@ def _measure(cloud: LocalCloud, clip: Path, number: int) -> Run:
 
 
 def detection_s(clip: Path) -> float:
-    """Return how long the stand-in's detector takes for `clip`."""
+    """Return the seconds that the stand-in's detector takes for `clip`."""
     begin_s = time.monotonic()
     detector = FaceDetector()
     with open_sampled(clip) as video:
@@ -109,7 +109,10 @@ def detection_s(clip: Path) -> float:
 
 
 def wait_for_manifest(cloud: LocalCloud, key: str) -> dict[str, Any]:
-    """Return the manifest of `key` as soon as it is confirmed: that is written last."""
+    """Return the manifest of `key` once it is confirmed, which is the pipeline's last write.
+
+    Raise TimeoutError after two minutes.
+    """
     s3, begin_s = cloud.client("s3"), time.monotonic()
     name = manifest_key(SourceObject(cloud.buckets.input, key, None, "", "", 0))
     while time.monotonic() - begin_s < _GIVE_UP_S:
@@ -122,7 +125,7 @@ def wait_for_manifest(cloud: LocalCloud, key: str) -> dict[str, Any]:
         if manifest["status"] != "DELIVERING":
             return manifest
         time.sleep(_POLL_S)
-    raise TimeoutError(f"{name} is not there, or not confirmed, after {_GIVE_UP_S} s")
+    raise TimeoutError(f"{name} is missing or not confirmed after {_GIVE_UP_S} s")
 
 
 if __name__ == "__main__":

@@ -1,75 +1,45 @@
-"""Drawing: lines, discs and words on a sheet of paper, by OpenCV with its own font."""
+"""Matplotlib figures of the benchmarks in one style, written as PNG files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-Spot = tuple[float, float]
-Colour = Sequence[int]
-
-INK, GREY, GRID, PAPER = (40, 36, 32), (120, 112, 104), (228, 224, 220), (255, 255, 255)
-# Blue, green and red of one mark after the other.
-COLOURS = (
-    (70, 70, 200),
-    (40, 140, 230),
-    (20, 130, 150),
-    (150, 90, 30),
-    (110, 140, 20),
-    (140, 60, 140),
-    (90, 90, 90),
-)
-# Drawn at twice the size that is written: markers have no smooth edges of their own.
-_SCALE = 2
+INK, GREY, GRID = "#202428", "#687078", "#dce0e4"
+COLOURS = ("#c84646", "#e68c28", "#968214", "#1e5a96", "#148c6e", "#8c3c8c", "#5a5a5a")
+MARK_SIZE = 9.0  # Diameter of a dot or a ring, in points.
+_DPI = 100
+_BORDER = 0.12  # Around axes and legends, in inches.
 
 
-@dataclass(frozen=True)
-class Text:
-    """How a text is set: its size in pixels and its colour."""
-
-    px: int = 16
-    colour: Colour = INK
+def new_figure(width_px: int, height_px: int) -> Figure:
+    """Return an empty figure of that size, which lays out its axes and legends when it is drawn."""
+    layout = ConstrainedLayoutEngine(w_pad=_BORDER, h_pad=_BORDER)
+    return Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, layout=layout)
 
 
-class Sheet:
-    """A picture while it is drawn; places are pixels of the written picture."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self._size = width, height
-        self._picture: NDArray[np.uint8] = np.full((height * _SCALE, width * _SCALE, 3), PAPER, np.uint8)
-
-    def line(self, begin: Spot, end: Spot, colour: Colour, thickness: int = 1) -> None:
-        """Draw a straight line, `thickness` pixels wide."""
-        cv2.line(self._picture, _scaled(begin), _scaled(end), colour, thickness * _SCALE, cv2.LINE_AA)
-
-    def disc(self, centre: Spot, radius: int, colour: Colour, fill: Colour | None = None) -> None:
-        """Draw a disc with a border of two pixels in `colour`, filled with it or with `fill`."""
-        for paint, thickness in ((fill or colour, -1), (colour, 2 * _SCALE)):
-            cv2.circle(self._picture, _scaled(centre), radius * _SCALE, paint, thickness, cv2.LINE_AA)
-
-    def width(self, words: str, text: Text) -> float:
-        """Return how wide `words` are."""
-        _, _, width, _ = cv2.getTextSize((0, 0), words, (0, 0), cv2.FontFace("sans"), text.px * _SCALE)
-        return float(width / _SCALE)
-
-    def write(self, words: str, spot: Spot, text: Text, align: float = 0.0) -> None:
-        """Write `words` on the line through `spot`, which is at the share `align` of their width."""
-        begin = spot[0] - align * self.width(words, text), spot[1]
-        face = cv2.FontFace("sans")
-        cv2.putText(self._picture, words, _scaled(begin), text.colour, face, text.px * _SCALE)
-
-    def save(self, path: Path) -> None:
-        """Write a PNG to `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        small = cv2.resize(self._picture, self._size, interpolation=cv2.INTER_AREA)
-        if not cv2.imwrite(str(path), small, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
-            raise OSError(f"{path} cannot be written")
+def style_axes(axes: Axes, x_ticks: Iterable[float], y_ticks: Iterable[float]) -> None:
+    """Draw a grid line and a label at the given ticks only, without a frame around the axes."""
+    axes.set_xticks(list(x_ticks))
+    axes.set_yticks(list(y_ticks))
+    axes.minorticks_off()
+    axes.grid(color=GRID)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=8, labelcolor=GREY, labelsize=9)
 
 
-def _scaled(spot: Spot) -> tuple[int, int]:
-    return round(spot[0] * _SCALE), round(spot[1] * _SCALE)
+def ring(axes: Axes, x: float, y: float, colour: str) -> None:
+    """Draw a ring with a white centre around (x, y), in front of lines and over the border of the axes."""
+    (mark,) = axes.plot(x, y, "o", color="white", markersize=MARK_SIZE, zorder=3, clip_on=False)
+    mark.set(markeredgecolor=colour, markeredgewidth=2.0)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write `figure` to the PNG file `path`; the same figure gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="png", metadata={"Software": None})

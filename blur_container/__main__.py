@@ -37,8 +37,10 @@ def main(arguments: list[str], environment: Mapping[str, str], out: IO[str], err
     except KeyboardInterrupt:
         err.write("Stopped; no output was written.\n")
         return _INTERRUPTED
-    tracks = f"{report.tracks} track{'' if report.tracks == 1 else 's'}"
-    out.write(f"{files.target}: {len(report.pts)} frames, {report.frames_with_faces} with faces, {tracks}\n")
+    tracks = f"{report.faces.tracks} track{'' if report.faces.tracks == 1 else 's'}"
+    out.write(
+        f"{files.target}: {len(report.pts)} frames, {report.file.frames_with_faces} with faces, {tracks}\n"
+    )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Places in a frame: boxes, their mapping from displayed to coded pixels, and the rects that cover them."""
+"""Geometry of a frame: boxes, their mapping from displayed to coded pixels, and the rects that cover them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from chalicelib.contract.faces import Box
 
 WHOLE_FRAME = Box(0.0, 0.0, 1.0, 1.0)
 _MATRIX_LENGTH = 9
-# Less than a degree away players turn by whole quarters too; whoever writes 1.57 for a quarter is 0.05 off.
+# Within a degree of a quarter turn players turn by the quarter; 1.57 instead of pi / 2 is 0.05 degrees off.
 _NEARLY_NOTHING = 0.017
-# A box may reach anywhere; beyond this it is cut, before its pixels are too many to count.
+# A box may reach anywhere; it is cut here, before its pixels overflow.
 _FAR_FRAMES = 1e6
 
 
-# uint8 (height, width): the luma of a frame, reduced.
+# uint8 (height, width): the luma of a frame, scaled down.
 Picture = NDArray[np.uint8]
 # Samples of 8 bits in one byte, deeper ones in two.
 Plane = NDArray[np.uint8 | np.uint16]
@@ -36,7 +36,7 @@ class Size:
 
 @dataclass(frozen=True, order=True)
 class Rect:
-    """Whole pixels of the coded frame, half open: right and bottom are the first pixels outside."""
+    """A rect in whole pixels of the coded frame; right and bottom are the first pixels outside."""
 
     left: int
     top: int
@@ -45,18 +45,18 @@ class Rect:
 
     @property
     def size(self) -> Size:
-        """Return width and height."""
+        """Return the width and height in pixels."""
         return Size(self.right - self.left, self.bottom - self.top)
 
     def within(self, frame: Size) -> Rect | None:
-        """Return the part of the rect inside the frame, or None where there is none."""
+        """Return the part of the rect inside a frame of this size, or None if there is none."""
         rect = Rect(
             max(0, self.left), max(0, self.top), min(frame.width, self.right), min(frame.height, self.bottom)
         )
         return rect if rect.left < rect.right and rect.top < rect.bottom else None
 
     def scaled_down(self, horizontal: int, vertical: int) -> Rect:
-        """Return the rect of a plane with one sample per `horizontal` x `vertical` pixels."""
+        """Return the samples of a plane that the rect touches, at `horizontal` x `vertical` pixels each."""
         return Rect(
             self.left // horizontal,
             self.top // vertical,
@@ -67,9 +67,10 @@ class Rect:
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a coded frame is turned for display: x' = a x + c y, y' = b x + d y about the centre.
+    """The rotation or reflection from coded to displayed frame: x' = a x + c y, y' = b x + d y.
 
-    `shown` is the part of the coded frame that is displayed, in fractions of it.
+    Coordinates count from the centre. `shown` is the part of the coded frame that is displayed, in fractions
+    of it.
     """
 
     a: int = 1
@@ -80,7 +81,10 @@ class Orientation:
 
     @classmethod
     def from_display_matrix(cls, matrix: Sequence[int] | None) -> Orientation:
-        """Return the orientation in FFmpeg's nine numbers; refuse what is no multiple of 90 degrees."""
+        """Return the orientation of FFmpeg's nine numbers, or the plain one for None.
+
+        Raise UnsupportedVideo if they do not turn by a multiple of 90 degrees.
+        """
         if matrix is None:
             return cls()
         if len(matrix) != _MATRIX_LENGTH:
@@ -94,55 +98,48 @@ class Orientation:
 
     @property
     def is_quarter_turn(self) -> bool:
-        """Return whether width and height change places."""
+        """Return whether width and height are exchanged."""
         return self.a == 0
 
     def to_coded(self, box: Box) -> Box:
-        """Return `box`, given in fractions of the displayed frame, in fractions of the coded frame."""
-        x = box.left + box.width / 2 - 0.5
-        y = box.top + box.height / 2 - 0.5
-        # The matrix holds 0, 1 and -1 only and is orthogonal: its inverse is its transpose.
+        """Return a box in fractions of the displayed frame in fractions of the coded frame."""
+        x, y = (middle - 0.5 for middle in box.centre)
+        # The matrix has only 0, 1 and -1 and is orthogonal: its inverse is its transpose.
         coded_x, coded_y = self.a * x + self.b * y, self.c * x + self.d * y
         width, height = (box.height, box.width) if self.is_quarter_turn else (box.width, box.height)
         turned = Box(coded_x + 0.5 - width / 2, coded_y + 0.5 - height / 2, width, height)
-        return turned if self.shown is WHOLE_FRAME else _out_of(turned, self.shown)
+        if self.shown is WHOLE_FRAME:
+            return turned
+        return Box(
+            self.shown.left + turned.left * self.shown.width,
+            self.shown.top + turned.top * self.shown.height,
+            turned.width * self.shown.width,
+            turned.height * self.shown.height,
+        )
 
     def to_displayed(self, box: Box) -> Box:
-        """Return `box`, given in fractions of the coded frame, in fractions of the displayed frame."""
-        inside = box if self.shown is WHOLE_FRAME else _into(box, self.shown)
+        """Return a box in fractions of the coded frame in fractions of the displayed frame."""
+        inside = box
+        if self.shown is not WHOLE_FRAME:
+            inside = Box(
+                (box.left - self.shown.left) / self.shown.width,
+                (box.top - self.shown.top) / self.shown.height,
+                box.width / self.shown.width,
+                box.height / self.shown.height,
+            )
         return Orientation(self.a, self.c, self.b, self.d).to_coded(inside)
 
     def of_part(self, shown: Box) -> Orientation:
-        """Return the orientation of frames of which only a part is displayed."""
+        """Return the same orientation of frames of which only the part `shown` is displayed."""
         return replace(self, shown=shown)
 
 
-def _out_of(box: Box, part: Box) -> Box:
-    """Return `box`, given in fractions of `part`, in fractions of what that is a part of."""
-    return Box(
-        part.left + box.left * part.width,
-        part.top + box.top * part.height,
-        box.width * part.width,
-        box.height * part.height,
-    )
-
-
-def _into(box: Box, part: Box) -> Box:
-    """Return `box` in fractions of `part`, which lies in the same whole."""
-    return Box(
-        (box.left - part.left) / part.width,
-        (box.top - part.top) / part.height,
-        box.width / part.width,
-        box.height / part.height,
-    )
-
-
 def boxes_orientation(display: Orientation, coded: Size, analysed: Size) -> Orientation:
-    """Return how boxes are turned against the coded frame.
+    """Return the orientation of Rekognition's boxes, from the display orientation and both frame sizes.
 
-    It is not documented whether Rekognition turns a frame before it looks. The shape it reports tells: a
-    quarter turn that left the coded shape as it was did not happen. Other turns leave no trace, and players
-    show them: there the boxes are taken as displayed.
+    It is not documented whether Rekognition turns a frame before it detects faces. The size it reports shows
+    it for a quarter turn: if the size has the coded shape, the frame was not turned. Other turns leave the
+    shape as it is: then boxes are taken as displayed, because players turn the frame.
     """
     seen_as_coded = _is_wide(analysed) == _is_wide(coded) and _is_wide(analysed) is not None
     if display.is_quarter_turn and seen_as_coded:
@@ -151,7 +148,7 @@ def boxes_orientation(display: Orientation, coded: Size, analysed: Size) -> Orie
 
 
 def padded(box: Box, margin: float) -> Box:
-    """Return `box` with `margin` of its own size added on each side."""
+    """Return a box with `margin` of its own size added on each side."""
     return Box(
         box.left - box.width * margin,
         box.top - box.height * margin,
@@ -161,7 +158,7 @@ def padded(box: Box, margin: float) -> Box:
 
 
 def between(one: Box, other: Box, share: float) -> Box:
-    """Return the box `share` of the way from `one` (0) to `other` (1)."""
+    """Return the linear interpolation from `one` (share 0) to `other` (share 1)."""
     return Box(
         one.left + (other.left - one.left) * share,
         one.top + (other.top - one.top) * share,
@@ -171,7 +168,7 @@ def between(one: Box, other: Box, share: float) -> Box:
 
 
 def hull(boxes: Sequence[Box]) -> Box:
-    """Return the smallest box around one or more boxes."""
+    """Return the smallest box that contains all of one or more boxes."""
     left = min(box.left for box in boxes)
     top = min(box.top for box in boxes)
     right = max(box.right for box in boxes)
@@ -180,25 +177,30 @@ def hull(boxes: Sequence[Box]) -> Box:
 
 
 def visible_share(box: Box) -> float:
-    """Return which share of a box lies in the frame; 1 for a box of no size."""
+    """Return the share of a box's area that is inside the frame; 1 for a box of no size."""
     across = min(box.right, 1.0) - max(box.left, 0.0)
     down = min(box.bottom, 1.0) - max(box.top, 0.0)
     area = box.width * box.height
     return max(across, 0.0) * max(down, 0.0) / area if area else 1.0
 
 
+def centre_shift(one: Box, other: Box) -> tuple[float, float]:
+    """Return how far right and down the centre of `other` is from that of `one`."""
+    across = (other.left + other.right - one.left - one.right) / 2
+    return across, (other.top + other.bottom - one.top - one.bottom) / 2
+
+
 def distance_faces(one: Box, other: Box) -> float:
-    """Return how far apart the centres of two boxes are, in sizes of their mean."""
+    """Return the distance of the centres of two boxes, in mean sizes of both; infinite without a size."""
     width, height = (one.width + other.width) / 2, (one.height + other.height) / 2
     if not (width and height):
         return math.inf
-    across = (one.left + one.right - other.left - other.right) / 2 / width
-    down = (one.top + one.bottom - other.top - other.bottom) / 2 / height
-    return math.hypot(across, down)
+    across, down = centre_shift(other, one)
+    return math.hypot(across / width, down / height)
 
 
 def across_border(box: Box, sizes: float) -> list[Box]:
-    """Return the boxes right outside the frame that `box` reaches by going so many of its own sizes."""
+    """Return the boxes just outside the frame that a box reaches by a move of `sizes` of its own sizes."""
     reach_x, reach_y = sizes * box.width, sizes * box.height
     outside = []
     if box.left < reach_x:
@@ -213,9 +215,9 @@ def across_border(box: Box, sizes: float) -> list[Box]:
 
 
 def around(box: Box, frame: Size) -> Rect:
-    """Return the pixels that `box` touches, grown to even coordinates, in the frame and beyond it.
+    """Return the pixels that a box touches, in the frame and beyond it, grown to even coordinates.
 
-    Even coordinates let luma and chroma cover the same picture area.
+    With even coordinates luma and chroma cover the same area.
     """
     return Rect(
         _even_below(_pixels(box.left, frame.width)),
@@ -226,7 +228,7 @@ def around(box: Box, frame: Size) -> Rect:
 
 
 def short_side(box: Box, frame: Size) -> float:
-    """Return the shorter side of `box` in pixels, whether inside the frame or not."""
+    """Return the shorter side of a box in pixels, the part outside the frame included."""
     return min(box.width * frame.width, box.height * frame.height)
 
 
@@ -247,4 +249,5 @@ def _sign(number: int) -> int:
 
 
 def _is_wide(size: Size) -> bool | None:
+    """Return whether a frame is wider than high; None for a square."""
     return None if size.width == size.height else size.width > size.height

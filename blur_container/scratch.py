@@ -1,4 +1,4 @@
-"""Scratch: the folder for the files of one invocation, and what it is called when there is no room left."""
+"""Scratch: the temporary folder of one invocation, and the error for a full disk."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def temporary_root() -> Path:
-    """Return the system's folder for temporary files, also where it is full.
+    """Return the system's folder for temporary files, even if it is full.
 
-    tempfile.gettempdir() writes a file to find out, and knows no folder at all where /tmp is full.
+    tempfile.gettempdir() tests folders by writing a file, and fails if /tmp is full.
     """
     return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 a folder of its own is made below it
 
 
 @contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Yield a folder below `parent` (the system's folder for temporary files) that goes with the context.
+    """Yield a new folder below `parent`, by default the system's temporary folder; delete it at the end.
 
-    Raise ScratchFull where what is written there finds no room.
+    Raise ScratchFull if the disk is full.
     """
     try:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent or temporary_root()) as folder:
@@ -39,15 +39,15 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def raise_if_full(number: int | None, error: Exception) -> None:
-    """Raise ScratchFull from `error` if its errno `number` says that there is no room."""
+    """Raise ScratchFull from `error` if its errno `number` means a full disk."""
     if number in _FULL:
         raise ScratchFull(f"No room for a file: {error}. EphemeralStorage sets the room in /tmp.") from error
 
 
 def clear_leftovers(parent: Path) -> int:
-    """Delete what invocations that were killed have left in `parent`; return how many folders went.
+    """Delete the folders that killed invocations left in `parent`; return their number.
 
-    For a place that runs one invocation at a time, as Lambda's do.
+    Only where one invocation runs at a time, as in a Lambda sandbox.
     """
     leftovers = list(parent.glob(f"{_PREFIX}*"))
     for folder in leftovers:

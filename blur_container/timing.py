@@ -1,4 +1,4 @@
-"""Time: a frame's milliseconds from its pts, the sampling interval, and spans looked up by moment."""
+"""Time: conversion between pts and milliseconds from the first frame, and sections of a video."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ MS_PER_S = 1000
 
 @dataclass(frozen=True)
 class Clock:
-    """Turns the pts of frames into the time of detections: milliseconds from the first frame."""
+    """Converts pts to the time of detections, milliseconds from the first frame, and back."""
 
     first_pts: int
     time_base: Fraction
 
     def ms(self, pts: int) -> Fraction:
-        """Return when the frame with `pts` is shown."""
+        """Return the time of the frame with `pts`."""
         return (pts - self.first_pts) * self.time_base * MS_PER_S
 
     def pts(self, time_ms: float) -> int:
-        """Return the last pts not after a moment, whether a frame has it or not."""
+        """Return the last pts that is not after `time_ms`, whether a frame has it or not."""
         return self.first_pts + math.floor(Fraction(time_ms) / MS_PER_S / self.time_base)
 
 
 class Section(NamedTuple):
-    """A part of a video in milliseconds from the first frame: `start_ms` is in it, `end_ms` is not."""
+    """A part of a video, in milliseconds from the first frame; half open: without `end_ms`."""
 
     start_ms: float
     end_ms: float
 
     def holds(self, time_ms: float) -> bool:
-        """Return whether a moment lies in it."""
+        """Return whether the section contains a time."""
         return self.start_ms <= time_ms < self.end_ms
 
     def wider(self, by_ms: float) -> Section:
-        """Return the section with `by_ms` more on both sides."""
+        """Return the section extended by `by_ms` on both sides."""
         return Section(self.start_ms - by_ms, self.end_ms + by_ms)
 
 

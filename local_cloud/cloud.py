@@ -196,7 +196,7 @@ class LocalCloud:
             "cloudformation": CloudFormationApi(Stacks(self.client)),
             "images": self._images,
         }
-        self._fault_front = FaultFront(self.faults, self._invocations.strike)
+        self._fault_front = FaultFront(self.faults, self._invocations.act_on)
         front = Front(self._moto, own, self._calls, self._fault_front)
         return AccessControl(front, self._keys, cors)
 
@@ -232,7 +232,7 @@ class LocalCloud:
         request = EnvironBuilder(path, method="POST", json=document)
         answer = call(self._moto, request.get_environ())
         if not answer.succeeded:
-            raise RuntimeError(f"moto answered {answer.status} to {path}: {answer.body!r}")
+            raise RuntimeError(f"moto answered {answer.status} to {path}: {answer.get_data()!r}")
 
     def _stop_executions(self) -> None:
         """Stop what still runs: the interpreter's threads would go on calling a closed port."""

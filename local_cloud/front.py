@@ -1,4 +1,4 @@
-"""The front of the local cloud: which application answers a request."""
+"""The front of the local cloud: it passes each request to the application that answers it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MOTO_PATHS = ("/moto-api", "/latest/", "/favicon.ico")
 
 
 class Front:
-    """WSGI application in front of moto, which answers what `own` has no application for.
+    """WSGI application in front of moto, which answers for services that `own` has no application for.
 
-    `own` goes by the service that a request is signed for; each request is noted in `calls` first, and so is
-    how it was answered.
+    The keys of `own` are the services that requests are signed for. Each request and its answer are recorded
+    in `calls`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Front:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        calls = self._calls.note(environ)
+        calls = self._calls.record(environ)
 
         def counted(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             self._calls.count(calls, status, headers)
@@ -57,7 +57,7 @@ class Front:
 
 
 def _is_anonymous_s3(environ: WSGIEnvironment) -> bool:
-    """Return whether an unsigned request is S3's: the other services name a target or post a query form."""
+    """Return whether an unsigned request is for S3: other services name a target or post a query form."""
     is_query_form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
     is_moto_path = path_of(environ).startswith(_MOTO_PATHS)
     return "HTTP_X_AMZ_TARGET" not in environ and not is_query_form and not is_moto_path

@@ -1,7 +1,7 @@
-"""The leak benchmark: which faces stay bare between sparse detections, method by method.
+"""Measure which faces stay uncovered between sparse detections, method by method.
 
 `python -m benchmarks.leak [--rate 2|5|all] [--misses 0.03] [--kinds slow,fast] [--methods tutorial,nearest]`.
-Clips with known truth are drawn on the spot and kept in `out/leak`.
+Clips with known face boxes are drawn once and kept in `out/leak`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import cv2
 
 from benchmarks.leak.clip_list import CLIPS, KINDS
 from benchmarks.leak.methods import METHODS
-from benchmarks.leak.plot import draw_picture
+from benchmarks.leak.plot import leak_figure
 from benchmarks.leak.real_videos import real_sources, real_subject
 from benchmarks.leak.runs import Outcome, Subject, run
 from benchmarks.leak.scenes import Clip
 from benchmarks.leak.synthesis import clip_path, make_clip
 from benchmarks.leak.tables import by_method, clip_tables, table, total
+from benchmarks.plotting import save
 
 _FOLDER = Path("out", "leak")
 _INTERVALS_MS = {"2": 500, "5": 200, "all": 0}
@@ -34,7 +35,7 @@ _JOBS = 2
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the command line asks for."""
+    """Options of the command line."""
 
     rates: Sequence[str]
     misses: Sequence[float]
@@ -60,7 +61,7 @@ def main() -> None:
             _print(title, outcomes, asked)
             if pictures:
                 scores = {name: total(ones) for name, ones in by_method(outcomes).items()}
-                draw_picture(pictures.pop(), title, scores)
+                save(leak_figure(title, scores), pictures.pop())
 
 
 def _subjects(asked: _Asked, pool: Executor) -> list[Subject]:
@@ -90,16 +91,19 @@ def _asked() -> _Asked:
     parser.add_argument(
         "--rate", action="append", choices=list(_INTERVALS_MS), help="all three, unless given"
     )
-    parser.add_argument("--misses", action="append", type=float, help="share of faces not seen; 0.03 and 0.1")
     parser.add_argument(
-        "--methods", default=",".join(METHODS), help="names from the table, with commas between"
+        "--misses",
+        action="append",
+        type=float,
+        help="share of faces that a sample misses; 0.03 and 0.1, unless given",
     )
-    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of motion, with commas between")
-    parser.add_argument("--folder", type=Path, default=_FOLDER, help="where clips and findings are kept")
+    parser.add_argument("--methods", default=",".join(METHODS), help="names, comma-separated")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of motion, comma-separated")
+    parser.add_argument("--folder", type=Path, default=_FOLDER, help="cache of clips and detector output")
     parser.add_argument("--jobs", type=int, default=_JOBS)
-    parser.add_argument("--per-clip", action="store_true", help="a table for every clip too")
-    parser.add_argument("--picture", type=Path, help="a PNG to draw the first table into")
-    parser.add_argument("--real", type=Path, help="a folder of videos to measure on, instead of drawn clips")
+    parser.add_argument("--per-clip", action="store_true", help="print a table for every clip too")
+    parser.add_argument("--picture", type=Path, help="PNG file for a plot of the first table")
+    parser.add_argument("--real", type=Path, help="folder of videos to use instead")
     given = parser.parse_args()
     return _Asked(
         rates=given.rate or list(_INTERVALS_MS),
@@ -117,7 +121,7 @@ def _asked() -> _Asked:
 def _known(parser: argparse.ArgumentParser, names: Sequence[str], known: Sequence[str]) -> Sequence[str]:
     for name in names:
         if name not in known:
-            parser.error(f"there is no {name!r}; there are {', '.join(known)}")
+            parser.error(f"{name!r} is unknown; choose from {', '.join(known)}")
     return names
 
 

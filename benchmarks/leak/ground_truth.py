@@ -1,4 +1,4 @@
-"""Truth: where every face of a clip is in every frame, and the appearances that this makes."""
+"""Ground truth: the box of every face in every frame of a clip, and the faces' appearances."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from blur_container.geometry import Size, visible_share
 from blur_container.timing import Clock
 from chalicelib.contract.faces import Box
 
-# A face mostly behind something, or mostly outside the frame, is no longer anybody's face.
+# A face that is mostly hidden, or mostly outside the frame, cannot be recognised and does not count.
 _HIDDEN_MAX = 0.5
 _INSIDE_MIN = 0.25
-# A detector sees a face of which half is there.
+# A detector sees a face of which half is inside the frame.
 _DETECTABLE_INSIDE_MIN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class TrueFace:
-    """One face in one frame; `hidden` is the share of its box inside the frame that something covers.
+    """One face in one frame; `hidden` is the share of the visible box behind something else.
 
     `face` is a number that stays with the face through a shot and is used in no other shot.
     """
@@ -32,7 +32,7 @@ class TrueFace:
 
     @property
     def inside(self) -> float:
-        """Return which share of the box is inside the frame."""
+        """Return the share of the box inside the frame."""
         return visible_share(self.box)
 
     @property
@@ -48,7 +48,7 @@ class TrueFace:
 
 @dataclass(frozen=True)
 class TrueFrame:
-    """One frame: its pts, and all faces in it, those that do not count included."""
+    """One frame: its pts and all faces in it, including faces that do not count."""
 
     pts: int
     faces: tuple[TrueFace, ...]
@@ -56,7 +56,7 @@ class TrueFrame:
 
 @dataclass(frozen=True)
 class Truth:
-    """One clip's frames, in the order of presentation."""
+    """All frames of one clip, in presentation order."""
 
     name: str
     kind: str
@@ -66,7 +66,7 @@ class Truth:
 
     @property
     def clock(self) -> Clock:
-        """Return what turns the clip's pts into milliseconds."""
+        """Return the clock that converts the clip's pts into milliseconds."""
         return Clock(self.frames[0].pts, self.time_base)
 
     def time_ms(self, index: int) -> int:
@@ -89,7 +89,7 @@ class Truth:
 
     @classmethod
     def read(cls, path: Path) -> Truth:
-        """Return the truth that was written to `path`."""
+        """Return the ground truth from the JSON file `path`."""
         document = json.loads(path.read_text(encoding="utf-8"))
         return cls(
             document["name"],
@@ -105,7 +105,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Appearance:
-    """A longest run of consecutive frames in which one face counts: half open."""
+    """A longest run of consecutive frames in which one face counts: indices [begin, end)."""
 
     face: int
     begin: int

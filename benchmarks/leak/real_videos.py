@@ -1,4 +1,4 @@
-"""Real videos: their pseudo-truth is what the detector finds, unless only in passing, in every frame."""
+"""Real videos, with what the detector finds in every frame as their pseudo-truth."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from chalicelib.contract.faces import Box, Detection
 
 _KINDS = (".mp4", ".mov", ".m4v", ".mkv", ".webm")
 _CONFIDENCE_MIN = 50.0
-# A detector that loses a face for so long has blinked; the face was there.
+# A face that the detector loses for up to this long was there all the time.
 _GAP_MS = 300
-_ONE_CHAIN = TrackSettings(open_intervals=1.0)
+_ONE_TRACK = TrackSettings(open_intervals=1.0)
 
 
 def real_sources(folder: Path) -> list[Path]:
@@ -34,8 +34,8 @@ def real_sources(folder: Path) -> list[Path]:
 
 
 def real_subject(cache: Path, source: Path) -> Subject | None:
-    """Return a video with its pseudo-truth, or None where it cannot be used, saying why."""
-    # Two folders may hold videos of one name.
+    """Return a video with its pseudo-truth; print the reason and return None where it cannot be used."""
+    # Two folders may contain videos of the same name.
     kept = cache / "real" / hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:12]
     try:
         truth = _truth(kept, source)
@@ -43,7 +43,7 @@ def real_subject(cache: Path, source: Path) -> Subject | None:
         print(f"{source.name} is left out: {error}", flush=True)
         return None
     if truth is None:
-        print(f"{source.name} is left out: it is turned for display", flush=True)
+        print(f"{source.name} is left out: it has a display matrix", flush=True)
         return None
     return Subject(source, truth, kept)
 
@@ -74,9 +74,9 @@ def _truth(cache: Path, source: Path) -> Truth | None:
 def faces_between(detections: list[Detection], times_ms: list[int]) -> defaultdict[int, list[TrueFace]]:
     """Return the faces at each of the ascending `times_ms`; short gaps of a face are filled evenly."""
     faces: defaultdict[int, list[TrueFace]] = defaultdict(list)
-    for face, chain in enumerate(associate(detections, _GAP_MS, _ONE_CHAIN)):
-        faces[chain[0].time_ms].append(TrueFace(face, chain[0].box))
-        for earlier, later in pairwise(chain):
+    for face, track in enumerate(associate(detections, _GAP_MS, _ONE_TRACK)):
+        faces[track[0].time_ms].append(TrueFace(face, track[0].box))
+        for earlier, later in pairwise(track):
             begin, end = (bisect_right(times_ms, seen.time_ms) for seen in (earlier, later))
             for time_ms in times_ms[begin:end]:
                 faces[time_ms].append(TrueFace(face, _between(earlier, later, time_ms)))

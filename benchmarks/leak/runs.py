@@ -1,4 +1,4 @@
-"""Runs: one clip under one sampling, all methods, every phase of the interval."""
+"""Run all methods on one clip under one sampling, in every phase of its interval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MS_PER_S = 1000
 
 @dataclass(frozen=True)
 class Subject:
-    """A clip whose truth is known, and the folder in which the detector's findings are kept."""
+    """A clip with known faces, and the folder for the detector's output."""
 
     source: Path
     truth: Truth
@@ -30,7 +30,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one method made of one clip at one phase; `cost_ms` is that of all frames."""
+    """Result of one method on one clip at one phase; `cost_ms` is the time for all frames."""
 
     method: str
     clip: str
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def run(subject: Subject, interval_ms: int, misses: float, methods: Sequence[str]) -> list[Outcome]:
-    """Return the outcomes of all `methods` on one clip; every frame (interval 0) has one phase."""
+    """Return the outcomes of all `methods` on one clip; an interval of 0, every frame, has one phase."""
     outcomes: list[Outcome] = []
     for phase in _PHASES if interval_ms else _PHASES[:1]:
         sampled = sample(subject.truth, Sampling(interval_ms, phase, misses))
@@ -69,7 +69,7 @@ def _run_method(subject: Subject, sampled: Sampled, name: str, method: Method) -
         covered.append(covered_faces(canvas, frame))
         areas = blurred_in(canvas, frame)
         outside_px, face_px = outside_px + areas.outside_px, face_px + areas.face_px
-    detector_ms = method.detector_share * case.findings.ms_per_frame if method.detector_share else 0.0
+    detector_ms = method.detector_share * case.detector_output.ms_per_frame if method.detector_share else 0.0
     return Outcome(
         name,
         truth.name,

@@ -1,4 +1,4 @@
-"""Samples: what Rekognition would report of a clip whose truth is known, with jitter and misses."""
+"""Simulate Rekognition's report on a clip with known faces, with jitter and misses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MS_PER_S = 1000
 
 @dataclass(frozen=True)
 class Sampling:
-    """How often the detector looks, where its intervals begin, and how many faces it misses.
+    """Interval of the simulated detector, its phase, and the share of faces that it misses.
 
-    An `interval_ms` of 0 is every frame; `phase` is the share of an interval by which all are shifted.
+    An `interval_ms` of 0 samples every frame; `phase` shifts all samples by that share of an interval.
     """
 
     interval_ms: int
@@ -39,7 +39,10 @@ class Sampled:
 
 
 def sample(truth: Truth, sampling: Sampling) -> Sampled:
-    """Return what a detector with perfect eyes, an unsteady hand and lapses sees; the seed is the request."""
+    """Return the true faces of the sampled frames with jittered edges, some missing.
+
+    The seed depends on the clip and the sampling only: all methods get the same samples.
+    """
     random = np.random.default_rng(zlib.crc32(f"{truth.name} {sampling}".encode()))
     detections: list[Detection] = []
     seen: set[tuple[int, int]] = set()
@@ -53,7 +56,7 @@ def sample(truth: Truth, sampling: Sampling) -> Sampled:
 
 
 def sampled_frames(truth: Truth, sampling: Sampling) -> list[int]:
-    """Return the indices of the frames that are looked at: the last of each interval."""
+    """Return the indices of the sampled frames: the last frame of each interval."""
     if sampling.interval_ms == 0:
         return list(range(len(truth.frames)))
     last: dict[int, int] = {}

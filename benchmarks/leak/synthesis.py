@@ -1,4 +1,4 @@
-"""Clips: the scenes of the script, drawn and encoded once, with the truth of every frame beside them."""
+"""Draw and encode the clips of the leak benchmark once, with a JSON file of their true faces beside each."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from blur_container.reading.timestamps import time_base
 from chalicelib.contract.faces import Box
 from local_cloud.commands.demo_clip import picture_path, read_picture
 
-# Clips of another version in the cache are not used: count up with every change to how they are made.
+# Part of the cache's path: raise it with every change to how clips are drawn.
 VERSION = 1
 _SEED = 20261124
 _NOISE_LUMA = 2.5
 _NOISE_FRAMES = 16
-# What the camera may pan, shake and zoom out of the frame before it sees a seam.
+# How far the camera may see beyond the frame, by pan, shake and zoom, without a seam in the background.
 _BORDER_PX = 560
 _BAR_TEXTURE = "brick"
 
 
 @dataclass(frozen=True)
 class _Background:
-    """A picture of scikit-image, how much larger it is shown, and its gains of red, green and blue."""
+    """A picture of scikit-image, its scale, and gains for red, green and blue."""
 
     file: str
     scale: float
@@ -52,12 +52,12 @@ _BACKGROUNDS = {
 
 
 def clip_path(folder: Path, clip: Clip) -> Path:
-    """Return where the file of `clip` lies in the cache `folder`."""
+    """Return the path of `clip` in the cache `folder`."""
     return folder / f"v{VERSION}" / f"{clip.name}.mp4"
 
 
 def make_clip(folder: Path, clip: Clip) -> Truth:
-    """Return the truth of `clip`; draw and encode it where the cache `folder` does not hold it."""
+    """Return the ground truth of `clip`; draw and encode it unless it is in the cache `folder`."""
     path = clip_path(folder, clip)
     beside = path.with_suffix(".json")
     if not (path.exists() and beside.exists()):
@@ -96,7 +96,7 @@ def _times(path: Path) -> tuple[Fraction, list[int]]:
 
 
 def _pictures(clip: Clip) -> Iterator[tuple[int, Picture, tuple[TrueFace, ...]]]:
-    """Yield index, picture and faces of every frame that is not missing."""
+    """Yield index, RGB picture and faces of every frame that is not left out."""
     noise, index, first_face = _noise(), 0, 0
     for shot in clip.shots:
         for number in range(round(shot.seconds * clip.rate)):
@@ -134,7 +134,7 @@ def _drawn(shot: Shot, time_s: float, first_face: int) -> tuple[Picture, tuple[T
 
 
 def _hidden(depth: NDArray[np.uint8], box: Box, layer: int) -> float:
-    """Return which share of the box inside the frame is behind a later layer."""
+    """Return the share of the box inside the frame that a later layer hides."""
     rows = slice(max(0, round(box.top * HEIGHT)), max(0, round(box.bottom * HEIGHT)))
     columns = slice(max(0, round(box.left * WIDTH)), max(0, round(box.right * WIDTH)))
     part = depth[rows, columns]
@@ -153,7 +153,7 @@ def _background(name: str, view: View) -> Picture:
 
 @cache
 def _wall(name: str) -> Picture:
-    """Return a background with its border on all sides, mirrored as often as it takes."""
+    """Return a background with its border on all sides, mirrored as often as needed to fill it."""
     asked = _BACKGROUNDS[name]
     part = cv2.resize(read_picture(picture_path(asked.file)), None, fx=asked.scale, fy=asked.scale)
     part = (part * asked.gains).clip(0, 255).astype(np.uint8)
@@ -164,13 +164,13 @@ def _wall(name: str) -> Picture:
 
 
 def _draw_bar(picture: Picture, depth: NDArray[np.uint8], bar: Bar, place: Place, layer: int) -> None:
-    # The zoom of the camera shows in the height of every place.
+    # The camera's zoom is the ratio of the seen height to the height in the scene.
     half = bar.width * place.height / bar.place_at(place.time_s).height / 2
     left, right = max(0, round(place.x - half)), min(WIDTH, round(place.x + half))
     if left >= right:
         return
     begin = left - round(place.x - half)
     texture = _wall(_BAR_TEXTURE)[:HEIGHT, begin : begin + right - left]
-    # Of another colour than the wall it may stand before.
+    # In another colour than the same texture as background.
     picture[:, left:right] = texture[:, :, ::-1] // 4 * 3 + 40
     depth[:, left:right] = layer

@@ -1,4 +1,4 @@
-"""Tables: the outcomes of many runs as text."""
+"""Print outcomes of the leak benchmark as text tables."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from benchmarks.leak.metrics import HALF, Score, leak, score
 from benchmarks.leak.runs import Outcome
 
 _HEADING = (
-    f"{'':22s}{'all':>13s}{'seen':>16s}{'longest':>10s}{'bare':>8s}{'over-':>8s}{'ms a':>8s}\n"
+    f"{'':22s}{'all':>13s}{'seen':>16s}{'longest':>10s}{'uncov.':>8s}{'over-':>8s}{'ms a':>8s}\n"
     f"{'leak at':22s}{'95 %':>7s}{'50 %':>8s}{'95 %':>8s}{'50 %':>8s}{'frames':>8s}{'app. %':>8s}"
     f"{'blur':>8s}{'frame':>8s}  worst kinds (leak at 50 %)"
 )
 _WORST = 4
 _PERCENT = 100
-# Below this a kind is not worth a word.
+# Kinds that leak less are not named.
 _WORTH_MENTION = 0.0005
 
 
 def by_method(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """Return the outcomes of each method, in the order in which methods come first."""
+    """Return the outcomes of each method, in order of first appearance."""
     return _grouped(outcomes, lambda outcome: outcome.method)
 
 
@@ -51,7 +51,7 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> str:
     return (
         f"{name:21s}"
         + "".join(f"{_PERCENT * share:8.2f}" for share in leaks)
-        + f"{figures.longest_run:8d}{_PERCENT * figures.bare_appearances:8.1f}"
+        + f"{figures.longest_run:8d}{_PERCENT * figures.uncovered_appearances:8.1f}"
         + f"{figures.over_blur:8.2f}{cost_ms:8.2f}"
     )
 

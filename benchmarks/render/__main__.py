@@ -1,7 +1,7 @@
-"""The renderer's cost: full and smart render, the tutorial method, and the memory, against a plain transcode.
+"""Measure time and memory of the renderer against a plain transcode and the tutorial method.
 
-`python -m benchmarks.render [--rounds N] [--long]`. The clips are made on the spot. Every case runs in a
-process of its own, all cases in turn, round after round: the ratio of two cases is taken within a round.
+`python -m benchmarks.render [--rounds N] [--long]`. Clips are synthetic. Every case runs in a process of its
+own, all cases in turn, round after round; the ratio of two cases is taken within a round.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Nothing heavy is imported here: on Linux a child's peak memory begins with its parent's.
+# Import nothing heavy here: on Linux a child's peak memory starts at its parent's.
 _CRF, _PRESET, _THREADS = 20, "veryfast", 3
 _SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
 _SECONDS = 10
@@ -31,7 +31,7 @@ _LONG_S = (30, 300)
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run took: CPU seconds of all its threads, seconds by the clock, peak memory in MB."""
+    """Cost of one run: CPU seconds of all threads, wall seconds, peak memory in MB."""
 
     cpu_s: float
     wall_s: float
@@ -42,7 +42,7 @@ def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=_ROUNDS)
-    parser.add_argument("--long", action="store_true", help="the memory of 30 s and 300 s too")
+    parser.add_argument("--long", action="store_true", help="also measure memory on clips of 30 s and 300 s")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = _Bench(Path(folder))
@@ -57,7 +57,7 @@ class _Bench:
         self._folder = folder
         self._has_ffmpeg = shutil.which("ffmpeg") is not None
         if not self._has_ffmpeg:
-            print("there is no ffmpeg command: its rows are left out")
+            print("no ffmpeg command found: its rows are left out")
 
     def compare(self, title: str, scene: Sequence[float], rounds: int) -> None:
         source = self._clip(scene)
@@ -72,7 +72,7 @@ class _Bench:
         cases = ("full", *self._ffmpeg_cases(), "smart 10 %")
         print(f"\n{'peak memory, 720p':28s}" + "".join(f"{case:>12s}" for case in cases))
         for seconds in _LONG_S:
-            # Little detail: five minutes would else take ten to make.
+            # Without noise: otherwise making the clip of five minutes takes ten.
             scene = (*_SIZES["720p"], seconds, 0.0)
             source = self._clip(scene)
             peaks = [self._run(case, scene, source).peak_mb for case in cases]
@@ -105,7 +105,7 @@ def _ffmpeg(source: Path, target: Path) -> list[str]:
 def _timed(command: list[str]) -> Measured:
     begin_s = time.monotonic()
     with subprocess.Popen(command) as process:
-        # The only call that tells the memory of one child; Popen finds it gone and says 0.
+        # The only call that reports the memory of one child. Popen's own wait then reports exit code 0.
         _, status, used = os.wait4(process.pid, 0)
     if status:
         raise subprocess.CalledProcessError(status, command)
@@ -128,7 +128,7 @@ def _print_pairs(title: str, runs: dict[str, list[Measured]], rounds: int) -> No
     sys.stdout.flush()
 
 
-# What each case is read against.
+# The cases that each case is compared with.
 _BASES = {
     "full": ("floor", "ffmpeg"),
     "tutorial": ("floor",),

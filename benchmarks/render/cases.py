@@ -1,6 +1,6 @@
-"""One case of the render benchmark, in a process of its own: prints its seconds and its peak memory as JSON.
+"""Run one case of the render benchmark, and print its seconds and peak memory as JSON.
 
-Imports are over before the clock starts: a warm Lambda, and every video but the first, pays none.
+The clock starts after the imports: a warm Lambda function does not repeat them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from chalicelib.contract.faces import Box, FacesDocument
 
-# The renderer alone: what the first look adds is a case of its own.
+# The renderer alone; the case `followed` adds the low-resolution pass.
 SETTINGS = RenderSettings(follow_faces=False)
 _KERNEL = (99, 99)
 _SIGMA = 30
 
 
 def main() -> None:
-    """Run the case that the first argument describes in JSON."""
+    """Run the case described by the first argument, a JSON object."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
     case = asked["case"]
     scene, source, target = Scene(*asked["scene"]), Path(asked["source"]), Path(asked["target"])
@@ -56,7 +56,7 @@ def _make(scene: Scene, source: Path, _target: Path) -> Mapping[str, object]:
 
 
 def _floor(_scene: Scene, source: Path, target: Path) -> Mapping[str, object]:
-    """Decode and encode, with the renderer's settings and nothing between."""
+    """Decode and encode with the renderer's settings, without blurring."""
     options = {"preset": SETTINGS.preset, "crf": str(SETTINGS.crf)}
     with av.open(str(source)) as container, av.open(str(target), "w") as output:
         video = container.streams.video[0]
@@ -88,7 +88,7 @@ def _idle(scene: Scene, source: Path, target: Path) -> Mapping[str, object]:
 def _smart(percent: int) -> Callable[[Scene, Path, Path], Mapping[str, object]]:
     def run(scene: Scene, source: Path, target: Path) -> Mapping[str, object]:
         step = 100 // percent if percent else scene.groups + 1
-        # Groups apart from each other are the dearest: each begins an encoder.
+        # Isolated groups cost most: each starts an encoder.
         faces = faces_in(scene, range(step - 1, scene.groups, step))
         return _render(source, target, faces, replace(SETTINGS, smart_render=True))
 
@@ -98,11 +98,11 @@ def _smart(percent: int) -> Callable[[Scene, Path, Path], Mapping[str, object]]:
 def _render(source: Path, target: Path, faces: FacesDocument, settings: RenderSettings) -> dict[str, object]:
     report = redact_video(source, target, faces, settings, lambda _: None)
     copied = report.copied.digest.packets if report.copied else 0
-    return {"copied": copied, "reason": report.fallback_reason}
+    return {"copied": copied, "reason": report.file.fallback_reason}
 
 
 def _tutorial(scene: Scene, source: Path, target: Path) -> Mapping[str, object]:
-    """Do as the tutorials do: whole frames to BGR, a fixed Gaussian on each face, MPEG-4 part 2."""
+    """Blur like the tutorials: whole frames to BGR, a fixed Gaussian on each face, MPEG-4 part 2."""
     faces = faces_throughout(scene)
     by_time: dict[int, list[Box]] = {}
     for seen in faces.detections:

@@ -1,4 +1,4 @@
-"""Clips like a camera's: a textured scene that pans, sensor noise, two faces that move; the seed is fixed."""
+"""Synthetic camera clips with a fixed seed: a panning textured scene, sensor noise, two moving faces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BORDER_PX = 256
 _NOISE_FRAMES = 16
 _SOURCE_ID = "0" * 64
 _GROUP_MS = 1000 * GROUP_FRAMES // FRAME_RATE
-# The tracks of a group hold their faces for an interval at both ends: these stay inside the group.
+# A track covers its face for one interval more at both ends: with these times it stays inside its group.
 _FIRST_MS, _LAST_MS, _INTERVAL_MS = 200, 800, 100
 
 Picture = NDArray[np.uint8]
@@ -30,7 +30,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip to make; `noise` is the standard deviation of the sensor's, in steps of luma."""
+    """A clip to make; `noise` is the standard deviation of the sensor noise, in steps of luma."""
 
     width: int
     height: int
@@ -39,13 +39,13 @@ class Scene:
 
     @property
     def groups(self) -> int:
-        """Return how many groups of pictures the clip has."""
+        """Return the number of groups of pictures in the clip."""
         return self.seconds * FRAME_RATE // GROUP_FRAMES
 
 
 def make_scene(path: Path, scene: Scene) -> None:
     """Write the clip of `scene` to `path`: 8-bit H.264, a closed group every second, no audio."""
-    # As a phone's own encoder: some 10 Mbit/s at 720p.
+    # About 10 Mbit/s at 720p, like a phone's encoder.
     options = {"preset": "veryfast", "crf": "18", "x264-params": f"keyint={GROUP_FRAMES}:scenecut=0"}
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream("libx264", rate=FRAME_RATE, options=options)
@@ -58,7 +58,7 @@ def make_scene(path: Path, scene: Scene) -> None:
 
 
 def faces_in(scene: Scene, groups: range) -> FacesDocument:
-    """Return both faces, seen in `groups` only, and there in the middle of each."""
+    """Return both faces, detected only in the middle of each of `groups`."""
     times = [
         group * _GROUP_MS + moment
         for group in groups
@@ -69,7 +69,7 @@ def faces_in(scene: Scene, groups: range) -> FacesDocument:
 
 
 def faces_throughout(scene: Scene) -> FacesDocument:
-    """Return both faces as Rekognition sees them: twice a second."""
+    """Return both faces, detected twice a second as by Rekognition."""
     times = range(0, scene.seconds * 1000, 500)
     return _document(scene, [Detection(ms, box, 99.0) for ms in times for box in _boxes(ms / 1000)])
 
@@ -80,9 +80,9 @@ def _document(scene: Scene, seen: list[Detection]) -> FacesDocument:
 
 
 def _boxes(time_s: float) -> list[Box]:
-    """Return where the faces are: a fifth of the height, on their way to and fro."""
-    there = abs((time_s / 10) % 2 - 1)
-    return [Box(0.1 + 0.3 * there, 0.25, 0.12, 0.22), Box(0.8 - 0.25 * there, 0.5, 0.1, 0.2)]
+    """Return the boxes of both faces, a fifth of the height each, as they move to and fro."""
+    share = abs((time_s / 10) % 2 - 1)
+    return [Box(0.1 + 0.3 * share, 0.25, 0.12, 0.22), Box(0.8 - 0.25 * share, 0.5, 0.1, 0.2)]
 
 
 def _pictures(scene: Scene) -> Any:
@@ -111,7 +111,7 @@ def background(size: tuple[int, int], random: np.random.Generator) -> Picture:
 
 
 def draw_head(picture: Picture, box: Box) -> None:
-    """Draw an oval with eyes and a mouth where `box` says."""
+    """Draw an oval with eyes and a mouth into `picture` at `box`, in place."""
     height, width, _ = picture.shape
     centre = round((box.left + box.width / 2) * width), round((box.top + box.height / 2) * height)
     radius_x, radius_y = round(box.width * width / 2), round(box.height * height / 2)

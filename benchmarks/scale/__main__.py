@@ -1,7 +1,7 @@
-"""Segments against one function: time, CPU, memory, reads and picture quality of the same video.
+"""Compare segments with one function on the same video: time, CPU, memory, reads and picture quality.
 
-`python -m benchmarks.scale [--seconds 720] [--rate 12] [--segments 2,4,8]`. Linux only. Every
-function is a process of its own on one processor, as a Lambda of 1,769 MB has it; two run at a time.
+`python -m benchmarks.scale [--seconds 720] [--rate 12] [--segments 2,4,8]`. Linux only. Every function is a
+process of its own on one processor, like a Lambda function of 1,769 MB; two run at a time.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _WHOLE, _SPREAD = "one function", "one, both cores"
 
 
 def main() -> None:
-    """Measure all ways in turn and print the table."""
+    """Measure one function and each number of segments in turn, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=720)
     parser.add_argument("--rate", type=int, default=12, help="frames a second")
-    parser.add_argument("--crf", type=int, default=21, help="of the source: lower is a larger file")
+    parser.add_argument("--crf", type=int, default=21, help="quality of the source: lower is a larger file")
     parser.add_argument("--segments", default="2,4,8")
     asked = parser.parse_args()
     processors = sorted(os.sched_getaffinity(0))[:_AT_A_TIME]
     clip = _clip(asked.seconds, asked.rate, asked.crf)
     faces_of = partial(faces_document, seconds=asked.seconds, frame_rate=asked.rate)
-    with tempfile.TemporaryDirectory() as folder, storage() as stand:
-        bench = Bench(stand, job_of(stand, clip, faces_of), Path(folder))
-        runs = [_told(bench.whole(_WHOLE, processors[:1]))]
+    with tempfile.TemporaryDirectory() as folder, storage() as s3:
+        bench = Bench(s3, job_of(s3, clip, faces_of), Path(folder))
+        runs = [_printed(bench.whole(_WHOLE, processors[:1]))]
         for count in map(int, asked.segments.split(",")):
-            runs += [_told(bench.segmented(count, processors))]
+            runs += [_printed(bench.segmented(count, processors))]
         found = _compared(clip, faces_of("0" * 64).to_json(), bench, runs)
-        # Its output is that of one core: only its time is of interest.
-        runs.append(_told(bench.whole(_SPREAD, processors)))
+        # Not compared: its output equals that of one core.
+        runs.append(_printed(bench.whole(_SPREAD, processors)))
     frames = asked.seconds * asked.rate
     print(f"\n{clip.stat().st_size / 1e6:.0f} MB, 1280x720, {asked.seconds} s, {frames} frames\n")
     (FOLDER / "last.json").write_text(json.dumps({"runs": [asdict(run) for run in runs], "found": found}))
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _clip(*asked: int) -> Path:
-    """Return the clip of so many seconds, frames a second, and crf; it is made once."""
+    """Return the clip of the given seconds, frames a second and crf; make it unless it exists."""
     numbers = [str(number) for number in asked]
     path = FOLDER / f"clip-{'-'.join(numbers)}.mp4"
     if not path.exists():
@@ -63,8 +63,8 @@ def _clip(*asked: int) -> Path:
     return path
 
 
-def _told(run: Run) -> Run:
-    """Print a line at once: all of it takes a quarter of an hour."""
+def _printed(run: Run) -> Run:
+    """Print the figures of a run and return it: the whole benchmark takes a quarter of an hour."""
     print(f"{run.name:16s} wall {run.wall_s:6.1f} s, CPU {run.cpu_s:6.1f} s, load {run.load:.1f}", flush=True)
     for ran in run.functions:
         facts = {name: ran.facts[name] for name in _FACTS if name in ran.facts}

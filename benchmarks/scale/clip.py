@@ -1,4 +1,4 @@
-"""The scale benchmark's clip: a minute like a camera's, its packets repeated, and sound of full length.
+"""Make the scale benchmark's clip: a minute of synthetic video, repeated packet by packet, with sound.
 
 `python -m benchmarks.scale.clip TARGET SECONDS FRAME_RATE CRF`
 """
@@ -30,7 +30,7 @@ _ARGUMENTS = 5
 
 
 def make_clip(path: Path, seconds: int, frame_rate: int, crf: int) -> None:
-    """Write the clip to `path`: 720p, H.264, a closed group every 2 s, AAC, the index in front."""
+    """Write the clip to `path`: 720p, H.264, a closed group every 2 s, AAC, the moov box first."""
     with tempfile.TemporaryDirectory() as folder:
         minute = Path(folder) / "minute.mp4"
         _make_minute(minute, frame_rate, crf)
@@ -79,7 +79,7 @@ def _repeat(minute: Path, target: Path, seconds: int, frame_rate: int) -> None:
                 _add_sound(container, sound, index // frame_rate)
             loop, number = divmod(index, len(packets))
             packet, (pts, dts) = packets[number], times[number]
-            # Writing a packet turns its times into those of the output.
+            # Muxing rewrites a packet's times and time base to those of the output: set them anew.
             packet.time_base = model.time_base or Fraction(1)
             shift = round(loop * LOOP_S / packet.time_base)
             packet.pts, packet.dts, packet.stream = pts + shift, dts + shift, video
@@ -88,7 +88,7 @@ def _repeat(minute: Path, target: Path, seconds: int, frame_rate: int) -> None:
 
 
 def _add_sound(container: OutputContainer, sound: Any, second: int) -> None:
-    """Encode one second of a tone whose pitch tells the second."""
+    """Encode one second of a tone; its pitch depends on the second."""
     moments = np.arange(_SOUND_HZ) / _SOUND_HZ
     wave = (0.2 * np.sin(2 * np.pi * (220 + second % 220) * moments)).astype(np.float32)
     frame = AudioFrame.from_ndarray(wave[np.newaxis, :], format="fltp", layout="mono")

@@ -1,6 +1,6 @@
-"""Outputs against their source and each other, frame by frame: prints what it found as JSON.
+"""Compare outputs with their source and with each other, frame by frame, and print figures as JSON.
 
-`python -m benchmarks.scale.compare SOURCE FACES WHOLE OTHER...`, files all of them.
+`python -m benchmarks.scale.compare SOURCE FACES WHOLE OTHER...`; all arguments are files.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Luma = NDArray[np.uint8]
 
 _BLOCK_PX = 16
 _PEAK = 255
-# No mask reaches farther beyond a detection: three reaches of 2.5 intervals, and the hold.
+# No mask is farther from a detection in time: three links of 2.5 intervals, and the hold.
 _NEAR_MS = 4500
 
 
 @dataclass
 class _Sums:
-    """Squared errors of luma: of all frames, and of those far from any face."""
+    """Squared errors of luma, summed over all frames [0] and over frames far from any face [1]."""
 
     squared: list[float] = field(default_factory=lambda: [0.0, 0.0])
     pixels: list[int] = field(default_factory=lambda: [0, 0])
@@ -54,7 +54,10 @@ class _Sums:
 
 
 def compare(source: Path, faces: FacesDocument, outputs: list[Path]) -> list[dict[str, Any]]:
-    """Return, for each output, what the table shows; the first is what the others are held against."""
+    """Return the table's figures for each output; blocks are compared with those of the first output.
+
+    Raise ValueError where frames of the files differ in time.
+    """
     times_ms = [face.time_ms for face in faces.detections]
     sums = [_Sums() for _ in outputs]
     av.logging.set_level(av.logging.WARNING)
@@ -101,14 +104,14 @@ def _is_near(times_ms: list[int], moment_ms: float) -> bool:
 
 
 def _block_difference(one: Luma, other: Luma) -> float:
-    """Return how far apart the means of two blocks in one place are at most, in steps of luma."""
+    """Return the largest difference between means of blocks at the same place, in steps of luma."""
     size = one.shape[1] // _BLOCK_PX, one.shape[0] // _BLOCK_PX
     means = [cv2.resize(luma, size, interpolation=cv2.INTER_AREA) for luma in (one, other)]
     return float(cv2.absdiff(*means).max())
 
 
 def _sound(path: Path) -> tuple[int, str]:
-    """Return how many packets of sound there are, and what stands for their times and bytes."""
+    """Return the number of audio packets, and a digest of their times and bytes."""
     digest, count = hashlib.sha256(), 0
     with av.open(str(path)) as container:
         for packet in container.demux(container.streams.audio[0]):

@@ -1,6 +1,6 @@
-"""What a video takes on AWS, by length and size: time and price of each way, as tables and a picture.
+"""Print modelled time and price on AWS by length and frame size of the video, as a table and a plot.
 
-`python -m benchmarks.scale.cost [--picture docs/img/scale.png]`. A model: nothing of it was measured on AWS.
+`python -m benchmarks.scale.cost [--picture docs/img/scale.png]`. Nothing was measured on AWS.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.scale.model import LENGTHS, SIZES, Model, Parameters, Video, Way, duration
+from benchmarks.scale.model import LENGTHS, SIZES, Estimate, Model, Parameters, Video, duration
 from benchmarks.scale.prices import Prices
 
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
@@ -20,16 +20,17 @@ _HEADING = (
 
 
 def main() -> None:
-    """Print the table; draw the picture where one is asked for."""
+    """Print the table; draw the plot into the PNG file that `--picture` names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--picture", type=Path)
     asked = parser.parse_args()
     model = Model(Parameters(), Prices.read())
     print(table(model))
     if asked.picture:
-        from benchmarks.scale.plot import draw_picture  # noqa: PLC0415 the table needs no OpenCV
+        from benchmarks.plotting import save  # noqa: PLC0415 the table needs no Matplotlib
+        from benchmarks.scale.plot import scale_figure  # noqa: PLC0415
 
-        draw_picture(asked.picture, model)
+        save(scale_figure(model), asked.picture)
 
 
 def table(model: Model) -> str:
@@ -49,10 +50,10 @@ def _row(name: str, model: Model, video: Video) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def _cells(way: Way) -> list[str]:
-    if not way.finishes:
-        return [f"no: {duration(way.longest_s)}", "-"]
-    return [duration(way.wall_s), f"{way.usd:.3f}"]
+def _cells(estimate: Estimate) -> list[str]:
+    if not estimate.finishes:
+        return [f"no: {duration(estimate.longest_s)}", "-"]
+    return [duration(estimate.wall_s), f"{estimate.usd:.3f}"]
 
 
 if __name__ == "__main__":

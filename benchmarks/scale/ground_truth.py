@@ -1,6 +1,6 @@
-"""The faces of the scale benchmark's clip: the same minute again and again, two heads in part of it.
+"""True faces of the scale benchmark's clip: two heads in part of a minute that repeats.
 
-Nothing heavy is imported here: on Linux a child's peak memory begins with its parent's.
+Import nothing heavy here: on Linux a child's peak memory starts at its parent's.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ WIDTH, HEIGHT = 1280, 720
 LOOP_S = 60
 _SAMPLING_MS = 500
 _MS_PER_S = 1000
-# One walks through the picture, the other comes in, stands, and goes: (second of the minute, left edge).
-_WALK = ((6.0, -0.1), (30.0, 1.0))
-_VISIT = ((20.0, 1.0), (24.0, 0.62), (40.0, 0.6), (44.0, 1.0))
-_HEADS = ((_WALK, 0.25, 0.1, 0.2), (_VISIT, 0.5, 0.12, 0.22))
+# One head crosses the frame, the other enters, rests and leaves: (second of the minute, left edge).
+_CROSSING = ((6.0, -0.1), (30.0, 1.0))
+_ENTERING = ((20.0, 1.0), (24.0, 0.62), (40.0, 0.6), (44.0, 1.0))
+_HEADS = ((_CROSSING, 0.25, 0.1, 0.2), (_ENTERING, 0.5, 0.12, 0.22))
 
 
 def boxes_at(time_s: float) -> list[Box]:
-    """Return where the heads are that show at `time_s`."""
+    """Return the boxes of the heads that are in the scene at `time_s`."""
     moment = time_s % LOOP_S
     return [
-        Box(_left(way, moment), top, width, height)
-        for way, top, width, height in _HEADS
-        if way[0][0] <= moment <= way[-1][0]
+        Box(_left(keyframes, moment), top, width, height)
+        for keyframes, top, width, height in _HEADS
+        if keyframes[0][0] <= moment <= keyframes[-1][0]
     ]
 
 
 def faces_document(source_id: str, seconds: int, frame_rate: int) -> FacesDocument:
-    """Return what a detector sees that looks twice a second and misses nothing at least half inside."""
+    """Return the faces of a perfect detector: two samples a second, every head at least half inside."""
     described = VideoDescription("h264", seconds * _MS_PER_S, float(frame_rate), WIDTH, HEIGHT)
     seen = [
         Detection(time_ms, box, 99.0)
@@ -43,8 +43,8 @@ def faces_document(source_id: str, seconds: int, frame_rate: int) -> FacesDocume
     return FacesDocument(source_id, "job", described, tuple(seen))
 
 
-def _left(way: Sequence[tuple[float, float]], moment: float) -> float:
-    stretches = list(pairwise(way))
+def _left(keyframes: Sequence[tuple[float, float]], moment: float) -> float:
+    stretches = list(pairwise(keyframes))
     number = min(bisect_right([begin[0] for begin, _ in stretches], moment) - 1, len(stretches) - 1)
     (begin_s, begin), (end_s, end) = stretches[number]
     return begin + (end - begin) * (moment - begin_s) / (end_s - begin_s)

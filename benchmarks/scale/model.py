@@ -1,6 +1,6 @@
-"""Time and price on AWS, computed from what was measured here and from assumptions, each of them named.
+"""Model of time and price on AWS, computed from measurements on this machine and named assumptions.
 
-Times count from the end of face detection to the output; Rekognition's own are a figure of its own.
+Times count from the end of face detection to the output; Rekognition's time is a separate figure.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ LENGTHS = {"1 min": _MINUTE_S, "10 min": 10 * _MINUTE_S, "1 h": _HOUR_S, "6 h": 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What the model takes for true: measured (M), from the code (C), or assumed (A)."""
+    """Parameters of the model: measured (M), from the code (C), or assumed (A)."""
 
-    # M: CPU for a million pixels, first look included, faces throughout (`followed` of benchmarks.render:
-    # 0.0278 at 720p, 0.0267 at 1080p). 4K was not measured and is taken for the same.
+    # M: CPU for a million pixels, low-resolution pass included, faces throughout (case `followed` of
+    # benchmarks.render: 0.0278 at 720p, 0.0267 at 1080p). 4K was not measured; the same is assumed.
     cpu_s_per_megapixel: float = 0.0275
     # M: how much of two processors a render uses (CPU / 2 / wall of `followed`: 0.87 and 0.86).
     two_processors_used: float = 0.86
-    # A: speed of a Lambda vCPU, of a processor that was measured on. The code assumes the same.
+    # A: speed of a Lambda vCPU relative to a processor of the measurements. The code assumes the same.
     vcpu_speed: float = 0.5
-    # C: memory of the container's functions, statemachine/pipeline.yaml; 1,769 MB buy a vCPU.
+    # C: memory of the container's functions, statemachine/pipeline.yaml; 1,769 MB give one vCPU.
     memory_mb: int = 3538
     # C: /tmp of the same.
     storage_mb: int = 10_240
@@ -47,39 +47,39 @@ class Parameters:
     cold_start_s: float = 3.0
     # A: between S3 and one function, in MB a second.
     s3_mb_s: float = 75.0
-    # A: until the first byte of a range comes. Nothing else is read meanwhile.
+    # A: until the first byte of a range arrives; ranges are read one after the other.
     range_latency_s: float = 0.03
-    # C: what is asked for at once (remote.AHEAD_BYTES); assemble-video reads from front to back.
+    # C: size of a ranged read (storage/range_reader.py); assemble-video reads sequentially.
     range_bytes: int = 1024**2
     assemble_range_bytes: int = 16 * 1024**2
-    # A: a copy inside of S3, part by part.
+    # A: a copy inside S3, part by part.
     copy_mb_s: float = 200.0
-    # M: CPU that a segment costs more than its share of the render (benchmarks.scale: 0.5 to 1.0).
+    # M: CPU of a segment beyond its share of the render (benchmarks.scale: 0.5 to 1.0).
     segment_cpu_s: float = 0.8
     # M: CPU of plan-segments, and of assemble-video for a thousand packets and for a GB (benchmarks.scale:
     # 3.5 s for 39,649 packets in 0.12 GB, 4.7 s for 10,800 in 0.27 GB, 0.4 s of each the start).
     plan_cpu_s: float = 0.7
     assemble_cpu_s_per_1000_packets: float = 0.032
     assemble_cpu_s_per_gb: float = 15.0
-    # C: packets a second beside the frames: AAC at 44.1 kHz.
+    # C: audio packets a second: AAC at 44.1 kHz.
     sound_packets_per_s: float = 43.0
-    # M: what plan-segments reads of a file: some blocks, the index for each second, and more at a border.
+    # M: bytes that plan-segments reads: some blocks, the sample table per second, and more at each border.
     plan_bytes: float = 0.95e6
     index_bytes_per_s: float = 1100.0
     border_bytes: float = 0.8e6
     # C: how far a segment looks to either side at two samples a second (layout.Layout.look).
     look_s: float = 4.3
-    # C: the planner's share for the first look (planning._LOOK_SHARE).
+    # C: the planner's share for the low-resolution pass (segments/planner.py).
     planned_look_share: float = 0.3
-    # C: states of one execution beside the three of each poll and one of each segment.
+    # C: state transitions of an execution, without three for each poll and one for each segment.
     transitions: int = 12
-    # A: how long Rekognition takes: of the video's length, and at least. No figure of AWS's was found.
+    # A: Rekognition's time as a share of the video's length, and its minimum. AWS publishes no figure.
     rekognition_share: float = 0.5
     rekognition_least_s: float = 20.0
-    # C: between polls, the longest of check-rekognition-job-status.
+    # C: longest wait between polls of check-rekognition-job-status.
     poll_s: float = 15.0
     # A: AWS's sample (aws-samples/rekognition-video-people-blurring-cdk): a loop of OpenCV, then ffmpeg.
-    # A loop like it took 1.39 of the CPU of a render without the first look (0.022 s for a million pixels);
+    # A similar loop took 1.39 of the CPU of a render without that pass (0.022 s for a million pixels);
     # the sample itself was not run. Memory and poll as in its repository; its longest run is Lambda's.
     sample_cpu_ratio: float = 1.39
     render_cpu_s_per_megapixel: float = 0.022
@@ -104,13 +104,13 @@ class Video:
 
     @property
     def size_bytes(self) -> float:
-        """Return the size of the file; a longer one is taken to be coded to just fit Rekognition's quota."""
+        """Return the size of the file, at most Rekognition's quota: longer videos get a lower bit rate."""
         return min(self.mbit_s * _MEGA / _BITS * self.seconds, UPLOAD_BYTES_MAX)
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to the output: seconds, dollars, functions that render, and the longest run among them."""
+class Estimate:
+    """Estimate for one way to render: wall seconds, dollars, rendering functions, longest run in seconds."""
 
     wall_s: float
     usd: float
@@ -125,32 +125,32 @@ class Way:
 
 @dataclass(frozen=True)
 class Model:
-    """The figures of one set of parameters and prices."""
+    """Estimates from one set of parameters and prices."""
 
     parameters: Parameters
     prices: Prices
 
-    def rekognition(self, video: Video) -> Way:
-        """Return how long face detection takes and what it costs."""
+    def rekognition(self, video: Video) -> Estimate:
+        """Return the estimate for face detection."""
         least_s = self.parameters.rekognition_least_s
         wall_s = max(self.parameters.rekognition_share * video.seconds, least_s)
-        return Way(wall_s, video.seconds / 60 * self.prices.rekognition_minute, 0, 0.0)
+        return Estimate(wall_s, video.seconds / 60 * self.prices.rekognition_minute, 0, 0.0)
 
-    def single(self, video: Video) -> Way:
-        """Return what one function takes that renders all of the video."""
+    def single(self, video: Video) -> Estimate:
+        """Return the estimate for one function that renders the whole video."""
         own = self.parameters
         wall_s = own.cold_start_s + self._render_s(video) + 2 * self._transfer_s(video.size_bytes)
         gets, puts = 1.0, video.size_bytes / (64 * _MIB) + 2
-        return Way(wall_s, self._usd([wall_s], gets, puts) + self._states_usd(video, 1), 1, wall_s)
+        return Estimate(wall_s, self._usd([wall_s], gets, puts) + self._states_usd(video, 1), 1, wall_s)
 
-    def segmented(self, video: Video) -> Way:
-        """Return what the system takes, which shares long videos out."""
+    def segmented(self, video: Video) -> Estimate:
+        """Return the estimate for this system, which renders long videos in segments."""
         count, own, size = self.segments(video), self.parameters, video.size_bytes
         plan_s = own.cold_start_s + own.plan_cpu_s / own.vcpu_speed
         if count == 1:
             whole = self.single(video)
             usd = whole.usd + self._usd([plan_s], self._planned_bytes(video) / own.range_bytes, 0)
-            return Way(plan_s + whole.wall_s, usd, 1, whole.longest_s)
+            return Estimate(plan_s + whole.wall_s, usd, 1, whole.longest_s)
         read_bytes = size / count + min(self._extra_bytes(video), size)
         segment_s = (
             own.cold_start_s
@@ -167,20 +167,20 @@ class Model:
         puts = size / (16 * _MIB) + size / (512 * _MIB) + 3 * count
         seconds = [plan_s, *[segment_s] * count, assemble_s]
         usd = self._usd(seconds, gets, puts) + self._states_usd(video, count)
-        return Way(plan_s + rounds * segment_s + assemble_s, usd, count, max(seconds))
+        return Estimate(plan_s + rounds * segment_s + assemble_s, usd, count, max(seconds))
 
-    def sample(self, video: Video) -> Way:
-        """Return what AWS's sample takes."""
+    def sample(self, video: Video) -> Estimate:
+        """Return the estimate for AWS's sample."""
         own = self.parameters
         cpu_s = own.sample_cpu_ratio * own.render_cpu_s_per_megapixel * video.megapixels
         wall_s = own.cold_start_s + cpu_s / self._speed(own.sample_memory_mb)
         wall_s += 2 * self._transfer_s(video.size_bytes)
         usd = self._usd([wall_s], 1, 2, own.sample_memory_mb)
         polls = self.rekognition(video).wall_s / own.sample_poll_s
-        return Way(wall_s, usd + (4 + 3 * polls) * self.prices.states_transition, 1, wall_s)
+        return Estimate(wall_s, usd + (4 + 3 * polls) * self.prices.states_transition, 1, wall_s)
 
     def segments(self, video: Video) -> int:
-        """Return into how many segments the system cuts the video, as far as its keyframes allow."""
+        """Return the number of segments, provided that there are enough keyframes."""
         own = self.parameters
         work_s = video.megapixels * _MEGA / own.cutting.pixels_per_s * (1 + own.planned_look_share)
         costs = Costs(work_s, round(video.size_bytes), self._extra_bytes(video))
@@ -194,7 +194,7 @@ class Model:
         return self.parameters.plan_bytes + self.parameters.index_bytes_per_s * video.seconds
 
     def _assemble_s(self, video: Video) -> float:
-        """The source, the segments and the joined video are read, and that is written and copied."""
+        """Return the seconds of assemble-video, which reads source, segments and output, and writes twice."""
         own, size = self.parameters, video.size_bytes
         packets = video.seconds * (FRAME_RATE + own.sound_packets_per_s)
         cpu_s = own.assemble_cpu_s_per_1000_packets * packets / 1000 + own.assemble_cpu_s_per_gb * size / 1e9
@@ -207,7 +207,7 @@ class Model:
         return cpu_s / self._speed(self.parameters.memory_mb)
 
     def _speed(self, memory_mb: int) -> float:
-        """Return how many CPU seconds of the measured machine a function of that memory gives in a second."""
+        """Return the CPU seconds of the measured machine that a function of `memory_mb` gives in a second."""
         vcpus = memory_mb / _VCPU_MB
         used = self.parameters.two_processors_used if vcpus > 1 else 1.0
         return max(vcpus * used, 1.0) * self.parameters.vcpu_speed
@@ -233,7 +233,7 @@ class Model:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as people say it."""
+    """Return `seconds` in seconds, minutes or hours, as text."""
     if seconds < 2 * _MINUTE_S:
         return f"{seconds:.0f} s"
     if seconds < 2 * _HOUR_S:

@@ -1,4 +1,4 @@
-"""One function of the container, in a process of its own, on the processors it is given.
+"""Run one function of the container in this process, on the given processors.
 
 `python -m benchmarks.scale.one_function HANDLER PROCESSORS ANSWER` reads the event from standard input.
 """
@@ -13,9 +13,9 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Call the handler and write its answer to the file ANSWER."""
+    """Call the handler and write its response to the file ANSWER."""
     name, processors, answer = sys.argv[1:]
-    # Before anything starts a thread: threads inherit it.
+    # Before any thread starts: threads inherit it.
     os.sched_setaffinity(0, {int(number) for number in processors.split(",")})
     handler = getattr(importlib.import_module("blur_container.handler"), name)
     Path(answer).write_text(json.dumps(handler(json.load(sys.stdin), None)))

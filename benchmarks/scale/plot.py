@@ -1,23 +1,20 @@
-"""The picture: time and price by the length of the video, a column of plots for each size."""
+"""Plot of time and price by the length of the video, with a column of axes for each frame size."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 
-from benchmarks.plotting import COLOURS, GREY, GRID, INK, PAPER, Colour, Sheet, Spot, Text
-from benchmarks.scale.model import LENGTHS, LIMIT_S, SIZES, Model, Video, Way, duration
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-_WIDTH, _HEIGHT = 1000, 700
-_LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT, _ACROSS, _DOWN = 74, 96, 270, 236, 308, 300
+from benchmarks.plotting import COLOURS, GREY, INK, new_figure, ring, style_axes
+from benchmarks.scale.model import LENGTHS, LIMIT_S, SIZES, Estimate, Model, Video, duration
+
 _STEPS = 60
-_SMALL = Text(13, GREY)
-_TIMES = (10.0, 60.0, 600.0, 3600.0, 21_600.0)
+_TIMES_S = (10.0, 60.0, 600.0, 3600.0, 21_600.0)
 _DOLLARS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
-_WAYS: Mapping[str, tuple[Colour, Callable[[Model, Video], Way]]] = {
+_CURVES: Mapping[str, tuple[str, Callable[[Model, Video], Estimate]]] = {
     "Rekognition": (COLOURS[6], Model.rekognition),
     "AWS's sample": (COLOURS[1], Model.sample),
     "one function": (COLOURS[0], Model.single),
@@ -25,72 +22,53 @@ _WAYS: Mapping[str, tuple[Colour, Callable[[Model, Video], Way]]] = {
 }
 
 
-def draw_picture(path: Path, model: Model) -> None:
-    """Write a PNG to `path`."""
-    sheet = Sheet(_WIDTH, _HEIGHT)
-    sheet.write("From faces to output on AWS, by length of the video: a model", (_LEFT, 32), Text(20))
-    _legend(sheet)
-    for number, (size, shape) in enumerate(SIZES.items()):
-        left = _LEFT + number * _ACROSS
-        sheet.write(size, (left, _TOP - 10), Text(14, INK))
-        times = _Plot(sheet, left, _TOP, _TIMES)
-        times.axes([duration(mark) for mark in _TIMES], named=number == 0)
-        prices = _Plot(sheet, left, _TOP + _DOWN, _DOLLARS)
-        prices.axes([f"$ {mark:g}" for mark in _DOLLARS], named=number == 0)
-        for colour, way_of in _WAYS.values():
-            ways = {seconds: way_of(model, Video(*shape, seconds)) for seconds in _lengths()}
-            times.curve({at: way.wall_s for at, way in ways.items() if way.finishes}, colour)
-            prices.curve({at: way.usd for at, way in ways.items() if way.finishes}, colour)
-    foot = f"length of the video; a ring: a function would run longer than {LIMIT_S // 60} minutes"
-    sheet.write(foot, (_WIDTH - 36, _HEIGHT - 14), _SMALL, align=1.0)
-    sheet.save(path)
+def scale_figure(model: Model) -> Figure:
+    """Return a figure of the model: times in the upper row, prices in the lower, on logarithmic axes."""
+    figure = new_figure(1000, 700)
+    figure.legend(
+        handles=[
+            Line2D([], [], color=colour, linewidth=3, label=name) for name, (colour, _) in _CURVES.items()
+        ],
+        title="Time and price on AWS after face detection, by length of the video: a model",
+        title_fontsize=14,
+        alignment="left",
+        loc="outside upper left",
+        ncols=len(_CURVES),
+        frameon=False,
+    )
+    foot = f"length of the video; a ring: a longer video would run a function over {LIMIT_S // 60} minutes"
+    figure.supxlabel(foot, x=0.99, ha="right", fontsize=9, color=GREY)
+    rows = figure.subplots(2, len(SIZES), sharex=True, sharey="row")
+    for column, (size, shape) in enumerate(SIZES.items()):
+        times, prices = rows[0][column], rows[1][column]
+        times.set_title(size, loc="left", fontsize=10, color=INK)
+        _prepare(times, _TIMES_S, duration)
+        _prepare(prices, _DOLLARS, lambda dollars: f"$ {dollars:g}")
+        for colour, estimate in _CURVES.values():
+            estimates = {seconds: estimate(model, Video(*shape, seconds)) for seconds in _lengths_s()}
+            finished = {seconds: found for seconds, found in estimates.items() if found.finishes}
+            _draw_curve(times, {seconds: found.wall_s for seconds, found in finished.items()}, colour)
+            _draw_curve(prices, {seconds: found.usd for seconds, found in finished.items()}, colour)
+    return figure
 
 
-def _legend(sheet: Sheet) -> None:
-    left = float(_LEFT)
-    for name, (colour, _) in _WAYS.items():
-        sheet.line((left, 54), (left + 24, 54), colour, 3)
-        sheet.write(name, (left + 32, 59), Text(14, INK))
-        left += 32 + sheet.width(name, Text(14)) + 28
+def _prepare(axes: Axes, marks: tuple[float, ...], name_of: Callable[[float], str]) -> None:
+    """Give logarithmic scales to `axes`: lengths in seconds to the right, values within `marks` upwards."""
+    axes.set(xscale="log", yscale="log", xlim=(_lengths_s()[0], _lengths_s()[-1]), ylim=(marks[0], marks[-1]))
+    style_axes(axes, LENGTHS.values(), marks)
+    axes.set_xticklabels(list(LENGTHS))
+    axes.yaxis.set_major_formatter(lambda mark, _: name_of(mark))
+    axes.tick_params(labelbottom=True)
 
 
-def _lengths() -> list[float]:
+def _draw_curve(axes: Axes, values: Mapping[float, float], colour: str) -> None:
+    """Draw a line through values by length in seconds, and a ring where it ends before the longest video."""
+    axes.plot(list(values), list(values.values()), color=colour, linewidth=3, solid_capstyle="round")
+    if values and max(values) < max(LENGTHS.values()):
+        ring(axes, max(values), values[max(values)], colour)
+
+
+def _lengths_s() -> list[float]:
     """Return lengths in seconds, evenly on a logarithmic scale."""
     first, last = min(LENGTHS.values()), max(LENGTHS.values())
     return [first * (last / first) ** (step / _STEPS) for step in range(_STEPS + 1)]
-
-
-@dataclass(frozen=True)
-class _Plot:
-    """One plot with logarithmic scales; `marks` are the values at its lines from bottom to top."""
-
-    sheet: Sheet
-    left: float
-    top: float
-    marks: tuple[float, ...]
-
-    def axes(self, names: list[str], *, named: bool) -> None:
-        bottom, right = self.top + _PLOT_HEIGHT, self.left + _PLOT_WIDTH
-        for mark, name in zip(self.marks, names, strict=True):
-            y = self._spot(1.0, mark)[1]
-            self.sheet.line((self.left, y), (right, y), GRID)
-            if named:
-                self.sheet.write(name, (self.left - 8, y + 5), _SMALL, align=1.0)
-        for name, seconds in LENGTHS.items():
-            x = self._spot(seconds, self.marks[0])[0]
-            self.sheet.line((x, self.top), (x, bottom), GRID)
-            self.sheet.write(name, (x, bottom + 20), _SMALL, align=0.5)
-
-    def curve(self, values: Mapping[float, float], colour: Colour) -> None:
-        """Draw a line through values by length; a ring where it ends before the longest."""
-        spots = [self._spot(seconds, value) for seconds, value in values.items()]
-        for begin, end in pairwise(spots):
-            self.sheet.line(begin, end, colour, 3)
-        if spots and max(values) < max(LENGTHS.values()):
-            self.sheet.disc(spots[-1], 5, colour, PAPER)
-
-    def _spot(self, seconds: float, value: float) -> Spot:
-        first, last = min(LENGTHS.values()), max(LENGTHS.values())
-        across = math.log(max(seconds, first) / first) / math.log(last / first)
-        up = math.log(max(value, self.marks[0]) / self.marks[0]) / math.log(self.marks[-1] / self.marks[0])
-        return self.left + across * _PLOT_WIDTH, self.top + (1 - up) * _PLOT_HEIGHT

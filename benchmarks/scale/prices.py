@@ -1,4 +1,4 @@
-"""Prices: what AWS asks for, from the one dated file beside this module."""
+"""Read AWS's prices from prices.json, a dated file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PRICES = Path(__file__).with_name("prices.json")
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars each; prices.json says for what, and where each price stands."""
+    """Prices in US dollars; prices.json has the unit and the source of each."""
 
     lambda_gb_second: float
     lambda_request: float
@@ -23,6 +23,6 @@ class Prices:
 
     @classmethod
     def read(cls, path: Path = PRICES) -> Prices:
-        """Return the prices in a file; raise KeyError where one is missing."""
+        """Return the prices in the JSON file `path`; raise KeyError where one is missing."""
         listed = json.loads(path.read_text())["prices"]
         return cls(**{field.name: float(listed[field.name]["usd"]) for field in fields(cls)})

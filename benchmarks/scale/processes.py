@@ -1,6 +1,6 @@
-"""Measured processes: a function's CPU, wall, peak memory and scratch space, and what it logged.
+"""Run a function in a process, and measure its CPU, wall time, peak memory and scratch space.
 
-Nothing heavy is imported here: on Linux a child's peak memory begins with its parent's.
+Import nothing heavy here: on Linux a child's peak memory starts at its parent's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MEGA = 1e6
 
 @dataclass(frozen=True)
 class Ran:
-    """What one function took: seconds of CPU and by the clock, peaks in MB, and its last log line."""
+    """Cost of one function: CPU and wall seconds, peaks in MB; with the fields of its last log line."""
 
     function: str
     cpu_s: float
@@ -37,7 +37,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Lambda:
-    """Where functions run: their environment, and a folder whose subfolders stand in for /tmp."""
+    """Environment of functions, and a folder in which each gets a directory for temporary files."""
 
     environment: Mapping[str, str]
     folder: Path
@@ -75,10 +75,10 @@ def _command(handler: str, processors: Sequence[int], answer: Path) -> list[str]
 
 
 def _watched(process: subprocess.Popen[bytes], scratch: Path) -> tuple[Any, int]:
-    """Wait for the end of a process; return what it used, and the most bytes its files took."""
+    """Wait for the end of a process; return its resource usage and the peak bytes of its files."""
     peak_bytes = 0
     while True:
-        # The only call that tells the memory of one child.
+        # The only call that reports the memory of one child.
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
         if ended:
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -93,14 +93,14 @@ def _named_files(folder: Path) -> dict[int, int]:
 
 
 def _open_files(pid: int, folder: Path) -> dict[int, int]:
-    """Return the open files below `folder`: those without a name take room too."""
-    held: list[Path] = []
+    """Return inode and bytes of open files below `folder`: deleted files take space while open."""
+    links: list[Path] = []
     with suppress(OSError):
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 if str(link.readlink()).startswith(f"{folder}/"):
-                    held.append(link)
-    return dict(_sizes(held))
+                    links.append(link)
+    return dict(_sizes(links))
 
 
 def _sizes(paths: Iterator[Path] | Sequence[Path]) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Runs: one video rendered by blur-faces alone, or by way of segments, two functions at a time."""
+"""Render one video by one function, or in segments with two functions at a time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scale.processes import Lambda, Ran
-from benchmarks.scale.s3_process import BUCKETS, Stand
+from benchmarks.scale.s3_process import BUCKETS, S3Process
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Execution, Job
 from chalicelib.contract.objects import ObjectReference
 
-# So little work is worth a segment, and so fast is a function taken to be, that only the number decides.
+# With these the wanted number of segments alone decides how many there are.
 _EAGER = {"SEGMENT_WORK_S": "0.001", "RENDER_RATE": "10000"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One way to the output: its functions, seconds by the clock, and those of CPU that S3 took."""
+    """One measured rendering: its functions, wall seconds, and CPU seconds of the S3 process."""
 
     name: str
     functions: tuple[Ran, ...]
     wall_s: float
     storage_cpu_s: float
-    # Processes that wanted to run, the mean of a minute, when the run ended.
+    # Load average of a minute at the end of the run.
     load: float
 
     @property
@@ -38,13 +38,13 @@ class Run:
 
     @property
     def segments(self) -> list[Ran]:
-        """Return the functions that rendered one segment each; none where one rendered all."""
+        """Return the functions that rendered one segment each; empty where one function rendered all."""
         return [ran for ran in self.functions if "segment" in ran.facts]
 
-    def way_s(self, at_once: int) -> float:
-        """Return the CPU seconds that follow each other where so many segments are rendered at once.
+    def critical_path_s(self, at_once: int) -> float:
+        """Return the CPU seconds of the critical path with `at_once` segments rendered in parallel.
 
-        Unlike the time by the clock it does not grow with what else the machine does.
+        Unlike wall time it does not grow with the load of the machine.
         """
         lanes_s = [0.0] * max(at_once, 1)
         for ran in self.segments:
@@ -56,7 +56,7 @@ class Run:
 class Bench:
     """A video in S3, its faces document, and a folder for outputs."""
 
-    stand: Stand
+    s3: S3Process
     job: Job
     folder: Path
 
@@ -69,7 +69,7 @@ class Bench:
         return self._timed(str(count), lambda: self._functions(count, processors))
 
     def output(self, name: str) -> Path:
-        """Return where the output of a run lies."""
+        """Return the file for the output of the run `name`."""
         return self.folder / f"output-{name}.mp4"
 
     def _functions(self, count: int, processors: Sequence[int]) -> list[Ran]:
@@ -95,10 +95,10 @@ class Bench:
         return [planned, *rendered, functions.invoke("assemble_video", planned.answer, processors[:1])]
 
     def _timed(self, name: str, work: Any) -> Run:
-        begin_s, used_s = time.monotonic(), self.stand.cpu_s()
+        begin_s, used_s = time.monotonic(), self.s3.cpu_s()
         functions = tuple(work())
-        wall_s, storage_cpu_s = time.monotonic() - begin_s, self.stand.cpu_s() - used_s
-        self.stand.fetch(ObjectReference.from_json(functions[-1].answer["output"]), self.output(name))
+        wall_s, storage_cpu_s = time.monotonic() - begin_s, self.s3.cpu_s() - used_s
+        self.s3.fetch(ObjectReference.from_json(functions[-1].answer["output"]), self.output(name))
         return Run(name, functions, wall_s, storage_cpu_s, os.getloadavg()[0])
 
     def _event(self) -> dict[str, Any]:
@@ -108,12 +108,12 @@ class Bench:
         passed_on = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         buckets = {"WORK_BUCKET": BUCKETS[1], "OUTPUT_BUCKET": BUCKETS[2]}
         cutting = {**_EAGER, "SEGMENTS_AT_ONCE": str(count)}
-        return Lambda({**passed_on, **self.stand.environment, **buckets, **cutting}, self.folder)
+        return Lambda({**passed_on, **self.s3.environment, **buckets, **cutting}, self.folder)
 
 
-def job_of(stand: Stand, clip: Path, faces_of: Any) -> Job:
-    """Upload a clip and its faces document; return the job as it comes to plan-segments."""
-    source = stand.put(clip, "scale.mp4")
-    faces = stand.write(faces_of(source.identity).to_json(), "faces.json")
+def job_of(s3: S3Process, clip: Path, faces_of: Any) -> Job:
+    """Upload a clip and its faces document; return the job that plan-segments gets."""
+    source = s3.put(clip, "scale.mp4")
+    faces = s3.write(faces_of(source.identity).to_json(), "faces.json")
     detection = DetectionProgress(DetectionStatus.SUCCEEDED, "job")
     return Job(source, detection, Execution("scale", "2026-11-24T00:00:00Z"), faces)

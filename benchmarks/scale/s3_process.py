@@ -1,4 +1,4 @@
-"""The local cloud's S3 in a process of its own: prints where it listens, ends with its standard input."""
+"""Run the local cloud's S3 in a process that prints its environment and ends with its standard input."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ BUCKETS = ("input", "work", "output")
 
 
 @dataclass(frozen=True)
-class Stand:
-    """A running S3: its client, the environment that leads functions to it, and its process."""
+class S3Process:
+    """A running S3: a client, the environment variables for functions that use it, and its process."""
 
     client: Any
     environment: dict[str, str]
     process: psutil.Process
 
     def cpu_s(self) -> float:
-        """Return the CPU seconds that S3 itself took so far."""
+        """Return the CPU seconds that the S3 process has used."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
     def put(self, path: Path, key: str) -> SourceObject:
-        """Upload a video as an upload is known to a job."""
+        """Upload a video; return it as a job refers to it."""
         self.client.upload_file(str(path), BUCKETS[0], key)
         etag = self.client.head_object(Bucket=BUCKETS[0], Key=key)["ETag"].strip('"')
         return SourceObject(BUCKETS[0], key, None, etag, "0", path.stat().st_size)
@@ -49,8 +49,8 @@ class Stand:
 
 
 @contextmanager
-def storage() -> Iterator[Stand]:
-    """Yield an S3 with three empty buckets; it is gone with the context."""
+def storage() -> Iterator[S3Process]:
+    """Yield an S3 with three empty buckets; stop it at the end of the context."""
     command = [sys.executable, "-m", "benchmarks.scale.s3_process"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101 asked for above
@@ -65,7 +65,7 @@ def storage() -> Iterator[Stand]:
         try:
             for bucket in BUCKETS:
                 client.create_bucket(Bucket=bucket)
-            yield Stand(client, environment, psutil.Process(process.pid))
+            yield S3Process(client, environment, psutil.Process(process.pid))
         finally:
             client.close()
             process.communicate()
@@ -73,7 +73,7 @@ def storage() -> Iterator[Stand]:
 
 def main() -> None:
     """Run the local cloud until the standard input ends."""
-    from local_cloud.cloud import LocalCloud  # noqa: PLC0415 of no use to who imports this module
+    from local_cloud.cloud import LocalCloud  # noqa: PLC0415 heavy, and needed in the child process only
 
     with LocalCloud() as cloud:
         print(json.dumps(cloud.environment), flush=True)

@@ -1,4 +1,4 @@
-"""The table of the scale benchmark, in Markdown: a column for each way to render the video."""
+"""Print the scale benchmark's measurements as a Markdown table with a column for each run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MEGA = 1e6
 
 
 def measured_table(runs: Sequence[Run], found: Sequence[dict[str, Any]], size_bytes: int) -> str:
-    """Return the table; the first run is the base, and runs without a comparison come last."""
+    """Return the table; the first run is the base, runs without a comparison of outputs are last."""
     base = runs[0]
     rows: list[tuple[str, Callable[[Run], str]]] = [
         ("by the clock, s", lambda run: f"{run.wall_s:.0f}"),
@@ -20,8 +20,8 @@ def measured_table(runs: Sequence[Run], found: Sequence[dict[str, Any]], size_by
         ("CPU, of one function's", lambda run: f"{run.cpu_s / base.cpu_s:.3f}"),
         ("of it plan-segments and assemble-video, s", _beside),
         ("a segment more than its share of one function's, s", lambda run: _more(run, base)),
-        ("CPU s in a row, two segments at a time", lambda run: f"{run.way_s(2):.0f}"),
-        ("CPU s in a row, all segments at once", lambda run: f"{run.way_s(len(run.segments)):.0f}"),
+        ("CPU s in a row, two segments at a time", lambda run: f"{run.critical_path_s(2):.0f}"),
+        ("CPU s in a row, all segments at once", lambda run: f"{run.critical_path_s(len(run.segments)):.0f}"),
         ("S3 stand-in's own CPU, s", lambda run: f"{run.storage_cpu_s:.0f}"),
         ("read by plan-segments, of the file", lambda run: _planned(run, size_bytes)),
         ("read by all segments, of the file", lambda run: _read(run, size_bytes)),
@@ -61,10 +61,6 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 def _title(run: Run) -> str:
     return f"{len(run.segments)} segments" if run.segments else run.name
-
-
-def _scratch(run: Run) -> str:
-    return f"{max(ran.scratch_mb for ran in run.functions):.0f}"
 
 
 def _more(run: Run, base: Run) -> str:

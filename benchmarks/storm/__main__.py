@@ -1,7 +1,7 @@
-"""A storm: hundreds of uploads at once, into an account that runs few functions and few Rekognition jobs.
+"""Upload hundreds of clips at once to an account with low quotas for functions and Rekognition jobs.
 
-`python -m benchmarks.storm [--uploads 500] [--jobs 20] [--lambdas 10]`. Every event comes twice. It ends
-with 1 where an upload was lost, done twice, or ended in neither of the two visible ways.
+`python -m benchmarks.storm [--uploads 500] [--jobs 20] [--lambdas 10]`. Every event is delivered twice. The
+exit code is 1 if an upload was lost, processed twice, or has neither an output nor a failure manifest.
 """
 
 from __future__ import annotations
@@ -31,25 +31,27 @@ _SENDERS = 50
 
 
 def main() -> int:
-    """Let a storm pass over a local cloud, print what became of it, and return the exit code."""
+    """Run the storm in a local cloud, print its tables, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uploads", type=int, default=500)
-    parser.add_argument("--jobs", type=int, default=20, help="Rekognition jobs open at once")
-    parser.add_argument("--lambdas", type=int, default=10, help="invocations at once, over all functions")
+    parser.add_argument("--jobs", type=int, default=20, help="concurrent Rekognition jobs")
+    parser.add_argument(
+        "--lambdas", type=int, default=10, help="concurrent invocations of all functions together"
+    )
     result = storm(Plan(**vars(parser.parse_args())))
     print(tables(result))
     return 1 if result.violations else 0
 
 
 def storm(plan: Plan, prepare: Callable[[LocalCloud], None] = lambda _cloud: None) -> Result:
-    """Return what became of `plan.uploads` uploads at once; `prepare` gets the deployed cloud before them."""
+    """Return the results of `plan.uploads` uploads at once; call `prepare` with the deployed cloud first."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud(_settings(plan)) as cloud:
         clip = make_storm_clip(Path(folder, "clip.mp4"))
         cloud.deploy(PROJECT)
         prepare(cloud)
         alone_s = min(detection_s(clip) for _ in range(3))
         machine = Machine()
-        machine.look()
+        machine.measure()
         begin, cpu_before_s = datetime.now(timezone.utc), machine.cloud_cpu_s
         uploads = _upload(cloud, clip.read_bytes(), plan.uploads)
         wait_until_over(cloud, plan.uploads * _DELIVERIES, plan.uploads, machine)
@@ -72,7 +74,7 @@ def _ended_after_s(cloud: LocalCloud, begin: datetime) -> list[float]:
 
 
 def _settings(plan: Plan) -> CloudSettings:
-    """Return settings in which the account's limit is the only one: each function may have all its places."""
+    """Return settings in which only the account's concurrency limits functions."""
     return CloudSettings(
         event_deliveries=_DELIVERIES,
         zip_concurrency=plan.lambdas,

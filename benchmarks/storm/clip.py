@@ -1,4 +1,4 @@
-"""The clip of the storm: as small as a clip with a face can be."""
+"""Make the smallest possible clip with a detectable face."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from local_cloud.commands.demo_clip import portrait_path
 
 SIZE = (128, 96)
 _FRAMES, _RATE = 5, 25
-_HEAD = (slice(20, 230), slice(90, 370))  # Rows and columns of the portrait; as wide for its height as SIZE.
+_HEAD = (slice(20, 230), slice(90, 370))  # Rows and columns of the portrait; same aspect ratio as SIZE.
 
 
 def make_storm_clip(path: Path) -> Path:
-    """Write 0.2 s of a face that looks at the camera, without sound, to `path`."""
+    """Write 0.2 s of a frontal face, without sound, to `path`; return `path`."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         video = container.add_stream("libx264", rate=_RATE, options={"preset": "ultrafast"})
         assert isinstance(video, VideoStream)  # noqa: S101 what add_stream gives for a video codec

@@ -1,4 +1,4 @@
-"""How the uploads of a storm ended: executions, outputs, manifests, and what breaks the promise."""
+"""Read how the uploads of a storm ended: executions, outputs, manifests, and violations of the promise."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from chalicelib.contract.objects import SourceObject
 from local_cloud.cloud import LocalCloud
 
 RUNNING = "RUNNING"
-_WAYS = {("SUCCEEDED", True, "SUCCEEDED"), ("FAILED", False, "FAILED")}
+_ALLOWED = {("SUCCEEDED", True, "SUCCEEDED"), ("FAILED", False, "FAILED")}
 
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution: its name, its status, and when it ended."""
+    """One execution: its name, its status, and its end time."""
 
     name: str
     status: str
@@ -28,24 +28,25 @@ class Execution:
 
 @dataclass(frozen=True)
 class Ending:
-    """What became of one upload: the statuses of its executions, its output, and what its manifest tells."""
+    """Results of one upload: statuses of its executions, whether it has an output, its manifest's status."""
 
     key: str
     statuses: tuple[str, ...]
     has_output: bool
-    told: str
+    manifest_status: str
 
     @property
     def violation(self) -> str:
-        """Return what breaks the promise of one visible ending, or an empty text."""
+        """Return how the upload breaks the promise of exactly one visible result, or an empty text."""
         if not self.statuses:
             return "lost: no execution"
         if len(self.statuses) > 1:
-            return f"done twice: {len(self.statuses)} executions"
-        if (self.statuses[0], self.has_output, self.told) in _WAYS:
+            return f"processed twice: {len(self.statuses)} executions"
+        if (self.statuses[0], self.has_output, self.manifest_status) in _ALLOWED:
             return ""
         output = "an output" if self.has_output else "no output"
-        return f"neither way: {self.statuses[0]}, {output}, manifest: {self.told or 'none'}"
+        manifest = self.manifest_status or "none"
+        return f"neither delivered nor failed: {self.statuses[0]}, {output}, manifest: {manifest}"
 
 
 def read_executions(cloud: LocalCloud) -> list[Execution]:
@@ -57,7 +58,7 @@ def read_executions(cloud: LocalCloud) -> list[Execution]:
 
 
 def read_endings(cloud: LocalCloud, uploads: Sequence[SourceObject]) -> list[Ending]:
-    """Return what became of `uploads`; executions of nothing that was uploaded come behind them."""
+    """Return the results of `uploads`, followed by executions that belong to no upload."""
     statuses: dict[str, list[str]] = defaultdict(list)
     for execution in read_executions(cloud):
         statuses[execution.name].append(execution.status)
@@ -67,7 +68,7 @@ def read_endings(cloud: LocalCloud, uploads: Sequence[SourceObject]) -> list[End
             source.key,
             tuple(statuses.pop(execution_name(source), [])),
             output_key(source) in stored,
-            _told(cloud, manifest_key(source), stored),
+            _manifest_status(cloud, manifest_key(source), stored),
         )
         for source in uploads
     ]
@@ -75,7 +76,7 @@ def read_endings(cloud: LocalCloud, uploads: Sequence[SourceObject]) -> list[End
 
 
 def _stray(name: str, statuses: Sequence[str]) -> Ending:
-    return Ending(f"execution {name}", (*statuses, "of no upload"), has_output=False, told="")
+    return Ending(f"execution {name}", (*statuses, "of no upload"), has_output=False, manifest_status="")
 
 
 def _keys(cloud: LocalCloud) -> Iterator[str]:
@@ -83,7 +84,7 @@ def _keys(cloud: LocalCloud) -> Iterator[str]:
     return (listed["Key"] for page in pages for listed in page.get("Contents", []))
 
 
-def _told(cloud: LocalCloud, key: str, stored: set[str]) -> str:
+def _manifest_status(cloud: LocalCloud, key: str, stored: set[str]) -> str:
     if key not in stored:
         return ""
     body = cloud.client("s3").get_object(Bucket=cloud.buckets.output, Key=key)["Body"].read()

@@ -1,4 +1,4 @@
-"""What a storm was to be, what became of it, and how soon it could have been over."""
+"""Parameters and results of a storm, and lower bounds on its duration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local_cloud.settings import RekognitionSettings
 
 @dataclass(frozen=True)
 class Plan:
-    """How many uploads come at once, and how few jobs and invocations the account has at a time."""
+    """Number of uploads at once, and the account's limits on concurrent jobs and invocations."""
 
     uploads: int
     jobs: int
@@ -23,7 +23,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a storm; seconds count from the first upload."""
+    """Results of a storm; seconds count from the first upload."""
 
     plan: Plan
     endings: Sequence[Ending]
@@ -36,17 +36,17 @@ class Result:
 
     @property
     def violations(self) -> list[str]:
-        """Return each upload that was lost, done twice, or ended in neither way, with what happened."""
+        """Return the key of each upload that breaks the promise, with the violation."""
         return [f"{ending.key}: {ending.violation}" for ending in self.endings if ending.violation]
 
     @property
     def wall_s(self) -> float:
-        """Return when the last execution ended."""
+        """Return the seconds until the last execution ended."""
         return self.ended_after_s[-1] if self.ended_after_s else 0.0
 
     @property
     def bounds_s(self) -> dict[str, float]:
-        """Return how long the storm takes at least, by what there is too little of."""
+        """Return lower bounds on the duration in seconds, by limiting resource."""
         rekognition, uploads = RekognitionSettings(), self.plan.uploads
         functions_s = sum(function.seconds for function in self.functions.values())
         cpu_s = self.machine.cloud_cpu_s + self.machine.functions_cpu_s

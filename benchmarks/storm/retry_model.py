@@ -1,7 +1,7 @@
-"""A model of a storm: what the waits of the state machine's retrier make of time and traffic.
+"""Simulate a storm: how the retry intervals of the state machine affect its duration and its traffic.
 
-`python -m benchmarks.storm.retry_model`. Executions of one function after the other share the places of an
-account; where none is free they wait as the retrier says, with full jitter. Nothing is measured here.
+`python -m benchmarks.storm.retry_model`. Executions call their functions one after the other and share the
+account's concurrency; a refused call waits as the retrier says, with full jitter. Nothing is measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TINY, _REAL = (0.3, 0.3, 0.3, 0.5, 0.2), (0.3, 0.3, 0.6, 90.0, 0.3)
 
 @dataclass(frozen=True)
 class Case:
-    """So many uploads at once, so many places, and how long each of an upload's functions runs, in s."""
+    """Number of uploads and of concurrent invocations, and the run time of each of an upload's functions."""
 
     name: str
     uploads: int
@@ -29,13 +29,13 @@ class Case:
 
     @property
     def ideal_s(self) -> float:
-        """Return the time in which all places are taken until the end."""
+        """Return the duration in seconds with all of the account's concurrency in use until the end."""
         return self.uploads * sum(self.functions_s) / self.places
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """When nine of ten and all uploads had ended, in s, and how often one was refused, and the worst one."""
+    """Seconds until 90 % and until all uploads ended; refusals of an upload, their mean and maximum."""
 
     most_s: float
     all_s: float
@@ -71,12 +71,12 @@ def main() -> None:
 
 
 def simulated(case: Case, longest_s: float, seed: int) -> Outcome:
-    """Return what becomes of `case` with waits of up to `longest_s`, the same for the same seed."""
+    """Return the outcome of `case` with waits of at most `longest_s`; the same for the same seed."""
     dice = random.Random(seed)  # noqa: S311 chosen by lot, and again by the same seed
-    free_at_s: list[float] = []  # Of each place that is taken.
+    free_at_s: list[float] = []  # End of each running invocation.
     ended_s: list[float] = []
     refusals = [0] * case.uploads
-    # Moment, upload, which of its functions, and how often that was refused.
+    # Time of the next call, upload, index of its function, refusals of that function.
     ahead = [(dice.uniform(0, _FIRST_WAIT_S), upload, 0, 0) for upload in range(case.uploads)]
     heapq.heapify(ahead)
     while ahead:

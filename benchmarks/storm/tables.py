@@ -1,4 +1,4 @@
-"""The tables of the storm benchmark, in Markdown."""
+"""Print the results of a storm as Markdown tables."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from benchmarks.storm.result import Result
 from benchmarks.storm.traffic import INVOKE, START_DETECTION, Calls, total
 
 _PREFIX = "face-blur-local-"
-_TOLD = 20  # More violations than these are counted only.
+_LISTED_MAX = 20  # Further violations are counted only.
 
 
 def tables(result: Result) -> str:
-    """Return what became of a storm: endings, times, traffic, violations."""
+    """Return tables of endings, times and traffic, and a list of violations."""
     parts = [_summary(result), _bounds(result), _functions(result), _traffic(result)]
     violations = [f"- {text}" for text in result.violations]
     if violations:
-        parts.append("\n".join([f"{len(violations)} violations:", *violations[:_TOLD]]))
+        parts.append("\n".join([f"{len(violations)} violations:", *violations[:_LISTED_MAX]]))
     return "\n\n".join(parts)
 
 
@@ -31,12 +31,12 @@ def _summary(result: Result) -> str:
         ("uploads without an execution", executions[0]),
         ("executions per upload", ", ".join(map(str, sorted(executions)))),
         ("outputs", sum(ending.has_output for ending in result.endings)),
-        ("manifests", sum(bool(ending.told) for ending in result.endings)),
+        ("manifests", sum(bool(ending.manifest_status) for ending in result.endings)),
         ("lost events", result.lost_events),
         ("violations", len(result.violations)),
         ("half ended, 90 % ended, all ended, s", _times(result.ended_after_s)),
         ("at least, s", f"{max(result.bounds_s.values()):.0f}"),
-        ("invocations, of the places", f"{_share(result):.2f}"),
+        ("invocations, of the concurrency", f"{_share(result):.2f}"),
         ("refused invocations for one that ran", _ratio(total(result.calls, _is_invoke))),
         ("refused detections for one that started", _ratio(total(result.calls, START_DETECTION.__eq__))),
         ("memory of cloud / functions at most, MB", f"{machine.cloud_mb:.0f} / {machine.functions_mb:.0f}"),
@@ -82,7 +82,7 @@ def _ratio(calls: Calls) -> str:
 
 
 def _share(result: Result) -> float:
-    """Return how much of the account's places was in use until all had ended."""
+    """Return the share of the account's concurrency that was in use until all executions ended."""
     used_s = sum(function.seconds for function in result.functions.values())
     return used_s / max(1e-9, result.plan.lambdas * result.wall_s)
 

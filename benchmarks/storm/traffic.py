@@ -1,4 +1,4 @@
-"""The traffic of a storm: calls by caller and action, how many were refused, and how long functions ran."""
+"""Count the calls of a storm by caller and action, with refusals, and sum up run times of functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MS_PER_S = 1000
 
 @dataclass
 class Calls:
-    """The calls of one action: how often it was asked for, done, and turned down for want of a place."""
+    """Calls of one action: all, successful, refused by a quota or throttle, and other errors by name."""
 
     asked: int = 0
     done: int = 0
@@ -46,26 +46,26 @@ class Calls:
 
 @dataclass(frozen=True)
 class FunctionTime:
-    """How often a function ran, and for how long in all: starts of processes included."""
+    """Number of runs of a function and their total seconds, cold starts included."""
 
     runs: int
     seconds: float
 
 
 def calls_by_action(answers: Mapping[AnsweredCall, int]) -> dict[tuple[str, str], Calls]:
-    """Return the calls by caller and action; those of the machine name the function."""
+    """Return the calls by caller and action; calls of the state machine include the function's name."""
     found: dict[tuple[str, str], Calls] = defaultdict(Calls)
     for answered, count in answers.items():
         call = answered.call
         if call.action.startswith("logs:"):
-            continue  # The cloud writes them in the name of its functions.
+            continue  # The local cloud writes logs on behalf of its functions.
         target = f" {call.resource.rpartition(':')[2]}" if call.action == INVOKE else ""
         found[call.principal, call.action + target].add(answered, count)
     return dict(sorted(found.items()))
 
 
 def total(calls: Mapping[tuple[str, str], Calls], of: Callable[[str], bool]) -> Calls:
-    """Return the sum of the calls whose action is meant."""
+    """Return the sum of the calls whose action fulfils `of`."""
     summed = Calls()
     for (_, action), each in calls.items():
         if of(action):
@@ -85,7 +85,7 @@ def function_times(cloud: LocalCloud) -> dict[str, FunctionTime]:
 
 
 def seconds_of(line: str) -> float | None:
-    """Return how long a place was taken, its process started, by a REPORT line; None for other lines."""
+    """Return the seconds of an invocation, cold start included, from a REPORT line; None for other lines."""
     report = _DURATION.match(line)
     if report is None:
         return None

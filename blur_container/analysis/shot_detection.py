@@ -1,8 +1,8 @@
-"""Cuts: two neighbouring pictures that show two shots, and glitches, which only look like it.
+"""Shot detection: boundaries between two shots, and glitches, which only resemble them.
 
-A decoder can go on with broken data and know nothing of it: FFmpeg's HEVC decoder noticed half of the
-packets in which bytes were changed, that of VP9 a third. What it then shows is another picture until the
-next keyframe, with a change of shot at both ends, between two pictures of one shot.
+A decoder can go on with broken data unnoticed: FFmpeg's HEVC decoder noticed half of the packets in which
+bytes were changed, its VP9 decoder a third. It then returns wrong pictures until the next keyframe: two
+apparent shot boundaries within one shot.
 """
 
 from __future__ import annotations
@@ -14,36 +14,39 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from blur_container.analysis.optical_flow import correlation
 from blur_container.geometry import Picture
 from blur_container.tracking.observations import GLITCH_MAX_MS, Glitch
 
 _THUMBNAIL = (64, 36)
 _BINS = 32
-# Of 256 steps of luma: what moves inside a shot changes a thumbnail less.
+# Mean change of a thumbnail in steps of luma, of 256: motion within a shot changes it less.
 _CHANGE_MIN = 18.0
-# Times the usual change: a shaking camera changes every picture.
+# Multiple of the usual change: a shaking camera changes every picture.
 _TIMES_USUAL = 3.0
-# Of 1: the share of pixels that lie in other bins of brightness. What only moves keeps its brightness.
+# Share of pixels in other bins of brightness: an object that only moves keeps its brightness.
 _HISTOGRAM_MIN = 0.25
-# Correlation: a flash or a lamp changes all brightness at once, and leaves the shapes where they are.
+# Correlation: a flash or a lamp changes the brightness, and leaves the shapes in place.
 _SAME_SHAPES = 0.7
-_TINY = 1e-3
-# Correlation of the middle of one picture with that part of another that is most like it.
+# Correlation of the middle of one picture with the best matching part of another.
 _SAME_SHOT = 0.85
-# Rows and columns at each border that a camera may have moved over meanwhile.
+# Rows and columns at each border that a camera may have moved across meanwhile.
 _MOVED_ROWS, _MOVED_COLUMNS = 4, 8
-# In flicker every picture begins a shot: more changes at once are not looked after.
+# In flicker every picture begins a shot: more open changes than this are dropped.
 _OPEN_MAX = 32
-# A shot this short at the start or the end of a video has no other beside it that tells of a glitch.
+# A shot this short at the start or the end of a video may be a glitch: it has a neighbour on one side only.
 _EDGE_MS = 500
-# How fast the usual change is learnt.
+# Weight of each new change in the usual one.
 _LEARNING = 0.2
-# How long a change is remembered: looks that begin at different moments soon agree on what is usual.
+# Changes older than this are forgotten, so that passes with different starts soon agree.
 MEMORY_MS = 800.0
 
 
 class ShotBoundaryDetector:
-    """Tells of each picture in turn whether a shot begins with it."""
+    """Decides for each picture of a video in turn whether it begins a shot.
+
+    `change` is the mean difference of the last two thumbnails in steps of luma.
+    """
 
     def __init__(self) -> None:
         self._before: Picture | None = None
@@ -51,7 +54,7 @@ class ShotBoundaryDetector:
         self.change = 0.0
 
     def begins_shot(self, picture: Picture, time_ms: float) -> bool:
-        """Return whether `picture` shows another shot than the one before; the first begins none."""
+        """Return whether `picture` begins a shot; the first picture does not."""
         thumbnail = thumbnail_of(picture)
         before, self._before = self._before, thumbnail
         if before is None:
@@ -60,13 +63,14 @@ class ShotBoundaryDetector:
         if (
             change < max(_CHANGE_MIN, _TIMES_USUAL * self._usual(time_ms))
             or _histogram_change(before, thumbnail) < _HISTOGRAM_MIN
-            or _correlation(before, thumbnail) > _SAME_SHAPES
+            or _shape_correlation(before, thumbnail) > _SAME_SHAPES
         ):
             self._changes.append((time_ms, change))
             return False
         return True
 
     def _usual(self, time_ms: float) -> float:
+        """Return the running average of the remembered changes within shots."""
         while self._changes and self._changes[0][0] < time_ms - MEMORY_MS:
             self._changes.popleft()
         usual = 0.0
@@ -76,20 +80,21 @@ class ShotBoundaryDetector:
 
 
 class GlitchDetector:
-    """Tells where pictures at both ends of changes of shot show one shot all the same.
+    """Finds glitches: apparent shot boundaries with the same shot on both sides.
 
-    It looks back from the first picture after a change, and onward from the last one before it, for
-    GLITCH_MAX_MS: the same is told wherever looking begins, unless it is later than that before a change.
-    Where the video begins or ends beside a short shot there is nothing to compare with: it is none.
+    Compares the first picture after a boundary with earlier ones, and the last one before it with later ones,
+    within GLITCH_MAX_MS. The result does not depend on where it starts, if that is GLITCH_MAX_MS or more
+    before the boundary. A short shot at the start or the end of the video counts as a glitch, because its
+    other side is missing.
     """
 
     def __init__(self) -> None:
         self._past: deque[tuple[float, Picture]] = deque()
-        # Last pictures before changes behind which nothing like them was seen yet.
+        # Last pictures before boundaries after which the same shot was not found yet.
         self._open: deque[tuple[float, Picture]] = deque(maxlen=_OPEN_MAX)
 
     def see(self, picture: Picture, time_ms: float, *, begins_shot: bool) -> Iterator[Glitch]:
-        """Take the next picture, which is shown at `time_ms`; yield the glitches that end with it."""
+        """Take the next picture, shown at `time_ms`; yield the glitches that end with it."""
         thumbnail, oldest_ms = thumbnail_of(picture), time_ms - GLITCH_MAX_MS
         for pictures in (self._past, self._open):
             while pictures and pictures[0][0] < oldest_ms:
@@ -108,7 +113,7 @@ class GlitchDetector:
         self._past.append((time_ms, thumbnail))
 
     def finish(self) -> Iterator[Glitch]:
-        """Yield the glitches that last until the end: the video has no more pictures."""
+        """Yield the glitches at the end of the video, after its last picture."""
         last_ms = self._past[-1][0] if self._past else 0.0
         for before_ms, _ in self._open:
             if before_ms >= last_ms - _EDGE_MS:
@@ -116,16 +121,17 @@ class GlitchDetector:
 
 
 def _between(before_ms: float, after_ms: float) -> Glitch:
+    """Return a glitch, its times rounded inward to whole milliseconds."""
     return Glitch(math.ceil(before_ms), math.floor(after_ms))
 
 
 def thumbnail_of(picture: Picture) -> Picture:
-    """Return what is compared of a picture: uint8 (36, 64)."""
+    """Return a picture scaled down to uint8 (36, 64) for comparison."""
     return np.asarray(cv2.resize(picture, _THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def is_same_shot(one: Picture, other: Picture) -> bool:
-    """Return whether the middle of one thumbnail is found in another; plain ones must be equally bright."""
+    """Return whether the middle of one thumbnail matches another; plain ones must be equally bright."""
     middle = one[_MOVED_ROWS:-_MOVED_ROWS, _MOVED_COLUMNS:-_MOVED_COLUMNS]
     if middle.std() < 1 or other.std() < 1:
         return float(np.abs(one.astype(np.int16) - other).mean()) < 1
@@ -133,14 +139,14 @@ def is_same_shot(one: Picture, other: Picture) -> bool:
 
 
 def _histogram_change(before: Picture, after: Picture) -> float:
+    """Return the share of pixels that are in other bins of brightness, from 0 to 1."""
     one, other = (
         np.bincount(picture.ravel() // (256 // _BINS), minlength=_BINS) for picture in (before, after)
     )
     return float(np.abs(one - other).sum()) / 2 / before.size
 
 
-def _correlation(before: Picture, after: Picture) -> float:
-    """Return from -1 to 1 how alike two pictures are but for their light; 0 where one is plain."""
+def _shape_correlation(before: Picture, after: Picture) -> float:
+    """Return the correlation of two pictures apart from brightness and contrast; 0 if one is plain."""
     one, other = (picture - picture.mean(dtype=np.float64) for picture in (before, after))
-    lengths = float(np.vdot(one, one) * np.vdot(other, other)) ** 0.5
-    return float(np.vdot(one, other)) / lengths if lengths > _TINY else 0.0
+    return correlation(one, other, of_plain=0.0)

@@ -1,4 +1,4 @@
-"""Workers: what the container's functions have in common - buckets, settings, log, and a place for files."""
+"""The context of the container's functions: storage, settings, log, scratch folder, faces document."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ from chalicelib.contract.log import EventLog
 
 
 @dataclass(frozen=True)
-class Worker:
-    """What a function works with; all of it is handed in.
-
-    Files lie in a folder below `scratch` (the system's folder for temporary files) and are gone afterwards.
-    """
+class FunctionContext:
+    """The services of one invocation; files go to a folder below `scratch`, the system's temporary folder."""
 
     storage: Storage
     settings: Settings
@@ -31,19 +28,19 @@ class Worker:
 
     @property
     def renderer(self) -> RendererVersion:
-        """Return which code, with which settings, works here."""
+        """Return the code version and settings of this function."""
         return RendererVersion.of(self.settings.code_version, self.settings.render)
 
     def folder(self) -> AbstractContextManager[Path]:
-        """Return a context with a folder for files, which goes with it; raise ScratchFull without room."""
+        """Return a context that deletes its folder at its end; it raises ScratchFull on a full disk."""
         return scratch_folder(self.scratch)
 
     def faces(self, job: Job) -> FacesDocument:
-        """Return the faces document of `job`; raise InvalidDocument unless it belongs to its source."""
+        """Read the faces document of `job`; raise InvalidDocument where it belongs to another source."""
         if job.faces is None:
             raise InvalidDocument("the job names no faces document")
         if job.faces.bucket != self.settings.work_bucket:
-            raise InvalidDocument(f"the faces document lies in {job.faces.bucket}, not in WORK_BUCKET")
+            raise InvalidDocument(f"the faces document is in bucket {job.faces.bucket}, not in WORK_BUCKET")
         faces = FacesDocument.from_json(self.storage.read_text(job.faces))
         if faces.source_id != job.source.identity:
             raise InvalidDocument(

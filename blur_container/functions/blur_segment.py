@@ -1,4 +1,4 @@
-"""The function blur-faces, for one segment of a video that several render at once."""
+"""The function blur-faces for one segment of a video; several invocations render one video at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blur_container.analysis.face_tracking import track_faces_in
-from blur_container.functions.base import Worker
+from blur_container.functions.base import FunctionContext
 from blur_container.reading.frame_mapping import Subject
 from blur_container.rendering.progress import Progress, ProgressLog, Steps
-from blur_container.rendering.segment import Segment, SegmentReport
+from blur_container.rendering.segment import Segment
 from blur_container.segments.plan import Plan
 from blur_container.segments.record import SegmentRecord, TrackSummary
 from blur_container.storage.block_cache import BlockCache
@@ -25,55 +25,57 @@ from chalicelib.contract.job import Job
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.segments import SegmentKeys, Segments
 
-# Of a source of 10 GB and 40 segments each reads 300 MB, twice: to look, and to render.
-_KEPT_BYTES = 4 * 1024**3
+# Of a source of 10 GB in 40 segments each invocation reads 300 MB twice: to track faces, and to render.
+_CACHE_BYTES = 4 * 1024**3
 
 
-class BlurSegment(Worker):
-    """Renders one segment; one that was rendered before, by this plan, is left as it is."""
+def blur_segment(context: FunctionContext, job: Job, number: int) -> None:
+    """Write the video of a segment and, once it is verified, its record.
 
-    def run(self, job: Job, number: int) -> None:
-        """Write the video of a segment and, once it is verified, its record."""
-        if job.segments is None or number not in job.segments.numbers:
-            raise InvalidDocument(f"the job has no segment {number}")
-        task = _Task(self, job, job.segments, number)
-        with self.log.handling(source=job.source.uri, segment=number) as facts, self.folder() as folder:
-            facts["rendered_before"] = task.is_finished()
-            if not facts["rendered_before"]:
-                facts.update(task.render(folder))
+    A segment that this code has rendered already, by the same plan, is left as it is.
+    """
+    if job.segments is None or number not in job.segments.numbers:
+        raise InvalidDocument(f"the job has no segment {number}")
+    task = _SegmentTask(context, job, job.segments, number)
+    with context.log.handling(source=job.source.uri, segment=number) as facts, context.folder() as folder:
+        facts["rendered_before"] = task.is_finished()
+        if not facts["rendered_before"]:
+            facts.update(task.render(folder))
 
 
 @dataclass(frozen=True)
-class _Task:
+class _SegmentTask:
     """One segment of one job."""
 
-    worker: Worker
+    context: FunctionContext
     job: Job
     segments: Segments
     number: int
 
     def is_finished(self) -> bool:
-        """Return whether an earlier run of this very code wrote the record, and its video is still there."""
-        storage, place = self.worker.storage, self._place(self._keys.report(self.number))
+        """Return whether this renderer has written the record before, and its video still exists."""
+        storage, place = self.context.storage, self._place(self._keys.report(self.number))
         if not storage.exists(place):
             return False
         record = SegmentRecord.from_json(storage.read_text(place))
-        return record.renderer == self.worker.renderer and storage.exists(record.video)
+        return record.renderer == self.context.renderer and storage.exists(record.video)
 
     def render(self, folder: Path) -> dict[str, object]:
-        """Render, verify and upload the segment; return the facts of it."""
-        steps, storage = Steps(), self.worker.storage
-        plan = Plan.from_json(storage.read_text(self.segments.plan))
-        self.worker.renderer.require(plan.renderer, "the plan")
-        text = storage.read_text(self._place(self._keys.tracks(self.number)))
-        document = TracksDocument.from_json(text, track_settings(self.worker.settings.render))
+        """Render, verify and upload the segment; return facts for the log."""
+        steps, storage, log = Steps(), self.context.storage, ProgressLog(self.context.log)
+        plan, document = self._documents()
         target = folder / "segment.mp4"
-        is_own = {plan.source_id, document.source_id} == {self.job.source.identity}
-        if not is_own or len(plan.spans) != len(self.segments.numbers):
-            raise InvalidDocument("the plan belongs to another upload")
-        with BlockCache(folder, _KEPT_BYTES) as cache:
+        with BlockCache(folder, _CACHE_BYTES) as cache:
             source = storage.opened(self.job.source, cache)
-            tracks, report = self._rendered(source, plan, document, target, steps)
+            with steps.timed("locate"):
+                tracks = self._tracks(source, plan, document, log)
+            subject = Subject(plan.source_id, plan.analysed)
+            with steps.timed("render") as facts:
+                segment = Segment(
+                    source, plan.spans[self.number], subject, tracks, self.context.settings.render
+                )
+                report = segment.render(target, log)
+                facts["bytes"] = target.stat().st_size
             with steps.timed("verify"):
                 packets = verify_output(target, report)
             read = {"bytes_read": source.fetched_bytes, "requests": source.requests}
@@ -85,29 +87,31 @@ class _Task:
         storage.write_json(record.to_json(), self._place(self._keys.report(self.number)))
         return {"frames": len(report.pts), **read, "steps": steps.to_json()}
 
-    def _rendered(
-        self, source: RemoteObject, plan: Plan, document: TracksDocument, target: Path, steps: Steps
-    ) -> tuple[Tracks, SegmentReport]:
-        settings, log = self.worker.settings.render, ProgressLog(self.worker.log)
-        subject = Subject(plan.source_id, plan.analysed)
-        with steps.timed("locate"):
-            tracks = track_faces_in(
-                source,
-                plan.analysed,
-                document.graph,
-                settings,
-                lambda done, total: log(Progress(done, total, "locating")),
-                document.others,
-            )
-        with steps.timed("render") as facts:
-            segment = Segment(source, plan.spans[self.number], subject, tracks, settings)
-            report = segment.render(target, log)
-            facts["bytes"] = target.stat().st_size
-        return tracks, report
+    def _documents(self) -> tuple[Plan, TracksDocument]:
+        """Read the plan and the segment's tracks; raise InvalidDocument or RendererChanged."""
+        storage, settings = self.context.storage, self.context.settings.render
+        plan = Plan.from_json(storage.read_text(self.segments.plan))
+        self.context.renderer.require(plan.renderer, "the plan")
+        text = storage.read_text(self._place(self._keys.tracks(self.number)))
+        document = TracksDocument.from_json(text, track_settings(settings))
+        is_own = {plan.source_id, document.source_id} == {self.job.source.identity}
+        if not is_own or len(plan.spans) != len(self.segments.numbers):
+            raise InvalidDocument("the plan belongs to another upload")
+        return plan, document
+
+    def _tracks(self, source: RemoteObject, plan: Plan, document: TracksDocument, log: ProgressLog) -> Tracks:
+        return track_faces_in(
+            source,
+            plan.analysed,
+            document.graph,
+            self.context.settings.render,
+            lambda done, total: log(Progress(done, total, "locating")),
+            document.others,
+        )
 
     @property
     def _keys(self) -> SegmentKeys:
         return SegmentKeys.beside(self.segments.plan)
 
     def _place(self, key: str) -> ObjectReference:
-        return ObjectReference(self.worker.settings.work_bucket, key)
+        return ObjectReference(self.context.settings.work_bucket, key)

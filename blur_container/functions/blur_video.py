@@ -1,11 +1,11 @@
-"""blur-faces for a whole video: download, render, verify, deliver."""
+"""The function blur-faces for a whole video: download, render, verify, deliver."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
 
-from blur_container.functions.base import Worker
+from blur_container.functions.base import FunctionContext
 from blur_container.rendering.progress import ProgressLog, Steps
 from blur_container.rendering.report import RenderReport, report_to_json
 from blur_container.rendering.whole_video import redact_video
@@ -16,40 +16,41 @@ from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import Job
 
 
-class BlurFaces(Worker):
-    """The way of one video from bucket to bucket."""
+def blur_video(context: FunctionContext, job: Job) -> Job:
+    """Blur the faces of `job` and return it with its output; upload nothing before verification passes."""
+    steps, delivery = Steps(), context.delivery(job)
+    with context.log.handling(source=job.source.uri) as facts, context.folder() as folder:
+        before = delivery.finished_before()
+        facts["delivered_before"] = before is not None
+        if before is not None:
+            return before
+        faces = context.faces(job)
+        blurred = folder / "blurred.mp4"
+        report = _render(context, job, faces, blurred, steps)
+        described = report_to_json(report, steps, context.settings)
+        target = delivery.bucket.output
+        with steps.timed("upload"):
+            delivered = delivery.run(
+                described, partial(context.storage.upload_over, blurred, target, MP4, output_metadata(job))
+            )
+        facts.update({name: described[name] for name in ("detections", "tracks", "frames")})
+        facts["steps"] = steps.to_json()
+    return delivered
 
-    def run(self, job: Job) -> Job:
-        """Blur the faces of `job`; nothing is uploaded before its verification has passed."""
-        steps, delivery = Steps(), self.delivery(job)
-        with self.log.handling(source=job.source.uri) as facts, self.folder() as folder:
-            before = delivery.finished_before()
-            facts["delivered_before"] = before is not None
-            if before is not None:
-                return before
-            faces = self.faces(job)
-            blurred = folder / "blurred.mp4"
-            report = self._render(job, faces, blurred, steps)
-            described = report_to_json(report, steps, self.settings)
-            target = delivery.bucket.output
-            with steps.timed("upload"):
-                delivered = delivery.run(
-                    described, partial(self.storage.upload_over, blurred, target, MP4, output_metadata(job))
-                )
-            facts.update({name: described[name] for name in ("detections", "tracks", "frames")})
-            facts["steps"] = steps.to_json()
-        return delivered
 
-    def _render(self, job: Job, faces: FacesDocument, blurred: Path, steps: Steps) -> RenderReport:
-        source = blurred.with_name("source")
-        with steps.timed("download") as facts:
-            facts["bytes"] = self.storage.download(job.source, source)
-        with steps.timed("render") as facts:
-            report = redact_video(source, blurred, faces, self.settings.render, ProgressLog(self.log))
-            facts["bytes"] = blurred.stat().st_size
-        # An hour of video fills the folder: the source goes as soon as it is not needed.
-        source.unlink()
-        with steps.timed("verify") as facts:
-            verify_output(blurred, report)
-            facts["bytes"] = blurred.stat().st_size
-        return report
+def _render(
+    context: FunctionContext, job: Job, faces: FacesDocument, blurred: Path, steps: Steps
+) -> RenderReport:
+    """Download the source, write `blurred` and verify it."""
+    source = blurred.with_name("source")
+    with steps.timed("download") as facts:
+        facts["bytes"] = context.storage.download(job.source, source)
+    with steps.timed("render") as facts:
+        report = redact_video(source, blurred, faces, context.settings.render, ProgressLog(context.log))
+        facts["bytes"] = blurred.stat().st_size
+    # An hour of video fills the folder: delete the source as soon as it is not needed.
+    source.unlink()
+    with steps.timed("verify") as facts:
+        verify_output(blurred, report)
+        facts["bytes"] = blurred.stat().st_size
+    return report

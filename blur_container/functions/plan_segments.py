@@ -1,11 +1,11 @@
-"""The function plan-segments: a job comes in; it goes on as it is, or with the segments of its video."""
+"""The function plan-segments: splits a long video into segments; returns a short one's job unchanged."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
 
-from blur_container.functions.base import Worker
+from blur_container.functions.base import FunctionContext
 from blur_container.segments.plan import Plan
 from blur_container.segments.planner import Planner
 from blur_container.storage.block_cache import BlockCache
@@ -18,54 +18,51 @@ from chalicelib.contract.job import Job, segment_keys
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.segments import Segments
 
-# The index is read once, and a few packets at each border.
-_KEPT_BYTES = 64 * 1024**2
-# How far around it a section looks is told by one that lasts no time.
-_NOW = Section(0.0, 0.0)
+# The sample table is read once, and a few packets at each split point.
+_CACHE_BYTES = 64 * 1024**2
+# Its searched section, from a section of no length, says how far before a segment faces are tracked.
+_NO_LENGTH = Section(0.0, 0.0)
 
 
-class PlanSegments(Worker):
-    """Writes the plan of one video and the faces of each segment, and nothing where it stays whole."""
+def plan_video(context: FunctionContext, job: Job) -> Job:
+    """Return `job` with its segments, or unchanged when one function renders the whole video."""
+    settings = context.settings
+    with context.log.handling(source=job.source.uri) as facts, context.folder() as folder:
+        faces = context.faces(job)
+        graph = tracklet_graph_of(faces, settings.render)
+        with BlockCache(folder, _CACHE_BYTES) as cache:
+            source = context.storage.opened(job.source, cache)
+            planner = Planner(
+                source=source,
+                size_bytes=job.source.size_bytes,
+                read_bytes=lambda: source.fetched_bytes,
+                faces=faces,
+                margin_ms=-replace(graph, section=_NO_LENGTH).searched.start_ms,
+                render=settings.render,
+                cutting=settings.cutting,
+                code_version=settings.code_version,
+            )
+            plan = planner.plan()
+            facts.update(segments=len(plan.spans) if plan else 1, bytes=source.fetched_bytes)
+        return job if plan is None else replace(job, segments=_write_plan(context, job, faces, plan))
 
-    def run(self, job: Job) -> Job:
-        """Return `job` with its segments, or as it is where one function renders all of it."""
-        with self.log.handling(source=job.source.uri) as facts, self.folder() as folder:
-            faces = self.faces(job)
-            graph = tracklet_graph_of(faces, self.settings.render)
-            with BlockCache(folder, _KEPT_BYTES) as cache:
-                source = self.storage.opened(job.source, cache)
-                planner = Planner(
-                    source=source,
-                    size_bytes=job.source.size_bytes,
-                    read_bytes=lambda: source.fetched_bytes,
-                    faces=faces,
-                    margin_ms=-replace(graph, section=_NOW).searched.start_ms,
-                    render=self.settings.render,
-                    cutting=self.settings.cutting,
-                    code_version=self.settings.code_version,
-                )
-                plan = planner.plan()
-                facts.update(segments=len(plan.spans) if plan else 1, bytes=source.fetched_bytes)
-            return job if plan is None else replace(job, segments=self._write(job, faces, plan))
 
-    def _write(self, job: Job, faces: FacesDocument, plan: Plan) -> Segments:
-        keys = segment_keys(job.source, self._name(faces, plan))
-        every = [Windows(graph) for graph in plan.origins.layouts(faces, self.settings.render)]
-        for number in range(len(plan.spans)):
-            window, *others = (windows.of(plan.section(number)) for windows in every)
-            document = TracksDocument(faces.source_id, window, tuple(others))
-            target = ObjectReference(self.settings.work_bucket, keys.tracks(number))
-            self.storage.write_json(document.to_json(), target)
-        target = ObjectReference(self.settings.work_bucket, keys.plan)
-        self.storage.write_json(plan.to_json(), target)
-        return Segments(target, tuple(range(len(plan.spans))), self.settings.cutting.at_once)
+def _write_plan(context: FunctionContext, job: Job, faces: FacesDocument, plan: Plan) -> Segments:
+    """Write the tracks document of each segment, then the plan; return references to them.
 
-    def _name(self, faces: FacesDocument, plan: Plan) -> str:
-        """Return a name that stands for everything that decides what the segments show.
-
-        Code, settings and weights are in the plan, as its renderer.
-        """
-        digest = hashlib.sha256()
-        for text in (faces.to_json(), plan.to_json()):
-            digest.update(hashlib.sha256(text.encode()).digest())
-        return digest.hexdigest()[:16]
+    Their keys are named after a digest of faces and plan, so another plan never overwrites them. The plan
+    contains the renderer: code version and settings.
+    """
+    settings, digest = context.settings, hashlib.sha256()
+    for text in (faces.to_json(), plan.to_json()):
+        digest.update(hashlib.sha256(text.encode()).digest())
+    keys = segment_keys(job.source, digest.hexdigest()[:16])
+    every = [Windows(graph) for graph in plan.origins.tracklet_graphs(faces, settings.render)]
+    for number in range(len(plan.spans)):
+        window, *others = (windows.of(plan.section(number)) for windows in every)
+        document = TracksDocument(faces.source_id, window, tuple(others))
+        target = ObjectReference(settings.work_bucket, keys.tracks(number))
+        context.storage.write_json(document.to_json(), target)
+    target = ObjectReference(settings.work_bucket, keys.plan)
+    context.storage.write_json(plan.to_json(), target)
+    return Segments(target, tuple(range(len(plan.spans))), settings.cutting.at_once)

@@ -1,9 +1,9 @@
-"""Masks: which pixels of a patch are covered, as arrays that copy with a mask understands.
+"""Ellipse masks: the pixels of a patch that are covered, as arrays for cv2.copyTo.
 
-The mask of an ellipse is the superellipse |x/a|^n + |y/b|^n <= 1 inscribed in the padded rect, with the
-smallest n of 2 and more that holds every pixel of the face box. At a margin of 0.2 that is nearly a true
-ellipse (n = 2.1 to 2.7); with less margin it becomes a rounded rectangle, and with none the rect itself.
-Its edge is hard: a soft one would let the face shine through.
+The mask is the superellipse |x/a|^n + |y/b|^n <= 1 inscribed in the padded rect, with the smallest n >= 2
+for which it contains every pixel of the face box. At a margin of 0.2 that is nearly an ellipse (n = 2.1 to
+2.7); with less margin it becomes a rounded rectangle, and without margin the rect itself. Its edge is hard: a
+soft one would let the face show through.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ Mask = NDArray[np.uint8]
 _COVERED = 255
 # Rounding outward to even pixels moves each edge by less than two.
 _ROUNDED_PX = 4
-# Of sums of two float32 near a half.
+# Tolerance for sums of two float32 near a half.
 _ROUNDING = 1e-6
 _MASKS_MAX = 64
-# Larger ones take little of the time that their frames take to encode, and much memory.
+# Larger masks are not cached: they need much memory, and little time beside the encoding of their frames.
 _CACHED_PX = 256 * 256
 
 
 def ellipse_mask(whole: Rect, visible: Rect, margin: float) -> Mask:
     """Return uint8 (height, width) of `visible`, 255 where the ellipse in `whole` covers it.
 
-    `margin` is what the box inside has on each side at least, in its own sizes: all of that box is covered.
+    `margin` is the least margin of the face box inside `whole`, in its own sizes: all of it is covered.
     """
     moved = Rect(
         visible.left - whole.left,
@@ -40,14 +40,14 @@ def ellipse_mask(whole: Rect, visible: Rect, margin: float) -> Mask:
         visible.bottom - whole.top,
     )
     size = moved.size
-    draw = _kept if size.width * size.height <= _CACHED_PX else _drawn
+    draw = _cached if size.width * size.height <= _CACHED_PX else _drawn
     return draw(whole.size, moved, margin)
 
 
 def shrunk(mask: Mask, horizontal: int, vertical: int) -> Mask:
     """Return the mask of a plane with one sample per `horizontal` x `vertical` pixels.
 
-    A sample is covered where one of its pixels is.
+    A sample is covered if one of its pixels is.
     """
     if horizontal == 1 and vertical == 1:
         return mask
@@ -72,11 +72,11 @@ def _drawn(size: Size, visible: Rect, margin: float) -> Mask:
     return np.asarray(inside.view(np.uint8) * np.uint8(_COVERED), np.uint8)
 
 
-_kept = lru_cache(maxsize=_MASKS_MAX)(_drawn)
+_cached = lru_cache(maxsize=_MASKS_MAX)(_drawn)
 
 
 def _exponent(side_px: int, margin: float) -> float:
-    """Return n for which u^n is a half at the edge of the inner box, u counted from the middle."""
+    """Return n for which u^n is a half at the edge of the inner box; u is 0 in the middle, 1 at the rim."""
     inset_px = margin / (1 + 2 * margin) * max(side_px - _ROUNDED_PX, 0)
     farthest = 1 - 2 * inset_px / side_px
     if farthest >= 1:
@@ -85,6 +85,9 @@ def _exponent(side_px: int, margin: float) -> float:
 
 
 def _powers(side_px: int, begin: int, end: int, exponent: float) -> NDArray[np.float32]:
-    # The side of a pixel that is next to the middle decides: what is touched is covered.
+    """Return float32: u^n for each pixel from `begin` to `end`, at the side nearest to the middle.
+
+    So a pixel is covered if the ellipse touches it.
+    """
     distance_px = np.maximum(np.abs(np.arange(begin, end) + 0.5 - side_px / 2) - 0.5, 0)
     return np.asarray((distance_px / (side_px / 2)) ** exponent, np.float32)

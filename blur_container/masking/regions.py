@@ -1,17 +1,27 @@
-"""The regions of a frame to blur: one ellipse per face, grown by margin and feather."""
+"""Blur regions: the patches of a frame to blur, one for each track at its time."""
 
 from __future__ import annotations
 
-from blur_container.geometry import Size, around, short_side
-from blur_container.masking.blur import Patch
+from dataclasses import dataclass
+
+from blur_container.geometry import Rect, Size, around, short_side
 from blur_container.masking.noise import track_key
 from blur_container.reading.frame_mapping import FrameMapping
-from blur_container.tracking.track import Track
 from blur_container.tracking.tracks import Tracks
 
 
+@dataclass(frozen=True, order=True)
+class Patch:
+    """The region of one face: its part in the frame, the whole, its short side, and the key of its noise."""
+
+    rect: Rect
+    whole: Rect
+    short_px: float
+    key: bytes
+
+
 class BlurRegions:
-    """Finds the patches to blur in the frame of a given pts."""
+    """The patches to blur in each frame of one video."""
 
     def __init__(self, source_id: str, tracks: Tracks, mapping: FrameMapping) -> None:
         self._source_id = source_id
@@ -19,21 +29,16 @@ class BlurRegions:
         self._mapping = mapping
 
     def patches_at(self, pts: int, size: Size | None = None) -> list[Patch]:
-        """Return the patches of the frame with `pts`, in an order that depends on nothing but themselves.
+        """Return the distinct patches of the frame with `pts` that are inside it, sorted.
 
-        Boxes are fractions of the frame they lie in: `size` is that of a frame that is not like the first.
+        Boxes are fractions of their own frame: give `size` for a frame of another size than the first.
         """
-        time_ms = float(self._mapping.clock.ms(pts))
-        patches = (
-            self._patch(track, time_ms, size or self._mapping.size) for track in self._tracks.at(time_ms)
-        )
-        return sorted({patch for patch in patches if patch is not None})
-
-    def _patch(self, track: Track, time_ms: float, size: Size) -> Patch | None:
-        box = self._mapping.orientation.to_coded(track.box_at(time_ms))
-        whole = around(box, size)
-        rect = whole.within(size)
-        if rect is None:
-            return None
-        key = track_key(self._source_id, track.name_at(time_ms))
-        return Patch(rect, whole, short_side(box, size), key)
+        time_ms, size = float(self._mapping.clock.ms(pts)), size or self._mapping.size
+        patches = set()
+        for track in self._tracks.at(time_ms):
+            box = self._mapping.orientation.to_coded(track.box_at(time_ms))
+            whole = around(box, size)
+            if rect := whole.within(size):
+                key = track_key(self._source_id, track.name_at(time_ms))
+                patches.add(Patch(rect, whole, short_side(box, size), key))
+        return sorted(patches)

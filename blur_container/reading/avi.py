@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from blur_container.limits import Limits
 from blur_container.reading.gop import Groups, decode_times
 from blur_container.reading.source import Source
-from blur_container.reading.timestamps import time_base
+from blur_container.reading.timestamps import reorder_options, time_base
 from blur_container.reading.video import open_source, read_only, video_stream
 from blur_container.scratch import raise_if_full
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch, UnsupportedVideo
@@ -71,7 +71,8 @@ def _order(source: Source, limits: Limits) -> _Order:
         limits.require_frame(stream.codec_context.width, stream.codec_context.height)
         read_only(container, [stream])
         stream.codec_context.thread_type = "AUTO"
-        stream.codec_context.options = {"err_detect": "explode", **limits.decoder_options()}
+        order = reorder_options(stream.codec_context.name)
+        stream.codec_context.options = {"err_detect": "explode", **order, **limits.decoder_options()}
         times, shown, may_repeat = array("q"), array("q"), set()
         try:
             for number, packet in enumerate(_packets(container, stream, limits)):

@@ -1,4 +1,4 @@
-"""The census: counts the packets and frames of one stream, so that a missing one is noticed."""
+"""Decode checks: count the packets and frames of a stream, so that a missing one is an error."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blur_container.limits import Limits
+from blur_container.reading.field_packets import FieldPackets
 from blur_container.reading.timestamps import DecodeRange, presentation_time, time_base
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
 
 @dataclass
 class Tally:
-    """Frames that a source has and its output has not, as in every player.
+    """Counts of source frames that the output does not have, because no player shows them.
 
-    `lost` ones are shown before the first that can be decoded; of frames of one time only the last is shown,
-    all others are `merged`.
+    `lost` frames come before the first that can be decoded. Of several frames at one time only the last is
+    shown; the others are `merged`.
     """
 
     lost: int = 0
@@ -28,7 +29,7 @@ class Tally:
 
 
 class DecodeCounter:
-    """Counts packets and frames of one stream, so that a missing one is noticed."""
+    """Counts packets and frames of one stream and raises an error where some are missing or broken."""
 
     def __init__(self, stream: VideoStream, limits: Limits, tally: Tally) -> None:
         self.tally = tally
@@ -39,30 +40,33 @@ class DecodeCounter:
         self._packets = 0
         self._frames = 0
         self._last_pts: int | None = None
-        # Of which only frames are expected and counted.
+        # Only frames of this range are expected and counted; None for all.
         self.decode_range: DecodeRange | None = None
-        # Packets until the first frame; those shown before it belong to a group cut off at the start.
+        # Packets until the first frame; those with an earlier pts belong to a GOP without its keyframe.
         self._early_pts: list[int | None] = []
         self._expected = 0
+        self._fields = FieldPackets(stream)
+        # When the last of the fields ends that are packets of their own.
+        self.fields_end_pts = 0
 
     @property
     def position(self) -> str:
-        """Return how far the decoder came, in words."""
+        """Return how many frames and packets were read so far, in words."""
         return f"after {self._frames} decoded frames and {self._packets} packets"
 
     def count_packet(self, packet: Packet[VideoStream]) -> None:
-        """Take note of a packet; raise DamagedVideo, UnsupportedVideo or VideoTooLarge."""
+        """Count a packet before it is decoded; raise DamagedVideo, UnsupportedVideo or VideoTooLarge."""
         if not packet.size:
             return
         self._packets += 1
-        if packet.is_corrupt:
-            raise DamagedVideo(f"{self.position}: a packet is cut short")
-        if packet.has_sidedata("encryption_info"):
-            raise UnsupportedVideo("the video is encrypted")
+        require_intact(packet, "the video", self.position)
         self._limits.require_packet(packet.size)
+        is_second = self._fields.is_second(packet)
         if packet.is_discard:
             return
-        if self.decode_range is not None:
+        if is_second and packet.pts is not None:
+            self.fields_end_pts = max(self.fields_end_pts, packet.pts + (packet.duration or 0))
+        elif self.decode_range is not None:
             self._expected += packet.pts is not None and self.decode_range.holds(packet.pts)
         elif self._frames:
             self._expected += 1
@@ -70,7 +74,7 @@ class DecodeCounter:
             self._early_pts.append(packet.pts)
 
     def count_frame(self, frame: VideoFrame) -> None:
-        """Take note of a frame; raise DamagedVideo or VideoTooLarge."""
+        """Count a decoded frame; raise DamagedVideo or VideoTooLarge."""
         if frame.is_corrupt:
             raise DamagedVideo(f"{self.position}: a frame is marked as corrupt")
         self._limits.require_frame(frame.width, frame.height)
@@ -84,20 +88,18 @@ class DecodeCounter:
             kept = sum(early is None or early >= pts for early in self._early_pts)
             self._expected += kept
             self.tally.lost = len(self._early_pts) - kept
-        # The container's word for its duration need not be true.
+        # The duration in the container need not be true.
         self.require_end(pts)
         self._frames += 1
         self._last_pts = pts
 
     def require_end(self, pts: int) -> None:
-        """Raise VideoTooLarge where the video lasts too long up to `pts`."""
+        """Raise VideoTooLarge where the time from the first frame to `pts` is over the limit."""
         self._limits.require_duration((pts - (self._first_pts or 0)) * self._time_base)
 
     def require_whole_index(self) -> None:
         """Raise DamagedVideo unless all packets in the container's index were read."""
-        indexed = promised_packets(self._stream)
-        if self._packets < indexed:
-            raise DamagedVideo(f"the index promises {indexed} packets, {self._packets} are there")
+        require_all_packets(self._stream, self._packets)
 
     def close(self) -> None:
         """Raise DamagedVideo where frames are missing."""
@@ -108,17 +110,30 @@ class DecodeCounter:
 
 
 def is_marker(packet: Packet[Any]) -> bool:
-    """Return whether `packet` is a sample without bytes, which stands for a dropped one.
+    """Return whether `packet` is a sample without bytes, which marks a dropped frame.
 
-    For the decoder it would be the end of the stream; that packet has no time.
+    A decoder takes such a packet for the end of the stream; the real end has no dts.
     """
     return not packet.size and packet.dts is not None
 
 
-def promised_packets(stream: Stream) -> int:
-    """Return how many packets the container's index promises.
+def require_intact(packet: Packet[Any], stream_name: str, position: str) -> None:
+    """Raise DamagedVideo where `packet` is cut short, UnsupportedVideo where it is encrypted."""
+    if packet.is_corrupt:
+        raise DamagedVideo(f"{position}: a packet is cut short")
+    if packet.has_sidedata("encryption_info"):
+        raise UnsupportedVideo(f"{stream_name} is encrypted")
 
-    A sample without bytes stands for one that was dropped, and is no packet; some containers tell no sizes.
+
+def require_all_packets(stream: Stream, packets: int, prefix: str = "") -> None:
+    """Raise DamagedVideo where fewer packets were read than the container's index lists.
+
+    Samples without bytes mark dropped frames and do not count; some containers index no sizes. Of subtitles
+    such an index counts lines without text, which are no packets.
     """
-    filled = sum(entry.size > 0 for entry in stream.index_entries)
-    return filled or len(stream.index_entries)
+    with_bytes = sum(entry.size > 0 for entry in stream.index_entries)
+    if stream.type == "subtitle" and not with_bytes:
+        return
+    indexed = with_bytes or len(stream.index_entries)
+    if packets < indexed:
+        raise DamagedVideo(f"{prefix}the index lists {indexed} packets, the file has {packets}")

@@ -1,4 +1,4 @@
-"""H.264 as MP4 stores it: NAL units with lengths in front, and the record of parameter sets."""
+"""H.264 as MP4 stores it: NAL units with 4-byte lengths, parameter sets, and SEI messages."""
 
 from __future__ import annotations
 
@@ -10,24 +10,35 @@ from blur_container.geometry import Size
 
 _LENGTH_BYTES = 4
 _HEAD_BYTES = 7
-# Enough for the three numbers in front.
+# Enough for the first three numbers of a slice header.
 _SLICE_HEAD_BYTES = 16
 _TYPE_BITS = 0x1F
 _IDS_MAX = 32
 _MACROBLOCK_PX = 16
 _EXTENDED_SAR = 255
-# These say their chroma format and depth; all others are 8-bit 4:2:0. Source: H.264, 7.3.2.1.1.
+_MIN_NUMBER_BITS = 4
+# These profiles state chroma format and depth; all others are 8-bit 4:2:0. Source: H.264, 7.3.2.1.1.
 _HIGH_PROFILES = (44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244)
-# The same, but for the record: ISO/IEC 14496-15, 5.3.3.1.2.
+# The same for the avcC record: ISO/IEC 14496-15, 5.3.3.1.2.
 _RECORD_PROFILES = (100, 110, 122, 144)
+# SEI messages with user data, and the beginnings of harmless ones, which a full render keeps too: closed
+# captions, and the name of the encoder x264.
+_REGISTERED, _UNREGISTERED = 4, 5
+_HARMLESS_MESSAGES = {
+    _REGISTERED: b"\xb5\x00\x31GA94",
+    _UNREGISTERED: bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"),
+}
+_TRAILING_BIT = 0x80
+# A byte that says that the number goes on in the next.
+_CONTINUED = 0xFF
 
 
 class NotSpliceable(ValueError):
-    """The stream cannot be joined with encoded pictures; the message says why."""
+    """A stream cannot be joined with encoded pictures; the message says why."""
 
 
 class Nal(IntEnum):
-    """The types of NAL units that are told apart. Source: H.264, table 7-1."""
+    """The known types of NAL units. Source: H.264, table 7-1."""
 
     SLICE = 1
     IDR = 5
@@ -39,7 +50,10 @@ class Nal(IntEnum):
 
 
 def nal_units(packet: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield type and bytes, header included, of each unit in `packet`; lengths must have 4 bytes."""
+    """Yield type and bytes, header included, of each unit in `packet`; lengths must have 4 bytes.
+
+    Raise NotSpliceable where a length does not fit.
+    """
     position = 0
     while position < len(packet):
         begin = position + _LENGTH_BYTES
@@ -50,20 +64,56 @@ def nal_units(packet: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def picture_set_ids(packet: memoryview) -> set[int]:
-    """Return which picture parameter sets the slices of `packet` name. Source: H.264, 7.3.3."""
-    slices = (unit for kind, unit in nal_units(packet) if kind in (Nal.SLICE, Nal.IDR))
-    return {_picture_set_id(bytes(unit[1:_SLICE_HEAD_BYTES])) for unit in slices}
+    """Return the ids of the picture parameter sets that slices of `packet` refer to. Source: H.264, 7.3.3."""
+    ids = set()
+    for kind, unit in nal_units(packet):
+        if kind in (Nal.SLICE, Nal.IDR):
+            bits = _Bits(bytes(unit[1:_SLICE_HEAD_BYTES]))
+            bits.skip_numbers(2)
+            ids.add(bits.unsigned())
+    return ids
 
 
-def _picture_set_id(header: bytes) -> int:
-    bits = _Bits(header)
-    bits.skip_numbers(2)
-    return bits.unsigned()
+def field_of(unit: memoryview, parameters: SequenceParameters) -> tuple[int, bool] | None:
+    """Return the frame number of the slice `unit`, and whether it is of the bottom field.
+
+    None if the slice is one of a whole frame. `parameters` are interlaced. Source: H.264, 7.3.3.
+    """
+    bits = _Bits(bytes(unit[1:_SLICE_HEAD_BYTES]))
+    bits.skip_numbers(3)
+    frame_number = bits.take(parameters.frame_number_bits)
+    return (frame_number, bool(bits.take(1))) if bits.take(1) else None
+
+
+def require_no_user_data(sei: bytes) -> None:
+    """Raise NotSpliceable where an SEI unit, without its header byte, carries user data.
+
+    Cameras write places and serial numbers there. Source: H.264, 7.3.2.3.1 and D.1.6.
+    """
+    rest = _without_emulation(sei)
+    while len(rest) > 1 and rest[0] != _TRAILING_BIT:
+        kind, rest = _sei_number(rest)
+        length, rest = _sei_number(rest)
+        harmless = _HARMLESS_MESSAGES.get(kind)
+        if harmless is not None and not rest.startswith(harmless):
+            raise NotSpliceable("the packets carry user data")
+        rest = rest[length:]
+
+
+def _sei_number(payload: bytes) -> tuple[int, bytes]:
+    """Return the number at the start of `payload`, a sum of bytes up to one below 255, and the rest."""
+    last = next((place for place, byte in enumerate(payload) if byte != _CONTINUED), len(payload) - 1)
+    return sum(payload[: last + 1]), payload[last + 1 :]
+
+
+def _without_emulation(payload: bytes) -> bytes:
+    """Return `payload` without the 3 that an encoder inserts where bytes look like a start code."""
+    return payload.replace(b"\0\0\3", b"\0\0")
 
 
 @dataclass(frozen=True)
 class SequenceParameters:
-    """What a sequence parameter set says of its pictures, as far as it decides whether two sets fit."""
+    """The fields of a sequence parameter set that decide whether pictures of two sets fit one track."""
 
     set_id: int
     profile: int
@@ -74,18 +124,34 @@ class SequenceParameters:
     size: Size
     chroma_location: int
     reorder_frames: int | None
+    frame_number_bits: int
 
     @classmethod
     def parse(cls, unit: bytes) -> SequenceParameters:
-        """Return what the NAL unit `unit` says. Source: H.264, 7.3.2.1.1 and E.1.1."""
+        """Parse the NAL unit `unit`; raise NotSpliceable where it cannot be read.
+
+        Source: H.264, 7.3.2.1.1 and E.1.1.
+        """
         bits = _Bits(unit[1:])
         profile, _, level = bits.take(8), bits.take(8), bits.take(8)
         set_id = bits.unsigned()
-        chroma_format, bit_depths = _formats(bits) if profile in _HIGH_PROFILES else (1, (8, 8))
-        _skip_order(bits)
-        size, progressive = _picture(bits, chroma_format)
-        location, reorder = _usability(bits) if bits.take(1) else (0, None)
-        return cls(set_id, profile, level, chroma_format, bit_depths, progressive, size, location, reorder)
+        chroma_format, bit_depths = _sample_formats(bits) if profile in _HIGH_PROFILES else (1, (8, 8))
+        frame_number_bits = _MIN_NUMBER_BITS + bits.unsigned()
+        _skip_picture_order(bits)
+        size, progressive = _picture_size(bits, chroma_format)
+        location, reorder = _video_usability(bits) if bits.take(1) else (0, None)
+        return cls(
+            set_id,
+            profile,
+            level,
+            chroma_format,
+            bit_depths,
+            progressive,
+            size,
+            location,
+            reorder,
+            frame_number_bits,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,9 +166,9 @@ class ParameterRecord:
 
     @classmethod
     def parse(cls, record: bytes) -> ParameterRecord:
-        """Return the record in `record`; raise UnfitStream where it is none with 4-byte lengths."""
+        """Parse an avcC box; raise NotSpliceable where it is none, or NAL lengths have fewer than 4 bytes."""
         if len(record) < _HEAD_BYTES or record[0] != 1:
-            raise NotSpliceable("the container keeps H.264 in another form than MP4")
+            raise NotSpliceable("the container does not store H.264 as MP4 does")
         if record[4] & 3 != _LENGTH_BYTES - 1:
             raise NotSpliceable("NAL units have lengths of fewer than 4 bytes")
         sequence_sets, position = _sets(record, 6, record[5] & _TYPE_BITS)
@@ -112,16 +178,16 @@ class ParameterRecord:
         return cls(record[1], record[2], record[3], sequence_sets, picture_sets)
 
     def to_bytes(self) -> bytes:
-        """Return the record as it stands in a file."""
+        """Return the content of the avcC box."""
         head = bytes([1, self.profile, self.compatibility, self.level, 0xFC | _LENGTH_BYTES - 1])
         sequence = bytes([0xE0 | len(self.sequence_sets)]) + b"".join(map(_sized, self.sequence_sets))
         picture = bytes([len(self.picture_sets)]) + b"".join(map(_sized, self.picture_sets))
-        # 4:2:0 of 8 bits, and no extension sets: nothing else is ever joined.
+        # 4:2:0 with 8 bits, and no extension sets: only such streams are joined.
         formats = bytes([0xFC | 1, 0xF8, 0xF8, 0]) if self.profile in _RECORD_PROFILES else b""
         return head + sequence + picture + formats
 
     def joined(self, other: ParameterRecord) -> ParameterRecord:
-        """Return one record for tracks that use the sets of both."""
+        """Return one record with the sets of both, for a track with pictures of both."""
         return ParameterRecord(
             profile=max(self.profile, other.profile),
             # A constraint holds for the track only where all its sets keep it.
@@ -132,7 +198,7 @@ class ParameterRecord:
         )
 
     def free_id(self) -> int:
-        """Return an id that neither a sequence nor a picture parameter set has."""
+        """Return the lowest id that no parameter set has; raise NotSpliceable if all are taken."""
         taken = {SequenceParameters.parse(unit).set_id for unit in self.sequence_sets}
         taken |= {_Bits(unit[1:]).unsigned() for unit in self.picture_sets}
         free = next((number for number in range(_IDS_MAX) if number not in taken), None)
@@ -142,7 +208,7 @@ class ParameterRecord:
 
 
 def _sets(record: bytes, position: int, count: int) -> tuple[tuple[bytes, ...], int]:
-    """Return the `count` sets that begin at `position`, and where they end."""
+    """Return the `count` parameter sets that begin at `position`, and the position after them."""
     found = []
     for _ in range(count):
         begin = position + 2
@@ -161,8 +227,7 @@ class _Bits:
     """Reads the bits of a NAL unit's payload."""
 
     def __init__(self, payload: bytes) -> None:
-        # An encoder puts a 3 where the payload would look like a start code.
-        raw = bytes(payload).replace(b"\0\0\3", b"\0\0")
+        raw = _without_emulation(payload)
         self._left = len(raw) * 8
         self._number = int.from_bytes(raw, "big")
 
@@ -180,12 +245,12 @@ class _Bits:
         return (1 << zeros) - 1 + self.take(zeros)
 
     def skip_numbers(self, count: int) -> None:
-        # A signed number is an unsigned one read in another way.
+        # Signed and unsigned numbers have the same length.
         for _ in range(count):
             self.unsigned()
 
 
-def _formats(bits: _Bits) -> tuple[int, tuple[int, int]]:
+def _sample_formats(bits: _Bits) -> tuple[int, tuple[int, int]]:
     chroma_format = bits.unsigned()
     if chroma_format == 3:  # noqa: PLR2004 4:4:4; three planes may be coded apart
         bits.take(1)
@@ -196,8 +261,7 @@ def _formats(bits: _Bits) -> tuple[int, tuple[int, int]]:
     return chroma_format, depths
 
 
-def _skip_order(bits: _Bits) -> None:
-    bits.skip_numbers(1)
+def _skip_picture_order(bits: _Bits) -> None:
     order_type = bits.unsigned()
     if order_type == 0:
         bits.skip_numbers(1)
@@ -209,7 +273,7 @@ def _skip_order(bits: _Bits) -> None:
     bits.take(1)
 
 
-def _picture(bits: _Bits, chroma_format: int) -> tuple[Size, bool]:
+def _picture_size(bits: _Bits, chroma_format: int) -> tuple[Size, bool]:
     columns, rows = bits.unsigned() + 1, bits.unsigned() + 1
     progressive = bool(bits.take(1))
     if not progressive:
@@ -225,8 +289,8 @@ def _picture(bits: _Bits, chroma_format: int) -> tuple[Size, bool]:
     return Size(width, height), progressive
 
 
-def _usability(bits: _Bits) -> tuple[int, int | None]:
-    """Return where chroma lies and how many frames are reordered, None where that is not told."""
+def _video_usability(bits: _Bits) -> tuple[int, int | None]:
+    """Return the position of chroma samples and how many frames are reordered, None if not stated."""
     if bits.take(1) and bits.take(8) == _EXTENDED_SAR:
         bits.take(32)
     if bits.take(1):
@@ -249,7 +313,7 @@ def _usability(bits: _Bits) -> tuple[int, int | None]:
 
 
 def _skip_hypothetical_decoder(bits: _Bits) -> bool:
-    """Skip a model of a decoder's buffer; return whether there was one."""
+    """Skip the parameters of the hypothetical reference decoder; return whether there were any."""
     if not bits.take(1):
         return False
     count = bits.unsigned() + 1

@@ -1,4 +1,4 @@
-"""The container's index: what an MP4 tells of its packets before any of them is read."""
+"""The sample table: an MP4's index of its packets, and the points where a video can be split."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from av.packet import Packet
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from blur_container.reading.field_packets import FieldPackets
 from blur_container.reading.h264 import Nal, NotSpliceable, nal_units
 from blur_container.reading.video import packets_from
 from chalicelib.contract.errors import DamagedVideo
 
-_H264_TYPE, _HEVC_TYPE = 0x1F, 0x3F
-# BLA and IDR pictures; after a CRA picture some may refer to earlier ones.
+_HEVC_TYPE = 0x3F
+# BLA and IDR pictures; pictures after a CRA picture may refer to earlier ones.
 _HEVC_IDR = range(16, 21)
-# Frames that are shown before a keyframe and decoded after it follow it at once.
+# Frames that are shown before a keyframe and decoded after it are the next ones in the file.
 _LEADING_MAX = 3
 
 
 class Group(NamedTuple):
-    """The packets from one keyframe up to the next: dts of the first, and how many frames are shown."""
+    """The packets from one keyframe up to the next: the dts of the first, and the number of shown frames."""
 
     dts: int
     frames: int
 
 
 class SplitPoint(NamedTuple):
-    """A keyframe that a segment can begin with; closed where no later frame refers to an earlier one."""
+    """A keyframe that a segment can begin with; closed if no frame after it refers to one before."""
 
     dts: int
     pts: int
@@ -41,7 +42,7 @@ class SplitPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class SampleTable:
-    """The groups of a video's packets in the order they are decoded, how many frames, and the last dts."""
+    """The GOPs of a video in decode order, its number of shown frames, and the dts of its last packet."""
 
     groups: tuple[Group, ...]
     frames: int
@@ -49,9 +50,9 @@ class SampleTable:
 
     @classmethod
     def of(cls, stream: VideoStream) -> SampleTable | None:
-        """Return the index of `stream`, or None where the container has none of all its packets.
+        """Return the sample table of `stream`, or None where the container does not index all packets.
 
-        Fragmented MP4 tells of each fragment in that fragment alone; Matroska lists a few keyframes.
+        Fragmented MP4 indexes each fragment in that fragment only; Matroska lists a few keyframes.
         """
         entries = stream.index_entries
         if not len(entries) or len(entries) != stream.frames:
@@ -77,19 +78,23 @@ class SampleTable:
 def split_point_at(
     container: InputContainer, stream: VideoStream, groups: Sequence[Group], number: int
 ) -> SplitPoint | None:
-    """Return the border at the first packet of a group, or None where no segment can begin with it.
+    """Return the split point at the first packet of a GOP, or None where no segment can begin with it.
 
-    A few packets are read. Streams that refresh their picture bit by bit call frames keyframes that refer
-    to others.
+    A few packets are read, and one is decoded. Streams with intra refresh mark frames as keyframes that
+    refer to others; some writers index frames as keyframes that are none by their own headers.
     """
     dts = groups[number].dts
-    # A seek goes by the time a keyframe is shown at, which is not in the index: it comes before the next.
+    # A seek needs the pts of a keyframe, which the index does not have: it is before the next keyframe.
     latest = groups[number + 1].dts - 1 if number + 1 < len(groups) else dts
     try:
         first, *later = islice(packets_from(container, stream, latest, dts), 1 + _LEADING_MAX)
+    except DamagedVideo:
+        return None
     except av.FFmpegError as error:
         raise DamagedVideo(f"the packets cannot be read: {error.strerror}") from error
-    if first.pts is None or not _stands_alone(stream, first):
+    seconds = list(map(FieldPackets(stream).is_second, (first, *later)))
+    # A plan counts packets, so frames of two packets stay in one segment.
+    if any(seconds) or first.pts is None or not _decodes_alone(stream, first):
         return None
     pts = first.pts
     follow = all(packet.pts is not None and packet.pts > pts for packet in later)
@@ -97,24 +102,24 @@ def split_point_at(
 
 
 def _resets_references(stream: VideoStream, packet: Packet[VideoStream]) -> bool:
-    """Return whether the decoder forgets all frames before `packet`.
+    """Return whether no frame after `packet` refers to a frame before it.
 
-    Sources: H.264, table 7-1; H.265, table 7-1. Other codecs know no keyframe that does not.
+    Sources: H.264, table 7-1; H.265, table 7-1. Every keyframe of other codecs resets the references.
     """
-    codec, units = stream.codec_context.name, memoryview(packet)
+    codec = stream.codec_context.name
     if codec not in ("h264", "hevc"):
         return True
     try:
-        heads = {unit[0] for _, unit in nal_units(units)}
+        units = [(kind, unit[0]) for kind, unit in nal_units(memoryview(packet))]
     except NotSpliceable:
         return False
     if codec == "h264":
-        return any(head & _H264_TYPE == Nal.IDR for head in heads)
-    return any(head >> 1 & _HEVC_TYPE in _HEVC_IDR for head in heads)
+        return any(kind == Nal.IDR for kind, _ in units)
+    return any(head >> 1 & _HEVC_TYPE in _HEVC_IDR for _, head in units)
 
 
-def _stands_alone(stream: VideoStream, packet: Packet[VideoStream]) -> bool:
-    """Return whether the frame in `packet` can be decoded without any other."""
+def _decodes_alone(stream: VideoStream, packet: Packet[VideoStream]) -> bool:
+    """Return whether `packet` decodes to an I frame without any other packet; flushes the decoder."""
     context = stream.codec_context
     context.flush_buffers()
     try:

@@ -26,6 +26,15 @@ def time_base(stream: VideoStream) -> Fraction:
     return stream.time_base
 
 
+def reorder_options(codec: str) -> dict[str, str]:
+    """Return what makes a decoder of `codec` wait for frames that are decoded late and shown early.
+
+    H.264 need not tell how many to wait for. FFmpeg guesses by the first ones, and drops what it meets too
+    late; strictly it waits for as many as the level allows. Source: H.264, E.2.1, max_num_reorder_frames.
+    """
+    return {"strict": "strict"} if codec == "h264" else {}
+
+
 def presentation_time(frame: VideoFrame) -> int:
     """Return when `frame` is shown, in its stream's time base."""
     if frame.pts is None:

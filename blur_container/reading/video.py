@@ -27,6 +27,7 @@ from blur_container.reading.timestamps import (
     DecodeRange,
     last_duration,
     presentation_time,
+    reorder_options,
     time_base,
     usual_step,
 )
@@ -79,7 +80,8 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
     with container:
         if is_cut_short(source):
             raise DamagedVideo("the file ends before its Matroska segment does")
-        limits.require_streams(len(container.streams))
+        attachments = sum(stream.type == "attachment" for stream in container.streams)
+        limits.require_streams(len(container.streams) - attachments, attachments)
         yield container
 
 
@@ -124,7 +126,7 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
     # one for HEVC marks none, and leaves out by itself what refers to frames before that keyframe.
     is_lenient = decode_range is not None and decode_range.open and context.name != "hevc"
     strictness = {} if is_lenient else {"err_detect": "explode"}
-    context.options = {**strictness, **limits.decoder_options()}
+    context.options = {**strictness, **reorder_options(context.name), **limits.decoder_options()}
     counter = DecodeCounter(stream, limits, tally or Tally())
     frames = (
         _counted(container, stream, counter)
@@ -169,7 +171,8 @@ def _shown(
     if decode_range is not None and decode_range.end_pts is not None:
         held.duration = decode_range.end_pts - pts
     else:
-        held.duration = last_duration(stream, pts, held.duration, step)
+        told = max(held.duration, counter.fields_end_pts - pts)
+        held.duration = last_duration(stream, pts, told, step)
         counter.require_end(pts + held.duration)
     yield held
 
@@ -264,7 +267,9 @@ def packets_from(
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded."""
     matrix = side_data(frame).get(SideDataType.DISPLAYMATRIX)
-    return None if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
+    numbers = () if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
+    # Some recorders leave the field empty. Nothing could be shown by that: players take it for no matrix.
+    return numbers if any(numbers[:6]) else None
 
 
 def _require_within(container: InputContainer, stream: VideoStream, limits: Limits) -> None:

@@ -1,4 +1,4 @@
-"""Rendering: frames that are drawn go into a file, all encoded, or spliced with packets of the source."""
+"""Rendering one file: encode every drawn frame, or splice encoded frames with copied packets."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from blur_container.writing.packet_digest import CopiedPackets
 from blur_container.writing.remux import RemuxedStreams, StreamRemuxer
 from blur_container.writing.stream_selection import SelectedStreams
 
-# One thread decodes and blurs, one encodes: frames between them that keep both busy, 19 MB at 1080p.
+# One thread decodes and blurs, one encodes; so many frames between them, 19 MB at 1080p, keep both busy.
 _FRAMES_AHEAD = 6
 
 Draw = Callable[[VideoFrame], VideoFrame]
 
 
-class Drawing:
-    """Draws frames as they pass, and notes when they are shown, and when the last of them ends."""
+class DrawnFrames:
+    """Draws frames one by one; records the pts of each, and when the last one ends."""
 
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
@@ -54,9 +54,9 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Rendering:
-    """One file being rendered; `selected` are its companions, None for frames alone, which others join.
+    """One file being rendered; `selected` are the streams beside the video, None for a segment without any.
 
-    On an error no target is left behind.
+    Every method that writes `target` deletes it again on an error.
     """
 
     source: Source
@@ -67,9 +67,9 @@ class Rendering:
     progress: Callable[[Progress], None]
 
     def encode(self, frames: Generator[VideoFrame, None, None], frames_total: int) -> RemuxedStreams:
-        """Encode every frame."""
+        """Encode every frame of `frames`; `frames_total` is the container's count, 0 if it has none."""
         with (
-            _nothing_partial(self.target),
+            _deleted_on_error(self.target),
             closing(read_ahead(frames, _FRAMES_AHEAD)) as ahead,
             open_output(self.target, self.parameters, self.selected, self.settings) as output,
         ):
@@ -79,7 +79,7 @@ class Rendering:
             return output.finish()
 
     def plan(self, plan: Callable[[], Splice]) -> tuple[Splice | None, str | None]:
-        """Return what a smart render copies and encodes, if it is asked for and can be, or why it cannot."""
+        """Return the splice that `plan` makes, if smart rendering is on and possible, and why it is not."""
         if not self.settings.smart_render:
             return None, None
         if self.parameters.output_format.changes:
@@ -93,8 +93,8 @@ class Rendering:
     def copy(
         self, splice: Splice, draw: Draw, decode_range: DecodeRange | None
     ) -> tuple[RemuxedStreams, CopiedPackets]:
-        """Copy and encode what `splice` says, of all of the source or of `decode_range`."""
-        with _nothing_partial(self.target), self._spliced(splice) as (output, source):
+        """Copy and encode packets as `splice` says, of the whole source or of `decode_range`."""
+        with _deleted_on_error(self.target), self._spliced(splice) as (output, source):
             stream = video_stream(source)
             packets = needed_packets(source, stream, decode_range)
             pieces = Pieces(stream, packets, splice, draw, self.settings.decoder_threads)
@@ -105,8 +105,8 @@ class Rendering:
     def encode_into(
         self, splice: Splice, frames: Generator[VideoFrame, None, None]
     ) -> tuple[RemuxedStreams, CopiedPackets]:
-        """Encode every frame into the track that `splice` prepares for copies too."""
-        with _nothing_partial(self.target), self._spliced(splice) as (output, _):
+        """Encode every frame into a track with the parameter sets of `splice`, as other segments have it."""
+        with _deleted_on_error(self.target), self._spliced(splice) as (output, _):
             with closing(read_ahead(frames, _FRAMES_AHEAD)) as ahead:
                 for count, frame in enumerate(ahead, start=1):
                     output.encode(frame)
@@ -128,7 +128,7 @@ class Rendering:
 
 
 @contextmanager
-def _nothing_partial(target: Path) -> Iterator[None]:
+def _deleted_on_error(target: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:

@@ -1,4 +1,4 @@
-"""The brush: where faces are in a frame, and the frame with them covered."""
+"""Draw frames: convert to the output format, blur the faces, pad to the encoded size."""
 
 from __future__ import annotations
 
@@ -16,39 +16,42 @@ from blur_container.reading.video_tracks import require_analysed
 from blur_container.settings import RenderSettings
 from blur_container.tracking.tracks import Tracks
 from blur_container.writing.frame_format import PlanarFrames, editable_planes
-from blur_container.writing.output_format import OutputFormat, StreamParameters, stream_parameters_of
+from blur_container.writing.output_format import StreamParameters, stream_parameters_of
 
 
 class FrameBlurrer:
-    """Draws frames: brings them to the form that is encoded, covers and counts faces."""
+    """Converts frames to the output format, blurs their faces, and counts the frames that show one."""
 
-    def __init__(self, planar: PlanarFrames, masks: BlurRegions, options: BlurOptions) -> None:
-        self._planar, self._masks, self._options = planar, masks, options
+    def __init__(self, planar: PlanarFrames, regions: BlurRegions, options: BlurOptions) -> None:
+        self._planar, self._regions, self._options = planar, regions, options
         self.frames_with_faces = 0
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """Return in words what was converted on the way."""
+        """Return the mid-stream changes that were converted, in words."""
         return self._planar.changes
 
     def shows_face(self, pts: int) -> bool:
-        """Return whether anything is covered in the frame with `pts`."""
-        return bool(self._masks.patches_at(pts))
+        """Return whether anything is blurred in the frame with `pts`."""
+        return bool(self._regions.patches_at(pts))
 
     def draw(self, frame: VideoFrame) -> VideoFrame:
-        """Return `frame` as it is encoded; where nothing has to change it is `frame` itself, untouched."""
+        """Return `frame` as it is encoded: `frame` itself, unchanged, where there is nothing to do.
+
+        Blurring changes the planes of a converted frame in place.
+        """
         drawn = self._planar.convert(frame)
-        patches = self._masks.patches_at(presentation_time(frame), Size(frame.width, frame.height))
+        patches = self._regions.patches_at(presentation_time(frame), Size(frame.width, frame.height))
         if patches:
             blur_patches(editable_planes(drawn), patches, self._options)
             self.frames_with_faces += 1
-        # Not before: the edge that is repeated may be that of a face.
+        # After the blur: padding repeats the edge, which may be that of a face.
         return self._planar.padded(drawn)
 
 
 @dataclass(frozen=True)
 class RenderSetup:
-    """How the frames of a video look in the output, and what draws them."""
+    """The stream parameters of an output, and the blurrer that draws its frames."""
 
     parameters: StreamParameters
     blurrer: FrameBlurrer
@@ -62,18 +65,19 @@ class RenderSetup:
         tracks: Tracks,
         settings: RenderSettings,
     ) -> RenderSetup:
-        """Return the canvas of the video `stream`, which begins with `first`."""
+        """Return the setup for the video `stream`, which begins with `first`.
+
+        Raise UnsupportedVideo where its faces were detected in another track, or it cannot be shown right.
+        """
         require_analysed(stream, subject.analysed)
         parameters = stream_parameters_of(first, stream, settings)
         mapping = FrameMapping.of(first, stream, subject.analysed)
-        masks = BlurRegions(subject.source_id, tracks, mapping)
-        blurrer = FrameBlurrer(
-            PlanarFrames(first, parameters.output_format), masks, _options(parameters.output_format, settings)
+        options = BlurOptions(
+            settings.style,
+            settings.shape,
+            settings.mosaic_cells,
+            settings.tracks.margin,
+            parameters.output_format.depth,
         )
-        return cls(parameters, blurrer)
-
-
-def _options(output_format: OutputFormat, settings: RenderSettings) -> BlurOptions:
-    return BlurOptions(
-        settings.style, settings.shape, settings.mosaic_cells, settings.tracks.margin, output_format.depth
-    )
+        regions = BlurRegions(subject.source_id, tracks, mapping)
+        return cls(parameters, FrameBlurrer(PlanarFrames(first, parameters.output_format), regions, options))

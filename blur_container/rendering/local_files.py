@@ -1,4 +1,4 @@
-"""Local files: one video blurred beside the buckets, verified, and described by a manifest next to it."""
+"""Local files: blur one video on disk, verify it, and write its manifest beside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BLOCK_BYTES = 1024**2
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """A video, where its blurred copy goes, and the faces document with the boxes to blur."""
+    """The paths of a video, of its blurred copy, and of the faces document with the boxes to blur."""
 
     source: Path
     target: Path
@@ -32,16 +32,16 @@ class LocalFiles:
 
     @property
     def manifest(self) -> Path:
-        """Return where the manifest goes: beside the target, named after it."""
+        """Return the path of the manifest, `<target>.manifest.json`."""
         return self.target.with_name(f"{self.target.name}.manifest.json")
 
     def render(self, settings: Settings, progress: Callable[[Progress], None]) -> RenderReport:
-        """Write target and manifest; both appear only when the verification of the target has passed.
+        """Write target and manifest; both appear only after the target has passed its verification.
 
-        A faces document of any source is taken: local files have no object version to compare.
+        A faces document of any source is accepted: local files have no object version to compare.
         """
         if self.target.resolve() in (self.source.resolve(), self.faces.resolve()):
-            raise ConfigurationError(f"{self.target} is read and cannot be written at the same time")
+            raise ConfigurationError(f"{self.target} is an input and cannot be the output too")
         faces = FacesDocument.from_json(self.faces.read_bytes())
         steps = Steps()
         with tempfile.TemporaryDirectory(prefix=".blur-", dir=self.target.parent) as folder:

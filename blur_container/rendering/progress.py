@@ -1,4 +1,4 @@
-"""The progress bar: how far a rendering is, in one line of a terminal that is written again and again."""
+"""Progress of a rendering: a bar in a terminal, lines in a log, and the time of each step."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _PAUSE_S = 0.1
 _CLEAR = "\r\x1b[K"
 
 
-# People watch the first seconds; an hour of them would only be paid for.
-_EAGER_FOR_S = 10.0
-_EAGER_PAUSE_S = 0.5
-_CALM_PAUSE_S = 5.0
+# Log lines come often in the first seconds, when people watch, and seldom later: lines cost money.
+_FAST_FOR_S = 10.0
+_FAST_PAUSE_S = 0.5
+_SLOW_PAUSE_S = 5.0
 
 
 class ProgressBar:
-    """Writes to `stream` if that is a terminal, else nothing; `clock` counts seconds."""
+    """Rewrites one line of `stream` if that is a terminal, else writes nothing; `clock` counts seconds."""
 
     def __init__(self, stream: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
@@ -32,14 +32,14 @@ class ProgressBar:
         self._is_shown = stream.isatty()
 
     def __call__(self, progress: Progress) -> None:
-        """Show `progress`, ten times a second at most."""
+        """Show `progress`, at most ten times a second."""
         moment_s = self._clock()
         if self._is_shown and moment_s >= self._due_s:
             self._due_s = moment_s + _PAUSE_S
             self._write(_CLEAR + bar_text(progress, moment_s - self._begin_s))
 
     def close(self) -> None:
-        """Leave the line empty for what comes next."""
+        """Clear the line."""
         if self._is_shown:
             self._write(_CLEAR)
 
@@ -49,7 +49,7 @@ class ProgressBar:
 
 
 def bar_text(progress: Progress, elapsed_s: float) -> str:
-    """Return the line; without a known number of frames it only counts."""
+    """Return the text of the bar; without a known total it shows the count only."""
     rate = progress.frames / elapsed_s if elapsed_s else 0.0
     if progress.step != "rendering":
         return f"{progress.step}: {progress.frames}/{progress.frames_total or '?'} frames"
@@ -62,14 +62,14 @@ def bar_text(progress: Progress, elapsed_s: float) -> str:
 
 
 class Steps:
-    """Seconds and bytes of each step, in the order they were taken."""
+    """Records seconds and bytes of each step, in order."""
 
     def __init__(self) -> None:
         self._steps: dict[str, dict[str, float]] = {}
 
     @contextmanager
     def timed(self, name: str) -> Iterator[dict[str, float]]:
-        """Time one step; its bytes go into the yielded dict."""
+        """Time one step; the caller may add its bytes to the yielded dict."""
         begin_s = time.monotonic()
         facts: dict[str, float] = {}
         yield facts
@@ -82,7 +82,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a step is; `frames_total` is the container's word and 0 where it has none."""
+    """Frames done and in total of one step; the total is the container's count, 0 if it has none."""
 
     frames: int
     frames_total: int
@@ -90,7 +90,7 @@ class Progress:
 
 
 class ProgressLog:
-    """Writes a line named after the step now and then; `clock` counts seconds."""
+    """Logs a line named after the step every few seconds; `clock` counts seconds."""
 
     def __init__(self, log: EventLog, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -99,10 +99,10 @@ class ProgressLog:
         self._due_s = self._begin_s
 
     def __call__(self, progress: Progress) -> None:
-        """Take note of `progress`; write it if a line is due."""
+        """Log `progress` if a line is due."""
         moment_s = self._clock()
         if moment_s < self._due_s:
             return
-        eager = moment_s - self._begin_s < _EAGER_FOR_S
-        self._due_s = moment_s + (_EAGER_PAUSE_S if eager else _CALM_PAUSE_S)
+        fast = moment_s - self._begin_s < _FAST_FOR_S
+        self._due_s = moment_s + (_FAST_PAUSE_S if fast else _SLOW_PAUSE_S)
         self._log.info(progress.step, frames=progress.frames, frames_total=progress.frames_total)

@@ -1,11 +1,10 @@
-"""A segment: one stretch of a video, rendered by itself; sound and all else is left to who joins them."""
+"""One segment: a range of a video's frames, rendered by itself; concatenation adds audio and all else."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -24,43 +23,19 @@ from blur_container.reading.video import (
     read_only,
     video_stream,
 )
-from blur_container.rendering.encode import Drawing, Rendering
+from blur_container.rendering.encode import DrawnFrames, Rendering
 from blur_container.rendering.frame_drawing import RenderSetup
 from blur_container.rendering.progress import Progress
+from blur_container.rendering.report import RenderedFile
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import plan_segment
 from blur_container.tracking.tracks import Tracks
-from blur_container.writing.packet_digest import CopiedPackets
-from blur_container.writing.remux import NOTHING_BESIDE, RemuxedStreams
 from chalicelib.contract.errors import DamagedVideo
 
 
 @dataclass(frozen=True)
-class SegmentReport:
-    """What was rendered of a segment, and what its verification must find again."""
-
-    time_base: Fraction
-    pts: array[int] = field(repr=False)
-    end_pts: int
-    frames_with_faces: int
-    # What changed on the way and was made like the first frame of the video, in words.
-    changes: tuple[str, ...]
-    beside: RemuxedStreams = NOTHING_BESIDE
-    # Packets that a smart render copied, and why it was not possible where it was asked for.
-    copied: CopiedPackets | None = field(default=None, repr=False)
-    fallback_reason: str | None = None
-    # Frames that share their time with another.
-    frames_merged: int = 0
-
-    @property
-    def frames_copied(self) -> int:
-        """Return how many frames a smart render copied."""
-        return self.copied.digest.packets if self.copied else 0
-
-
-@dataclass(frozen=True)
 class Segment:
-    """A stretch of the video at `source`, and the tracks that cover its faces."""
+    """The frames of `decode_range` in the video at `source`, and the tracks that cover their faces."""
 
     source: Source
     decode_range: DecodeRange
@@ -68,8 +43,8 @@ class Segment:
     tracks: Tracks
     settings: RenderSettings
 
-    def render(self, target: Path, progress: Callable[[Progress], None]) -> SegmentReport:
-        """Write the frames of the segment to `target`; on an error no target is left behind."""
+    def render(self, target: Path, progress: Callable[[Progress], None]) -> RenderedFile:
+        """Write the frames of the segment to `target`; delete it again on an error."""
         with first_frame(self.source, self.settings.limits) as (first, stream):
             setup = RenderSetup.of(first, stream, self.subject, self.tracks, self.settings)
             aspect = coded_aspect(stream)
@@ -78,45 +53,28 @@ class Segment:
         splice, reason = rendering.plan(
             partial(plan_segment, self.source, parameters, settings, blurrer.shows_face, self.decode_range)
         )
+        drawn = DrawnFrames(blurrer.draw)
         if splice is None:
-            drawing = Drawing(blurrer.draw)
-            rendering.encode(self._drawn(drawing, tally, aspect), 0)
-            report = self._report(setup, drawing.pts, drawing.end_pts, None, reason)
-            return replace(report, frames_merged=tally.merged)
+            rendering.encode(self._frames(drawn, tally, aspect), 0)
+            return RenderedFile.of(setup, drawn, tally, fallback_reason=reason)
         if reason is None:
             _, copied = rendering.copy(splice, blurrer.draw, self.decode_range)
         else:
-            _, copied = rendering.encode_into(splice, self._drawn(Drawing(blurrer.draw), tally, aspect))
-        report = self._report(setup, splice.pts, splice.end_pts, copied, reason)
-        return replace(report, frames_merged=tally.merged)
+            _, copied = rendering.encode_into(splice, self._frames(drawn, tally, aspect))
+        return RenderedFile.of(setup, splice, tally, copied=copied, fallback_reason=reason)
 
-    def _drawn(self, drawing: Drawing, tally: Tally, aspect: Fraction) -> Generator[VideoFrame, None, None]:
+    def _frames(
+        self, drawn: DrawnFrames, tally: Tally, aspect: Fraction
+    ) -> Generator[VideoFrame, None, None]:
+        """Yield the segment's frames, drawn; raise DamagedVideo where another frame than planned is first."""
         limits, threads = self.settings.limits, self.settings.decoder_threads
         with open_source(self.source, limits) as container:
             stream = video_stream(container)
             read_only(container, [stream])
             frames = decoded_frames(container, stream, threads, limits, self.decode_range, tally, aspect)
             with closing(frames) as decoded:
-                yield from drawing.of(decoded)
-        if drawing.pts[0] != self.decode_range.start_pts:
+                yield from drawn.of(decoded)
+        if drawn.pts[0] != self.decode_range.start_pts:
             raise DamagedVideo(
-                f"the segment begins at pts {drawing.pts[0]}, not at {self.decode_range.start_pts}"
+                f"the segment begins at pts {drawn.pts[0]}, not at {self.decode_range.start_pts}"
             )
-
-    def _report(
-        self,
-        setup: RenderSetup,
-        pts: array[int],
-        end_pts: int,
-        copied: CopiedPackets | None,
-        reason: str | None,
-    ) -> SegmentReport:
-        return SegmentReport(
-            time_base=setup.parameters.time_base,
-            pts=pts,
-            end_pts=end_pts,
-            frames_with_faces=setup.blurrer.frames_with_faces,
-            changes=setup.blurrer.changes,
-            copied=copied,
-            fallback_reason=reason,
-        )

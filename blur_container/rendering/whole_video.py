@@ -1,37 +1,35 @@
-"""Redaction: every frame decoded, its faces blurred, encoded again; one pass, constant memory."""
+"""Redaction of a whole video: track its faces in a low-resolution pass, then decode, blur and encode.
+
+The source is read twice or more: to find its first frame, to track faces around the detections, to plan smart
+rendering, and to render. Memory does not grow with the length of the video, except for times and tracks.
+"""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from av.container import InputContainer
-
 from blur_container.analysis.face_tracking import track_faces
-from blur_container.analysis.time_origins import require_met, time_origins_of
-from blur_container.geometry import Size
+from blur_container.analysis.time_origins import TimeOrigins, require_detections_within, time_origins_of
 from blur_container.reading.avi import with_times
 from blur_container.reading.decode_checks import Tally
 from blur_container.reading.frame_mapping import Subject
 from blur_container.reading.source import Source
 from blur_container.reading.timestamps import presentation_time, time_base
 from blur_container.reading.video import decoded_frames, first_frame, open_source, read_only, video_stream
-from blur_container.reading.video_tracks import video_tracks
-from blur_container.rendering.encode import Drawing, Rendering
+from blur_container.rendering.encode import DrawnFrames, Rendering
 from blur_container.rendering.frame_drawing import RenderSetup
 from blur_container.rendering.progress import Progress
-from blur_container.rendering.report import RenderReport
+from blur_container.rendering.report import FaceSummary, RenderedFile, RenderReport
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.splice import plan_splice
-from blur_container.timing import MS_PER_S, Clock
+from blur_container.timing import Clock
 from blur_container.tracking.review import edges_of, review_flags_of
 from blur_container.tracking.tracks import Tracks
-from blur_container.writing.remux import RemuxedStreams
 from blur_container.writing.stream_selection import choose_streams
 from chalicelib.contract.errors import ConfigurationError, InvalidDocument
 from chalicelib.contract.faces import FacesDocument
@@ -44,96 +42,71 @@ def redact_video(
     settings: RenderSettings,
     progress: Callable[[Progress], None],
 ) -> RenderReport:
-    """Write `source` to `target` with every face of `faces` blurred; on an error no target is left behind."""
+    """Write `source` to `target` with every face of `faces` blurred; delete `target` again on an error."""
     if isinstance(source, Path) and source.resolve() == target.resolve():
         raise ConfigurationError(f"{source} cannot be both source and target")
-    limits = settings.limits
-    with with_times(source, target.parent, limits) as pictures:
-        with first_frame(pictures, limits) as (first, stream):
+    with with_times(source, target.parent, settings.limits) as timed:
+        with first_frame(timed, settings.limits) as (first, stream):
             clock = Clock(presentation_time(first), time_base(stream))
             origins = time_origins_of(stream, clock, faces, settings)
         tracks = track_faces(
-            pictures,
-            faces,
-            settings,
-            lambda done, total: progress(Progress(done, total, "locating")),
-            origins,
+            timed, faces, settings, lambda done, total: progress(Progress(done, total, "locating")), origins
         )
-        with open_source(pictures, limits) as video, open_source(source, limits) as audio:
-            report = _Redaction(pictures, video, audio, faces, tracks, settings).run(target, progress)
+        redaction = _Redaction(source, timed, faces, tracks, origins, settings)
+        report = redaction.render(target, progress)
     try:
-        require_met(faces, origins, report.duration_ms, settings)
+        require_detections_within(faces, origins, report.file.duration_ms, settings)
     except InvalidDocument:
         target.unlink()
         raise
-    return replace(report, origins=origins)
+    return report
 
 
+@dataclass(frozen=True)
 class _Redaction:
-    """One source on its way into one target."""
+    """One video and its tracks; `timed` has the video of `source` with a time for every frame."""
 
-    def __init__(
-        self,
-        source: Source,
-        video: InputContainer,
-        audio: InputContainer,
-        faces: FacesDocument,
-        tracks: Tracks,
-        settings: RenderSettings,
-    ) -> None:
-        self._stream = video_stream(video)
-        self._source, self._video, self._audio = source, video, audio
-        self._faces, self._settings = faces, settings
-        self._tracks, self._tally = tracks, Tally()
-        read_only(video, [self._stream])
-        self._kept = choose_streams(audio, video_stream(audio), keep_metadata=settings.keep_metadata)
-        read_only(audio, list(self._kept.streams))
+    source: Source
+    timed: Source
+    faces: FacesDocument
+    tracks: Tracks
+    origins: TimeOrigins
+    settings: RenderSettings
 
-    def run(self, target: Path, progress: Callable[[Progress], None]) -> RenderReport:
-        threads, limits = self._settings.decoder_threads, self._settings.limits
-        frames = decoded_frames(self._video, self._stream, threads, limits, tally=self._tally)
-        with closing(frames) as decoded:
-            first = next(decoded)
-            subject = Subject(self._faces.source_id, self._faces.video)
-            setup = RenderSetup.of(first, self._stream, subject, self._tracks, self._settings)
-            parameters, blurrer = setup.parameters, setup.blurrer
-            rendering = Rendering(self._source, target, parameters, self._kept, self._settings, progress)
-            splice, reason = rendering.plan(
-                partial(plan_splice, self._source, parameters, self._settings, blurrer.shows_face)
-            )
-            if splice is None:
-                drawing = Drawing(blurrer.draw)
-                beside = rendering.encode(drawing.of(chain([first], decoded)), self._stream.frames)
-                report = self._report(setup, drawing.pts, drawing.end_pts, beside)
-                return replace(report, fallback_reason=reason)
-            beside, copied = rendering.copy(splice, blurrer.draw, None)
-            report = self._report(setup, splice.pts, splice.end_pts, beside)
-            return replace(report, copied=copied, frames_copied=copied.digest.packets)
+    def render(self, target: Path, progress: Callable[[Progress], None]) -> RenderReport:
+        """Write the video and the streams beside it to `target`."""
+        settings, limits, tally = self.settings, self.settings.limits, Tally()
+        with open_source(self.timed, limits) as video, open_source(self.source, limits) as others:
+            stream = video_stream(video)
+            read_only(video, [stream])
+            selected = choose_streams(others, video_stream(others), keep_metadata=settings.keep_metadata)
+            read_only(others, list(selected.streams))
+            frames = decoded_frames(video, stream, settings.decoder_threads, limits, tally=tally)
+            with closing(frames) as decoded:
+                first = next(decoded)
+                subject = Subject(self.faces.source_id, self.faces.video)
+                setup = RenderSetup.of(first, stream, subject, self.tracks, settings)
+                parameters, blurrer = setup.parameters, setup.blurrer
+                rendering = Rendering(self.timed, target, parameters, selected, settings, progress)
+                splice, reason = rendering.plan(
+                    partial(plan_splice, self.timed, parameters, settings, blurrer.shows_face)
+                )
+                if splice is None:
+                    drawn = DrawnFrames(blurrer.draw)
+                    beside = rendering.encode(drawn.of(chain([first], decoded)), stream.frames)
+                    file = RenderedFile.of(setup, drawn, tally, beside=beside, fallback_reason=reason)
+                else:
+                    beside, copied = rendering.copy(splice, blurrer.draw, None)
+                    file = RenderedFile.of(setup, splice, tally, beside=beside, copied=copied)
+            return RenderReport.of(stream, parameters, selected, file, self._face_summary(file.duration_ms))
 
-    def _report(
-        self, setup: RenderSetup, pts: array[int], end_pts: int, beside: RemuxedStreams
-    ) -> RenderReport:
-        parameters = setup.parameters
-        duration_ms = float((end_pts - pts[0]) * parameters.time_base * MS_PER_S)
-        return RenderReport(
-            codec=self._stream.codec_context.name,
-            size=Size(parameters.first.width, parameters.first.height),
-            frame_rate=parameters.frame_rate,
-            time_base=parameters.time_base,
-            pts=pts,
-            end_pts=end_pts,
-            frames_with_faces=setup.blurrer.frames_with_faces,
-            detections=len(self._faces.detections),
-            fullest_ms=self._faces.fullest_ms,
-            tracks=self._tracks.count,
-            sampling_interval_ms=self._tracks.interval_ms,
-            flags=tuple(review_flags_of(self._tracks, duration_ms)),
-            edges=edges_of(self._tracks),
-            output_format=parameters.output_format,
-            beside=beside,
-            dropped_streams=self._kept.dropped,
-            dropped_tags=self._kept.dropped_tags(),
-            changes=setup.blurrer.changes,
-            video_tracks=video_tracks(self._video, self._stream),
-            tally=self._tally,
+    def _face_summary(self, duration_ms: float) -> FaceSummary:
+        return FaceSummary(
+            detections=len(self.faces.detections),
+            fullest_ms=self.faces.fullest_ms,
+            sampling_interval_ms=self.tracks.interval_ms,
+            tracks=self.tracks.count,
+            edges=edges_of(self.tracks),
+            flags=tuple(review_flags_of(self.tracks, duration_ms)),
+            origins=self.origins,
         )

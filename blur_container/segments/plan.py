@@ -1,4 +1,4 @@
-"""The plan: where each segment of a video begins and ends, as the functions that render them read it."""
+"""The plan: the begin and end of each segment of a video, for the functions that render them."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from chalicelib.contract.fields import (
 )
 
 PLAN_VERSION = 2
-# After the end of any video.
+# Later than the end of any video.
 _NEVER_MS = 1e12
 _TIME_BASE = re.compile(r"[1-9][0-9]{0,9}(/[1-9][0-9]{0,9})?")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The segments of the video `source_id`: their spans in time, and how many frames they hold together.
+    """The segments of the video `source_id`: their ranges, and the number of frames in all of them.
 
-    `clock` turns their times into those of detections; `duration_ms` is how long the video lasts, about;
-    `analysed` is what the detector says of it, `origins` from where its times count; `renderer` and no other
-    may render it.
+    `clock` converts their times to those of detections; `duration_ms` is the approximate length of the video;
+    `analysed` is the detector's description of it; `origins` are the possible zeros of its times. Only
+    `renderer` may render it.
     """
 
     source_id: str
@@ -52,7 +52,7 @@ class Plan:
     origins: TimeOrigins = FROM_FIRST_FRAME
 
     def section(self, number: int) -> Section:
-        """Return the span of a segment in milliseconds from the first frame; the last one has no near end."""
+        """Return a segment's section, by its number from 0; that of the last one ends after any video."""
         decode_range = self.spans[number]
         end_ms = _NEVER_MS if decode_range.end_pts is None else float(self.clock.ms(decode_range.end_pts))
         return Section(float(self.clock.ms(decode_range.start_pts)), end_ms)
@@ -75,13 +75,17 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Plan:
-        """Return the plan in `text`; raise InvalidDocument where it breaks its own rules."""
+        """Return the plan in `text`; raise InvalidDocument if it breaks the contract."""
         document = parse_object(text, "the plan")
         require_version(document, PLAN_VERSION, "the plan")
         segments = document.get("segments")
         if not isinstance(segments, list) or not segments:
             raise InvalidDocument("segments must be a list that is not empty")
-        spans = tuple(_span(entry) for entry in segments)
+        spans = tuple(_range_from_json(entry) for entry in segments)
+        time_base = text_field(document, "time_base")
+        # Fraction() alone would accept 1e999999999, and compute every digit of it.
+        if not _TIME_BASE.fullmatch(time_base):
+            raise InvalidDocument(f"time_base must be a fraction over zero, not {shown(time_base)}")
         if spans[-1].end_pts is not None or any(
             one.end_pts != other.start_pts for one, other in pairwise(spans)
         ):
@@ -90,7 +94,7 @@ class Plan:
             source_id=text_field(document, "source_id"),
             analysed=VideoDescription.from_json(document.get("analysed")),
             frames=count_field(document, "frames"),
-            clock=Clock(whole_field(document, "first_pts"), _time_base(text_field(document, "time_base"))),
+            clock=Clock(whole_field(document, "first_pts"), Fraction(time_base)),
             duration_ms=count_field(document, "duration_ms"),
             spans=spans,
             renderer=RendererVersion.from_json(document.get("renderer")),
@@ -98,14 +102,7 @@ class Plan:
         )
 
 
-def _time_base(text: str) -> Fraction:
-    # Not all that Fraction reads: of 1e999999999 it would write down every digit.
-    if not _TIME_BASE.fullmatch(text):
-        raise InvalidDocument(f"time_base must be a fraction over zero, not {shown(text)}")
-    return Fraction(text)
-
-
-def _span(entry: Any) -> DecodeRange:
+def _range_from_json(entry: Any) -> DecodeRange:
     fields = require_object(entry, "a segment")
     decode_range = DecodeRange(
         key_pts=whole_field(fields, "key_pts"),

@@ -1,4 +1,4 @@
-"""The record of a rendered segment: what the assembly and the manifest need to know of it."""
+"""The record of a rendered segment, for its concatenation and for the manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from blur_container.analysis.time_origins import FROM_FIRST_FRAME, TimeOrigins
 from blur_container.rendering.progress import Steps
-from blur_container.rendering.segment import SegmentReport
+from blur_container.rendering.report import RenderedFile
 from blur_container.segments.plan import Plan
 from blur_container.segments.renderer_version import RendererVersion
 from blur_container.tracking.review import ReviewFlag, edges_of, review_flags_of
@@ -31,16 +31,17 @@ from chalicelib.contract.fields import (
 )
 from chalicelib.contract.objects import ObjectReference
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
+_NAME = "the record of a segment"
 
 Edges = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """The faces seen in a segment: tracks that begin in it, how tracks begin and end, review flags.
+    """The tracks of a segment: how many begin in it, how tracks begin and end in it, review flags.
 
-    `origins` says from where the times of their detections were counted.
+    `origins` are those that the times of their detections may count from.
     """
 
     tracks: int
@@ -50,25 +51,28 @@ class TrackSummary:
 
     @classmethod
     def of(cls, tracks: Tracks, plan: Plan, number: int) -> TrackSummary:
-        """Return what a segment of `plan` owns of the tracks that cover it."""
+        """Return the summary of the tracks that belong to a segment of `plan`, by its number from 0."""
         section = plan.section(number)
         flags = review_flags_of(tracks, plan.duration_ms, section)
         return cls(tracks.begun_in(section), edges_of(tracks, section), tuple(flags), plan.origins)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the findings as a JSON object."""
+        """Return the summary as a JSON object."""
         flags = [flag.to_json() for flag in self.flags]
         offsets = list(self.origins.offsets_ms)
         return {"tracks": self.tracks, "edges": self.edges, "review_flags": flags, "offsets_ms": offsets}
 
     @classmethod
     def from_json(cls, value: Any) -> TrackSummary:
-        """Return the findings in `value`; raise InvalidDocument where it breaks the rules."""
-        fields = require_object(value, "findings")
+        """Return the summary in `value`; raise InvalidDocument if it breaks the contract."""
+        fields = require_object(value, "track_summary")
         edges, flags = require_object(fields.get("edges"), "edges"), fields.get("review_flags")
         if not isinstance(flags, list):
-            raise InvalidDocument("review flags must be a list")
-        counted = {name: _counts(require_object(counts, name)) for name, counts in _named(edges).items()}
+            raise InvalidDocument("review_flags must be a list")
+        objects = {name: _named(require_object(value, name)) for name, value in _named(edges).items()}
+        counted = {
+            name: {kind: count_field(counts, kind) for kind in counts} for name, counts in objects.items()
+        }
         return cls(
             tracks=count_field(fields, "tracks"),
             edges=counted,
@@ -79,7 +83,10 @@ class TrackSummary:
 
 @dataclass(frozen=True)
 class SegmentRecord:
-    """A rendered segment: its place, its packets as they are decoded, its last frame's end, its renderer."""
+    """A rendered segment: its object, its packets in decoding order, and facts for the manifest.
+
+    `end_pts` is the end of its last frame.
+    """
 
     video: ObjectReference
     packets: VideoPackets
@@ -96,14 +103,14 @@ class SegmentRecord:
     @classmethod
     def of(
         cls,
-        report: SegmentReport,
+        report: RenderedFile,
         packets: VideoPackets,
         summary: TrackSummary,
         video: ObjectReference,
         steps: Steps,
         renderer: RendererVersion,
     ) -> SegmentRecord:
-        """Return the record of a segment that was rendered, verified, and lies at `video`."""
+        """Return the record of a segment that was rendered, verified and uploaded to `video`."""
         return cls(
             video=video,
             packets=packets,
@@ -111,7 +118,7 @@ class SegmentRecord:
             frames_with_faces=report.frames_with_faces,
             summary=summary,
             frames_copied=report.frames_copied,
-            frames_merged=report.frames_merged,
+            frames_merged=report.tally.merged,
             fallback_reason=report.fallback_reason,
             changes=report.changes,
             steps=steps.to_json(),
@@ -128,7 +135,7 @@ class SegmentRecord:
             "digest": self.packets.digest.hexdigest,
             "end_pts": self.end_pts,
             "frames_with_faces": self.frames_with_faces,
-            "findings": self.summary.to_json(),
+            "track_summary": self.summary.to_json(),
             "frames_copied": self.frames_copied,
             "frames_merged": self.frames_merged,
             "fallback_reason": self.fallback_reason,
@@ -140,54 +147,42 @@ class SegmentRecord:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> SegmentRecord:
-        """Return the record in `text`; raise InvalidDocument where it breaks the rules."""
-        document = parse_object(text, "the record of a segment")
-        require_version(document, RECORD_VERSION, "the record of a segment")
+        """Return the record in `text`; raise InvalidDocument if it breaks the contract."""
+        document = parse_object(text, _NAME)
+        require_version(document, RECORD_VERSION, _NAME)
         digest = StreamDigest(count_field(document, "packets"), text_field(document, "digest"))
+        pts, changes = document.get("pts"), document.get("changes")
+        if not isinstance(pts, list):
+            raise InvalidDocument(f"pts must be a list, not {shown(pts)}")
+        if not isinstance(changes, list) or not all(isinstance(text, str) for text in changes):
+            raise InvalidDocument(f"changes must be a list of texts, not {shown(changes)}")
         return cls(
             video=ObjectReference.from_json(document.get("video")),
-            packets=VideoPackets(_times(document.get("pts")), digest),
+            packets=VideoPackets(array("q", (whole(one, "a pts") for one in pts)), digest),
             end_pts=whole_field(document, "end_pts"),
             frames_with_faces=count_field(document, "frames_with_faces"),
-            summary=TrackSummary.from_json(document.get("findings")),
+            summary=TrackSummary.from_json(document.get("track_summary")),
             frames_copied=count_field(document, "frames_copied"),
             frames_merged=count_field(document, "frames_merged"),
             fallback_reason=optional_text_field(document, "fallback_reason"),
-            changes=_texts(document.get("changes")),
+            changes=tuple(changes),
             steps=_steps(require_object(document.get("steps"), "steps")),
             renderer=RendererVersion.from_json(document.get("renderer")),
         )
 
 
-def _counts(fields: dict[str, Any]) -> dict[str, int]:
-    return {name: count_field(fields, name) for name in _named(fields)}
-
-
 def _steps(fields: dict[str, Any]) -> dict[str, dict[str, float]]:
-    return {name: _numbers(require_object(facts, "a step")) for name, facts in _named(fields).items()}
-
-
-def _numbers(fields: dict[str, Any]) -> dict[str, float]:
-    for value in _named(fields).values():
-        finite(value, "a step")
-    return fields
+    """Return the facts of each step by name; raise InvalidDocument if one is no finite number."""
+    steps = {name: _named(require_object(facts, "a step")) for name, facts in _named(fields).items()}
+    for facts in steps.values():
+        for value in facts.values():
+            finite(value, "a step")
+    return steps
 
 
 def _named(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return `fields`, which go into the manifest under their names."""
+    """Return `fields`; raise InvalidDocument if a name is no identifier, because it goes to the manifest."""
     for name in fields:
         if not name.isidentifier():
-            raise InvalidDocument(f"a record must not hold a field {shown(name)}")
+            raise InvalidDocument(f"a record must not have a field {shown(name)}")
     return fields
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise InvalidDocument(f"changes must be a list of texts, not {shown(value)}")
-    return tuple(value)
-
-
-def _times(value: Any) -> array[int]:
-    if not isinstance(value, list):
-        raise InvalidDocument(f"pts must be a list, not {shown(value)}")
-    return array("q", (whole(one, "a pts") for one in value))

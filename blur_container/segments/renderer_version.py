@@ -1,4 +1,4 @@
-"""The renderer's version: code and settings, which with source and faces decide what a segment shows."""
+"""The renderer's version: the code and settings that, with source and faces, decide a segment's content."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _LENGTH = 16
 
 @dataclass(frozen=True)
 class RendererVersion:
-    """The version of the code, and a digest of its settings; segments of two never meet in one video."""
+    """The version of the code and a digest of its settings; all segments of a video have the same."""
 
     code_version: str
     settings_digest: str
 
     @classmethod
     def of(cls, code_version: str, render: RenderSettings) -> RendererVersion:
-        """Return the version of the code with these settings."""
+        """Return the renderer of this code version with these settings."""
         text = json.dumps(asdict(render), sort_keys=True)
         return cls(code_version, hashlib.sha256(text.encode()).hexdigest()[:_LENGTH])
 
     def require(self, found: RendererVersion, what: str) -> None:
-        """Raise RendererChanged where `what` was made by another renderer than this one."""
+        """Raise RendererChanged if `what`, made by the renderer `found`, is not by this renderer."""
         if found != self:
             raise RendererChanged(
-                f"{what} was made by {found}, and this function is {self}: a deployment came between."
+                f"{what} was made by {found}, but this function is {self}: there was a deployment in between."
                 " `make redrive` starts the upload again."
             )
 
@@ -41,10 +41,10 @@ class RendererVersion:
 
     @classmethod
     def from_json(cls, value: Any) -> RendererVersion:
-        """Return the version in `value`; raise InvalidDocument where it breaks the rules."""
+        """Return the version in `value`; raise InvalidDocument if it breaks the contract."""
         fields = require_object(value, "renderer")
         return cls(text_field(fields, "code_version"), text_field(fields, "settings_digest"))
 
     def __str__(self) -> str:
-        """Return the version in words."""
+        """Return the version as a phrase."""
         return f"code {self.code_version} with settings {self.settings_digest}"

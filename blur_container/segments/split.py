@@ -1,4 +1,4 @@
-"""Cutting: into how many segments a video is shared out, and which groups of pictures they begin with."""
+"""Split a video: into how many segments, and the GOP that each one begins with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blur_container.settings import CuttingSettings
 
 @dataclass(frozen=True)
 class Costs:
-    """What sharing out costs: the work in all, and what of the file each segment reads beside its part."""
+    """The work of a video, its size, and the bytes of the file that each segment reads besides its own."""
 
     work_s: float
     size_bytes: int
@@ -21,9 +21,9 @@ class Costs:
 
 
 def segment_count(costs: Costs, settings: CuttingSettings) -> int:
-    """Return into how many segments a video is cut, if its keyframes allow it.
+    """Return the number of segments to split a video into, if its keyframes allow it.
 
-    As many as are rendered at once, unless they became too small; more where one would take too long.
+    It is the number rendered at once, fewer if segments became too small, more if one would take too long.
     """
     extra_bytes = max(settings.extra_share * costs.size_bytes, settings.extra_bytes)
     worth = min(costs.work_s / settings.aim_s, extra_bytes / costs.extra_bytes, settings.at_once)
@@ -32,17 +32,15 @@ def segment_count(costs: Costs, settings: CuttingSettings) -> int:
 
 
 def segment_starts(work: Sequence[float], count: int) -> list[int]:
-    """Return the numbers of the groups, rising, that `count` segments of about equal work begin with.
+    """Return the rising indices of the GOPs that `count` segments of about equal work begin with.
 
-    `work` is that of each group. The first segment begins with group 0; there are fewer where groups are few.
+    `work` is that of each GOP. The first segment begins with GOP 0; few GOPs make fewer segments.
     """
     before = [0.0, *accumulate(work)]
-    targets = (before[-1] * part / count for part in range(1, count))
-    return sorted({0, *(_nearest(before, target) for target in targets)} - {len(work)})
-
-
-def _nearest(before: Sequence[float], target: float) -> int:
-    after = bisect_left(before, target)
-    if after == 0:
-        return 0
-    return after if before[after] - target < target - before[after - 1] else after - 1
+    starts = {0}
+    for part in range(1, count):
+        target = before[-1] * part / count
+        after = bisect_left(before, target)
+        is_nearer = after == 0 or before[after] - target < target - before[after - 1]
+        starts.add(after if is_nearer else after - 1)
+    return sorted(starts - {len(work)})

@@ -1,4 +1,4 @@
-"""The splice: which groups of pictures are copied and which encoded, and the track that holds both."""
+"""Splicing: choose the GOPs to copy and to encode, and make one track for both kinds of packets."""
 
 from __future__ import annotations
 
@@ -36,17 +36,20 @@ from chalicelib.contract.errors import OutputMismatch
 
 @dataclass(frozen=True)
 class Splice:
-    """What is copied, what is encoded, and the track that holds both; times are in order."""
+    """The runs to copy and to encode, the times of all packets, and the header of their track.
+
+    `pts` and `dts` are rising, in the time base of the source's video.
+    """
 
     runs: tuple[Run, ...]
     pts: array[int]
     dts: array[int]
     end_pts: int
     header: bytes
-    # Of the encoder alone: its parameter sets, and their id.
+    # The parameter sets of the encoder alone, None where nothing is encoded, and their id.
     encoder_header: bytes | None
     set_id: int
-    # Why no packet can be copied, where all frames are encoded for another reason than their faces.
+    # Why no packet can be copied; None where only faces decide.
     fallback_reason: str | None = None
 
     def duration(self, pts: int) -> int:
@@ -55,9 +58,9 @@ class Splice:
         return (self.pts[following] if following < len(self.pts) else self.end_pts) - pts
 
     def last_times(self, pts: int) -> tuple[int, int]:
-        """Return dts and duration of the packet that is decoded last, whose frame is shown at `pts`.
+        """Return dts and duration of the last packet in decode order, whose frame is shown at `pts`.
 
-        MP4 lasts as long as its packets are decoded: no shorter than its frames are shown.
+        An MP4 ends when its last packet does, which must not be before its last frame ends.
         """
         dts, duration = self.dts[-1], self.duration(pts)
         needed = self.end_pts - self.pts[0] + self.dts[0]
@@ -66,12 +69,15 @@ class Splice:
         return pts, max(duration, needed - pts)
 
     def picture_type(self, pts: int) -> PictureType:
-        """Return as what the frame with `pts` is encoded: the last one may have to be decoded last."""
+        """Return the type to encode the frame with `pts` as; NONE leaves it to the encoder.
+
+        Where durations differ the last frame must be decoded last, so it begins a GOP.
+        """
         is_last = pts == self.pts[-1] and len(self.pts) > 1
-        return PictureType.I if is_last and not self._is_even else PictureType.NONE
+        return PictureType.I if is_last and not self._has_even_durations else PictureType.NONE
 
     @cached_property
-    def _is_even(self) -> bool:
+    def _has_even_durations(self) -> bool:
         times = [*self.pts, self.end_pts]
         return len({after - before for before, after in pairwise(times)}) == 1
 
@@ -79,9 +85,9 @@ class Splice:
 def plan_splice(
     source: Source, parameters: StreamParameters, settings: RenderSettings, shows_face: Callable[[int], bool]
 ) -> Splice:
-    """Return how `source` is rendered with the least encoding; `shows_face` tells for any pts.
+    """Return the splice of `source` that encodes the fewest GOPs: those where `shows_face(pts)` is true.
 
-    Raise UnfitStream where all of it has to be encoded.
+    Raise NotSpliceable where every GOP has to be encoded.
     """
     _require_pyav()
     found = check_eligibility(source, settings)
@@ -102,9 +108,10 @@ def plan_segment(
     shows_face: Callable[[int], bool],
     decode_range: DecodeRange,
 ) -> Splice:
-    """Return how a stretch of `source` is rendered with the least encoding.
+    """Return the splice of one segment of `source` that encodes the fewest GOPs.
 
-    All stretches of a source have the same parameter sets. Raise UnfitStream where none can have them.
+    All segments of a source get the same parameter sets, so one that cannot be copied is encoded with them
+    too. Raise NotSpliceable where the source has no such sets.
     """
     _require_pyav()
     track = _Track.of(stream_sets(source, settings), parameters, settings)
@@ -124,7 +131,7 @@ def _require_pyav() -> None:
 
 @dataclass(frozen=True)
 class _Track:
-    """A track that pictures of the source and of the encoder share."""
+    """The header of a track for packets of the source and of the encoder, and the encoder's reorder delay."""
 
     header: bytes
     encoder_header: bytes
@@ -144,7 +151,7 @@ class _Track:
         return self._spliced(sorted(found.groups.pts), tuple(runs), found.end_pts, delay)
 
     def encoded(self, times: Times) -> Splice:
-        """Return a splice in which every frame is encoded."""
+        """Return a splice that encodes every frame."""
         runs = (Run(range(len(times.pts)), encoded=True),)
         return self._spliced(times.pts, runs, times.end_pts, self.encoder_delay)
 
@@ -155,25 +162,25 @@ class _Track:
 
 
 def _require_fit(theirs: SequenceParameters, added: ParameterRecord) -> int:
-    """Raise UnfitStream unless pictures of both kinds fit one track; return the encoder's reorder delay."""
+    """Raise NotSpliceable unless copied and encoded pictures fit one track; return the encoder's delay."""
     ours = SequenceParameters.parse(added.sequence_sets[0])
     if not ours.progressive:
         raise NotSpliceable("the frames hold two fields each")
     if ours.size != theirs.size:
-        raise NotSpliceable(f"its pictures are {_named(theirs.size)}, encoded ones {_named(ours.size)}")
+        raise NotSpliceable(f"its pictures are {_text(theirs.size)}, encoded ones {_text(ours.size)}")
     if ours.reorder_frames is None:
-        raise NotSpliceable("the encoder does not tell how it orders frames")
+        raise NotSpliceable("the encoder does not state how many frames it reorders")
     return ours.reorder_frames
 
 
-def _named(size: Size) -> str:
+def _text(size: Size) -> str:
     return f"{size.width}x{size.height}"
 
 
 def _encoder(parameters: StreamParameters, settings: RenderSettings, set_id: int) -> VideoCodecContext:
     context = av.CodecContext.create("libx264", "w")
     configure_encoder(context, parameters, settings)
-    # The sets go into the header, and units get lengths in front, as the copied ones have.
+    # Like copied packets: parameter sets in the header only, and NAL units with lengths.
     context.flags |= Flags.global_header
     context.options["x264-params"] += f":sps-id={set_id}:annexb=0"
     context.open()
@@ -183,7 +190,10 @@ def _encoder(parameters: StreamParameters, settings: RenderSettings, set_id: int
 def splice_encoder(
     splice: Splice, parameters: StreamParameters, settings: RenderSettings
 ) -> VideoCodecContext:
-    """Return an encoder for one run of `splice`; its parameter sets stand in the header already."""
+    """Return an encoder for one run of `splice`, with the parameter sets that are in its header.
+
+    Raise OutputMismatch where the encoder makes others.
+    """
     context = _encoder(parameters, settings, splice.set_id)
     if _header(context) != splice.encoder_header:
         raise OutputMismatch("the encoder changed its parameter sets")

@@ -1,4 +1,4 @@
-"""Smart rendering: groups of pictures without a face are copied bit for bit, the others encoded."""
+"""Smart rendering: copy GOPs without a face bit for bit, decode, blur and encode the others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from av.video.stream import VideoStream
 
 from blur_container.reading.gop import Run
 from blur_container.reading.prefetch import read_ahead
-from blur_container.reading.timestamps import presentation_time, time_base
+from blur_container.reading.timestamps import presentation_time, reorder_options, time_base
 from blur_container.smart_render.splice import Splice
 from blur_container.writing.packet_digest import CopiedPackets, PacketDigest
 from blur_container.writing.remux import NOTHING_BESIDE, RemuxedStreams, StreamRemuxer
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch
 
-# One thread reads, decodes and blurs, one encodes and writes.
+# Between a thread that reads, decodes and blurs, and one that encodes and writes.
 _PIECES_AHEAD = 6
 
 
 class SplicedOutput:
-    """An MP4 being written from packets that are copied and frames that are encoded; audio follows."""
+    """Writes an MP4 from copied packets and encoded frames, interleaved with the streams of `remuxer`."""
 
     def __init__(
         self,
@@ -46,8 +46,8 @@ class SplicedOutput:
         self._copied = PacketDigest()
         self._written = 0
 
-    def look_like(self, model: VideoStream, matrix: Sequence[int] | None) -> None:
-        """Take the name that `model` has for its codec, and say how frames are turned; before any packet."""
+    def tag_like(self, model: VideoStream, matrix: Sequence[int] | None) -> None:
+        """Set the codec tag of `model` and a display matrix; call it before any packet is written."""
         self._video.codec_context.codec_tag = model.codec_context.codec_tag
         self._video.set_display_matrix(matrix)
 
@@ -57,22 +57,22 @@ class SplicedOutput:
         self._mux(packet)
 
     def encode(self, frame: VideoFrame) -> None:
-        """Encode one frame; the first after a copied packet begins a group."""
+        """Encode one frame; the first after a copied packet begins a GOP."""
         if self._encoder is None:
             self._encoder = self._open_encoder()
-        # Not told, the encoder repeats the frame types of the source.
+        # Without a type of its own the frame keeps the source's, and the encoder follows that.
         frame.pict_type = self._splice.picture_type(presentation_time(frame))
         for packet in self._encoder.encode(frame):
             self._mux(packet)
 
     def end_run(self) -> None:
-        """Write what the encoder holds: the next packet is copied, or there is none."""
+        """Write the encoder's delayed packets; the next packet is copied, or there is none."""
         encoder, self._encoder = self._encoder, None
         for packet in encoder.encode(None) if encoder else []:
             self._mux(packet)
 
     def finish(self) -> RemuxedStreams:
-        """Write the rest of the companions; return what stands beside the video."""
+        """Write the rest of the other streams and return them; raise OutputMismatch if one is missing."""
         if self._written != len(self._splice.dts):
             raise OutputMismatch(f"{self._written} packets for {len(self._splice.dts)} frames")
         if self._remuxer is None:
@@ -81,7 +81,7 @@ class SplicedOutput:
         return self._remuxer.written()
 
     def copied(self) -> CopiedPackets:
-        """Return what verification must find again."""
+        """Return which packets were copied, for the verification."""
         runs = tuple(run.packets for run in self._splice.runs if not run.encoded)
         return CopiedPackets(runs, self._copied.result(), self._splice.set_id)
 
@@ -104,7 +104,7 @@ class SplicedOutput:
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a spliced output is made of, in decode order: packets to copy, frames to encode, ends of runs.
+    """The packets to copy and frames to encode of one splice, in decode order.
 
     `packets` are those of `stream`, from the first of the splice on.
     """
@@ -116,7 +116,7 @@ class Pieces:
     threads: int
 
     def write_to(self, output: SplicedOutput) -> Iterator[int]:
-        """Write everything to `output`; yield how many frames are on their way after each."""
+        """Write everything to `output`; yield the number of packets and frames after each."""
         with closing(read_ahead(self._read(), _PIECES_AHEAD)) as pieces:
             count = 0
             for piece in pieces:
@@ -130,7 +130,7 @@ class Pieces:
     def _read(self) -> Generator[Packet[VideoStream] | VideoFrame | None, None, None]:
         context = self.stream.codec_context
         context.thread_type, context.thread_count = "AUTO", self.threads
-        context.options = {"err_detect": "explode"}
+        context.options = {"err_detect": "explode", **reorder_options(context.name)}
         packets = (packet for packet in self.packets if packet.size)
         for run in self.splice.runs:
             own = islice(packets, len(run.packets))
@@ -143,13 +143,13 @@ class Pieces:
     def _decoded(
         self, packets: Iterator[Packet[VideoStream]], context: VideoCodecContext, run: Run
     ) -> Iterator[VideoFrame]:
-        """Yield the frames of a run; raise DamagedVideo unless they are those its packets promise."""
-        # No frame of an earlier group is shown later: a run has the same places in both orders.
+        """Yield the frames of a run; raise DamagedVideo unless they have the times of its packets."""
+        # GOPs do not overlap in time, so a run has the same numbers in decode and presentation order.
         expected = iter(self.splice.pts[run.packets.start : run.packets.stop])
         for frame in _all_frames(packets, context):
-            pts, promised = presentation_time(frame), next(expected, None)
-            if frame.is_corrupt or pts != promised:
-                raise DamagedVideo(f"a frame for pts {promised} is expected, one for {pts} is decoded")
+            pts, expected_pts = presentation_time(frame), next(expected, None)
+            if frame.is_corrupt or pts != expected_pts:
+                raise DamagedVideo(f"a frame for pts {expected_pts} is expected, one for {pts} is decoded")
             yield frame
         if (missing := next(expected, None)) is not None:
             raise DamagedVideo(f"no frame for pts {missing} can be decoded")

@@ -1,4 +1,4 @@
-"""Association: which detections show the same face, from place and size alone."""
+"""Association: join detections of the same face to tracklets, from place and size alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import attrgetter
 
 from blur_container.settings import TrackSettings
 from blur_container.timing import MS_PER_S
 from chalicelib.contract.faces import Box, Detection
 
-# Enough for any crowd that is not one on top of another; keeps 3,000 faces in one place from 9 million pairs.
+# Enough for any crowd whose faces are not in one place; avoids 9 million pairs of 3,000 faces there.
 _CANDIDATES_MAX = 16
 # Boxes of no size exist in the contract; distances are counted in face sizes.
 _SIZE_MIN = 1e-6
@@ -20,24 +21,27 @@ _SIZE_MIN = 1e-6
 def associate(
     detections: Iterable[Detection], interval_ms: int, settings: TrackSettings
 ) -> list[tuple[Detection, ...]]:
-    """Return the detections as chains in time, each in exactly one; equal detections count once.
+    """Return tracklets in the order they begin, each detection in exactly one; equal detections count once.
 
-    Moment by moment the closest pairs of an open chain and a detection are joined first. The order of
-    `detections` does not matter.
+    At each time the closest pairs of an open tracklet and a detection are joined first (greedily). The order
+    of `detections` does not matter.
     """
     tracklets: list[list[Detection]] = []
     open_ends: list[_End] = []
-    for time_ms, group in groupby(sorted(set(detections), key=_order), key=_time):
+    for time_ms, group in groupby(sorted(set(detections), key=_order), key=attrgetter("time_ms")):
         expired_ms = time_ms - settings.open_intervals * interval_ms
         open_ends = [end for end in open_ends if end.tracklet[-1].time_ms >= expired_ms]
-        started = _join(open_ends, list(group), settings)
+        started = _extend(open_ends, list(group), settings)
         open_ends += started
         tracklets += [end.tracklet for end in started]
     return [tuple(tracklet) for tracklet in tracklets]
 
 
 class _End:
-    """The open end of a chain: where its face was last, and where its speed puts it."""
+    """The open end of a tracklet: its last box, its speed, and where the face is expected next.
+
+    Places are centres in fractions of the frame; speeds are per millisecond.
+    """
 
     __slots__ = (
         "height",
@@ -66,18 +70,18 @@ class _End:
         self.speed_x, self.speed_y = (self.x - x) / elapsed_ms, (self.y - y) / elapsed_ms
 
     def expect(self, time_ms: int, settings: TrackSettings) -> None:
-        """Look ahead to `time_ms`: how far the face went by its speed, how far it may be, in face sizes."""
+        """Set the expected motion until `time_ms`, and how far off the face may be, in face sizes."""
         elapsed_ms = time_ms - self.tracklet[-1].time_ms
         self.went_x, self.went_y = self.speed_x * elapsed_ms, self.speed_y * elapsed_ms
         self.reach = settings.gate_faces + settings.speed_faces_per_s * elapsed_ms / MS_PER_S
 
     def _place(self, box: Box) -> None:
-        self.x, self.y = box.left + box.width / 2, box.top + box.height / 2
+        self.x, self.y = box.centre
         self.width, self.height, self.size = box.width, box.height, _size(box.width, box.height)
 
 
-def _join(open_ends: list[_End], group: list[Detection], settings: TrackSettings) -> list[_End]:
-    """Extend chains by the detections of one moment; return the ends of the chains these start."""
+def _extend(open_ends: list[_End], group: list[Detection], settings: TrackSettings) -> list[_End]:
+    """Extend tracklets in place by the detections of one time; return the ends of new ones for the rest."""
     taken_ends: set[int] = set()
     taken_detections: set[int] = set()
     for _, end, detection in sorted(_pairs(open_ends, group, settings)):
@@ -91,20 +95,22 @@ def _join(open_ends: list[_End], group: list[Detection], settings: TrackSettings
 def _pairs(
     open_ends: list[_End], group: list[Detection], settings: TrackSettings
 ) -> Iterator[tuple[float, int, int]]:
-    """Yield (cost, index of the end, index of the detection) of the cheapest possible pairs."""
+    """Yield (cost, index of the end, index of the detection) of the cheapest possible pairs.
+
+    Sort `open_ends` in place from left to right, so that only ends near a detection are compared with it.
+    """
     if not open_ends:
         return
     for end in open_ends:
         end.expect(group[0].time_ms, settings)
-    # In the order of their places only ends near a detection are looked at.
-    open_ends.sort(key=_x)
+    open_ends.sort(key=attrgetter("x"))
     centres = [end.x for end in open_ends]
     widest = max(end.width for end in open_ends)
     farthest = max(abs(end.went_x) for end in open_ends)
     reach = max(end.reach for end in open_ends)
     for index, detection in enumerate(group):
         box = detection.box
-        x = box.left + box.width / 2
+        x, _ = box.centre
         away = farthest + reach * max((box.width + widest) / 2, _SIZE_MIN)
         near = range(bisect_left(centres, x - away), bisect_right(centres, x + away))
         costs = _costs(open_ends, near, box, settings.size_ratio_max)
@@ -112,8 +118,11 @@ def _pairs(
 
 
 def _costs(ends: list[_End], near: range, box: Box, ratio_max: float) -> Iterator[tuple[float, int]]:
-    """Yield (cost, index) of the ends in `near` that may be the face in `box`; the cost counts face sizes."""
-    x, y, size = box.left + box.width / 2, box.top + box.height / 2, _size(box.width, box.height)
+    """Yield (cost, index) of the ends in `near` that may be the face in `box`.
+
+    The cost is the distance in face sizes, from the last place or the expected one, plus the growth.
+    """
+    (x, y), size = box.centre, _size(box.width, box.height)
     for index in near:
         end = ends[index]
         ratio = size / end.size if size > end.size else end.size / size
@@ -122,20 +131,12 @@ def _costs(ends: list[_End], near: range, box: Box, ratio_max: float) -> Iterato
         width = max((box.width + end.width) / 2, _SIZE_MIN)
         height = max((box.height + end.height) / 2, _SIZE_MIN)
         across, down = x - end.x, y - end.y
-        # It may have stopped as well as gone on.
+        # The face may have stopped as well as moved on.
         stayed = math.hypot(across / width, down / height)
         went_on = math.hypot((across - end.went_x) / width, (down - end.went_y) / height)
         distance = min(stayed, went_on)
         if distance <= end.reach:
             yield distance + ratio - 1, index
-
-
-def _x(end: _End) -> float:
-    return end.x
-
-
-def _time(detection: Detection) -> int:
-    return detection.time_ms
 
 
 def _order(detection: Detection) -> tuple[int, float, float, float, float, float]:

@@ -1,4 +1,4 @@
-"""Joining: chains of detections as the pictures confirm them, instead of place and size alone."""
+"""Tracklet linking: part and join tracklets as the observed trajectories say, not place and size alone."""
 
 from __future__ import annotations
 
@@ -6,44 +6,56 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 
 from blur_container.geometry import distance_faces
 from blur_container.tracking.frame_exit import frame_exit
 from blur_container.tracking.gap_links import GapLink, Tracklet
-from blur_container.tracking.interpolation import interpolation_between
+from blur_container.tracking.interpolation import Interpolations
 from blur_container.tracking.observations import Observations
 from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.trajectory import Trajectory
 from chalicelib.contract.faces import Detection
 
+_time = attrgetter("time_ms")
+
 
 @dataclass(frozen=True)
 class LinkedTracklets:
-    """Chains, each in time and each detection in one, and the bridges between ends that stayed open."""
+    """Tracklets, each detection in exactly one, and the gap links between ends that stayed open."""
 
     tracklets: tuple[Tracklet, ...]
     gap_links: tuple[GapLink, ...]
 
 
-def link_tracklets(graph: TrackletGraph, seen: Observations) -> LinkedTracklets:
-    """Return the chains of `graph`, parted where paths lead elsewhere and joined where they lead.
+def link_tracklets(
+    graph: TrackletGraph, seen: Observations, interpolations: Interpolations
+) -> LinkedTracklets:
+    """Return the tracklets of `graph`, parted and joined as the trajectories in `seen` lead.
 
-    What no path confirms stays as it was: a link in doubt is covered wider, not given up.
+    A link that no trajectory confirms stays, covered wider, unless one of its faces left the frame or has a
+    confirmed link. `interpolations` are those of `seen`.
     """
     if seen.is_empty:
         return LinkedTracklets(graph.tracklets, graph.gap_links)
     follows: dict[Detection, Detection] = {}
-    doubtful: list[GapLink] = []
+    unconfirmed: list[GapLink] = []
     for tracklet in graph.tracklets:
         for earlier, later in pairwise(tracklet):
-            trajectories = seen.between(earlier, later)
-            if interpolation_between(earlier, later, *trajectories, graph.settings).certain:
+            if interpolations.between(earlier, later).certain:
                 follows[earlier] = later
-            elif not _leaves(earlier, trajectories[0], graph) and not _leaves(later, trajectories[1], graph):
-                doubtful.append((earlier, later))
+                continue
+            forward, back = seen.between(earlier, later)
+            if not _leaves(earlier, forward, graph) and not _leaves(later, back, graph):
+                unconfirmed.append((earlier, later))
     every = [detection for tracklet in graph.tracklets for detection in tracklet]
-    _add(follows, (pair for *_, pair in sorted(_link_candidates(every, follows, graph, seen), key=_cost)))
-    _add(follows, doubtful)
+    # The next sample first: a face at rest is as near to the sample after it.
+    candidates = sorted(
+        _link_candidates(every, follows, graph, seen),
+        key=lambda candidate: (*candidate[:2], candidate[2][0].time_ms),
+    )
+    _add(follows, (pair for *_, pair in candidates))
+    _add(follows, unconfirmed)
     begun = set(follows.values())
     gap_links = [
         (end, start)
@@ -56,7 +68,7 @@ def link_tracklets(graph: TrackletGraph, seen: Observations) -> LinkedTracklets:
 def _link_candidates(
     every: Sequence[Detection], follows: dict[Detection, Detection], graph: TrackletGraph, seen: Observations
 ) -> Iterator[tuple[int, float, GapLink]]:
-    """Yield (ms between them, distance in faces, pair) of open ends and starts that paths lead between."""
+    """Yield (ms between them, distance in faces, pair) of unlinked detections that a trajectory connects."""
     begun = set(follows.values())
     starts = sorted((face for face in every if face not in begun), key=_time)
     open_ms = graph.settings.open_intervals * graph.interval_ms
@@ -65,33 +77,23 @@ def _link_candidates(
         for start in starts[first:]:
             if start.time_ms > end.time_ms + open_ms:
                 break
-            distance = _apart(end, start, seen)
-            if distance is not None and distance <= graph.settings.meet_faces:
-                yield start.time_ms - end.time_ms, distance, (end, start)
-
-
-def _apart(end: Detection, start: Detection, seen: Observations) -> float | None:
-    """Return how far from each other's detection the paths are at most; None where there is no path."""
-    onward, back = seen.between(end, start)
-    arrived = [
-        distance_faces(box, face.box)
-        for box, face in ((onward.box_at(start.time_ms), start), (back.box_at(end.time_ms), end))
-        if box is not None
-    ]
-    return max(arrived, default=None)
+            forward, back = seen.between(end, start)
+            arrivals = (forward.box_at(start.time_ms), start), (back.box_at(end.time_ms), end)
+            distances = [distance_faces(box, face.box) for box, face in arrivals if box is not None]
+            if distances and max(distances) <= graph.settings.meet_faces:
+                yield start.time_ms - end.time_ms, max(distances), (end, start)
 
 
 def _may_be_one(end: Detection, start: Detection, graph: TrackletGraph, seen: Observations) -> bool:
-    """Return whether a face may have gone unseen from `end` to `start`.
+    """Return whether a face may have moved unseen from `end` to `start`.
 
-    Nobody who was seen at rest, and was missed by the sample between, is elsewhere in the one after. Where
-    both were lost at once, nobody was seen at rest.
+    Across a missed sample only a face that was lost at once may: one that could be followed is slow.
     """
-    onward, back = seen.between(end, start)
-    is_long = start.time_ms - end.time_ms > graph.settings.bridge_intervals * graph.interval_ms
-    if is_long and (onward.tracked_boxes or back.tracked_boxes):
+    forward, back = seen.between(end, start)
+    is_long = start.time_ms - end.time_ms > graph.settings.gap_link_intervals * graph.interval_ms
+    if is_long and (forward.tracked_boxes or back.tracked_boxes):
         return False
-    return not _leaves(end, onward, graph) and not _leaves(start, back, graph)
+    return not _leaves(end, forward, graph) and not _leaves(start, back, graph)
 
 
 def _leaves(face: Detection, trajectory: Trajectory, graph: TrackletGraph) -> bool:
@@ -99,7 +101,7 @@ def _leaves(face: Detection, trajectory: Trajectory, graph: TrackletGraph) -> bo
 
 
 def _add(follows: dict[Detection, Detection], pairs: Iterator[GapLink] | Sequence[GapLink]) -> None:
-    """Join pairs in their order, unless one of them is joined already."""
+    """Add pairs to `follows` in their order, except those of which one detection is linked already."""
     begun = set(follows.values())
     for end, start in pairs:
         if end not in follows and start not in begun:
@@ -108,6 +110,7 @@ def _add(follows: dict[Detection, Detection], pairs: Iterator[GapLink] | Sequenc
 
 
 def _tracklets(every: Sequence[Detection], follows: dict[Detection, Detection]) -> Iterator[Tracklet]:
+    """Yield the tracklets that `follows` makes of all detections, in the order of their first ones."""
     begun = set(follows.values())
     for face in every:
         if face not in begun:
@@ -115,13 +118,3 @@ def _tracklets(every: Sequence[Detection], follows: dict[Detection, Detection]) 
             while tracklet[-1] in follows:
                 tracklet.append(follows[tracklet[-1]])
             yield tuple(tracklet)
-
-
-def _cost(meeting: tuple[int, float, GapLink]) -> tuple[int, float, int]:
-    # The next sample first: a face that is at rest is as near to the one after.
-    gap_ms, distance, (end, _) = meeting
-    return gap_ms, distance, end.time_ms
-
-
-def _time(face: Detection) -> int:
-    return face.time_ms

@@ -1,4 +1,4 @@
-"""Sightings: what the pictures showed - the paths of the faces that were followed, cuts, and glitches."""
+"""Observations: results of the low-resolution pass - trajectories of followed faces, cuts and glitches."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple
 
 from blur_container.tracking.trajectory import LOST, FlowRequest, Trajectory
 from chalicelib.contract.faces import Detection
 
-# So many fixes behind a cut are no chance likeness to what the next shot shows in the same place.
-_PROOF_FIXES = 3
+# A face that is followed for so many frames past a cut was followed truly: the next shot does not happen to
+# look alike in its place for so long.
+_PROOF_BOXES = 3
+# A longer broken stretch counts as a shot. Keyframes end what damage breaks: most are nearer.
+GLITCH_MAX_MS = 2000
+
+_before = attrgetter("before_ms")
+_after = attrgetter("after_ms")
 
 
 class Cut(NamedTuple):
-    """A change of shot: the last picture before it, and the first after it, in whole milliseconds.
+    """A shot boundary: the last frame before it and the first frame after it, in whole milliseconds.
 
-    Pictures between the two, if any, were not looked at: both shots may hold them.
+    Frames between the two were not decoded: they may belong to either shot.
     """
 
     before_ms: int
@@ -26,21 +33,17 @@ class Cut(NamedTuple):
 
 
 class Glitch(NamedTuple):
-    """A broken stretch: the last sound picture before it, and the first one after it, in whole milliseconds.
+    """A broken stretch: the last intact frame before it and the first after it, in whole milliseconds.
 
-    The two show one shot, and no two neighbours between them need to.
+    Both show one shot, although frames between them may look like other shots.
     """
 
     before_ms: int
     after_ms: int
 
 
-# A stretch that lasts longer is a shot of its own. Keyframes end what damage breaks: most are nearer.
-GLITCH_MAX_MS = 2000
-
-
 class Observations:
-    """The longest path from each detection, onward and back, and the cuts and glitches in time."""
+    """The longest trajectory from each detection, forward and backward, and all cuts and glitches by time."""
 
     def __init__(
         self,
@@ -48,51 +51,52 @@ class Observations:
         cuts: Iterable[Cut] = (),
         glitches: Iterable[Glitch] = (),
     ) -> None:
-        self._paths: dict[tuple[Detection, bool], Trajectory] = {}
+        self._trajectories: dict[tuple[Detection, bool], Trajectory] = {}
         for request, trajectory in trajectories:
             key = request.start, request.leads_back
-            if trajectory.length_ms > self._paths.setdefault(key, LOST).length_ms:
-                self._paths[key] = trajectory
+            if trajectory.length_ms > self._trajectories.setdefault(key, LOST).length_ms:
+                self._trajectories[key] = trajectory
         self.cuts = tuple(sorted(cuts))
         self.glitches = tuple(sorted(set(glitches)))
 
     @property
     def is_empty(self) -> bool:
-        """Return whether no face was looked for; one that was lost at once is in doubt, not unseen."""
-        return not self._paths
+        """Return whether no face was followed; a face that was lost at once counts as followed."""
+        return not self._trajectories
 
     def between(self, earlier: Detection, later: Detection) -> tuple[Trajectory, Trajectory]:
-        """Return the path from `earlier` onward until `later`, and that from `later` back."""
-        onward = self._paths.get((earlier, False), LOST).until(later.time_ms)
-        return onward, self._paths.get((later, True), LOST).until(earlier.time_ms)
+        """Return the trajectories from `earlier` forward to `later`, and from `later` back to `earlier`."""
+        forward = self._trajectories.get((earlier, False), LOST).until(later.time_ms)
+        return forward, self._trajectories.get((later, True), LOST).until(earlier.time_ms)
 
     def out(self, end: Detection, *, backward: bool) -> Trajectory:
-        """Return the path out of the first (`backward`) or last detection of a track, to the next cut.
+        """Return the trajectory beyond the first (`backward`) or last detection of a track, up to a cut.
 
-        A face that goes on behind it was followed through something else: a swift pan, a door, a bus.
+        It goes on past the cut if it has three boxes or more there: then the "cut" was a fast pan, or a door
+        or a bus in front of the camera.
         """
-        trajectory = self._paths.get((end, backward), LOST)
+        trajectory = self._trajectories.get((end, backward), LOST)
         after_ms, before_ms = self.shot(end.time_ms, end.time_ms)
         until_cut = trajectory.until(after_ms if backward else before_ms)
-        return (
-            trajectory
-            if len(trajectory.tracked_boxes) - len(until_cut.tracked_boxes) >= _PROOF_FIXES
-            else until_cut
-        )
+        past_cut = len(trajectory.tracked_boxes) - len(until_cut.tracked_boxes)
+        return trajectory if past_cut >= _PROOF_BOXES else until_cut
 
     def cut_between(self, start_ms: float, end_ms: float) -> bool:
-        """Return whether there is a cut between two moments."""
+        """Return whether both frames of a cut are in `start_ms` to `end_ms`, both ends included."""
         first = bisect_left(self.cuts, start_ms, key=_before)
         return first < len(self.cuts) and self.cuts[first].after_ms <= end_ms
 
     def glitches_between(self, start_ms: float, end_ms: float) -> tuple[Glitch, ...]:
-        """Return the glitches that have a part between two moments, in the order they begin."""
+        """Return the glitches that overlap `start_ms` to `end_ms`, in the order they begin."""
         first = bisect_right(self.glitches, start_ms - GLITCH_MAX_MS, key=_before)
         last = bisect_left(self.glitches, end_ms, key=_before)
         return tuple(glitch for glitch in self.glitches[first:last] if glitch.after_ms > start_ms)
 
     def shot(self, first_ms: float, last_ms: float) -> tuple[float, float]:
-        """Return the moments after and before which the shot of `first_ms` to `last_ms` lasts at most."""
+        """Return the times between which (both excluded) the shot of `first_ms` to `last_ms` lasts at most.
+
+        They are those of the cuts' far frames: frames of a cut that were not decoded belong to both shots.
+        """
         earlier = bisect_right(self.cuts, first_ms, key=_after) - 1
         later = bisect_left(self.cuts, last_ms, key=_before)
         begin_ms = self.cuts[earlier].before_ms if earlier >= 0 else -math.inf
@@ -104,7 +108,7 @@ NOTHING_SEEN = Observations()
 
 
 def without_glitches(cuts: Iterable[Cut], glitches: Iterable[Glitch]) -> tuple[list[Cut], list[Glitch]]:
-    """Return the cuts that lie within no glitch, and the glitches that hold the others."""
+    """Return the cuts outside all glitches, and the glitches that contain a cut, both sorted."""
     every, broken = sorted(set(cuts)), sorted(set(glitches))
     latest = list(accumulate((glitch.after_ms for glitch in broken), max))
     begun = (bisect_right(broken, cut.before_ms, key=_before) for cut in every)
@@ -118,11 +122,3 @@ def without_glitches(cuts: Iterable[Cut], glitches: Iterable[Glitch]) -> tuple[l
         if first < len(every) and every[first].after_ms <= glitch.after_ms
     ]
     return true_cuts, hiding
-
-
-def _before(cut: Cut | Glitch) -> int:
-    return cut.before_ms
-
-
-def _after(cut: Cut) -> float:
-    return cut.after_ms

@@ -1,4 +1,4 @@
-"""Doubts: the moments of a video that deserve a human look, in the order of their times."""
+"""Review flags: moments of a video that a person should check, in the order of their times."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import Box
 from chalicelib.contract.fields import require_object, text_field, whole_field
 
-# Below this, in percent, a detector was not sure of a face in any of its frames.
+# A track whose best detection is below this confidence, in percent, may be no face.
 _UNSURE_PERCENT = 60.0
-# A face this high, as a share of the frame, was near before it was found.
+# A face this high, as a share of the frame height, was in the picture before it was detected.
 _LARGE_SHARE = 0.25
-# A manifest is read by people; all review flags are counted, so many are listed.
+# All flags are counted; people read a list of this length.
 _LISTED_MAX = 200
 
 
 class ReviewReason(str, Enum):
-    """Why a moment deserves a look."""
+    """The reason to check a moment."""
 
     BRIDGED_GAP = "bridged-gap"
     CUT_IN_TRACK = "cut-inside-track"
@@ -36,7 +36,7 @@ class ReviewReason(str, Enum):
 
 @dataclass(frozen=True)
 class ReviewFlag:
-    """A stretch of time and where to look: a box in fractions of the displayed frame."""
+    """A moment to review: ms from the first frame, and a box in fractions of the displayed frame."""
 
     kind: ReviewReason
     from_ms: int
@@ -44,7 +44,7 @@ class ReviewFlag:
     box: Box
 
     def to_json(self) -> dict[str, Any]:
-        """Return the doubt as a JSON object."""
+        """Return the flag as a JSON object, the box rounded to 4 digits."""
         return {
             "kind": self.kind.value,
             "from_ms": self.from_ms,
@@ -54,23 +54,23 @@ class ReviewFlag:
 
     @classmethod
     def from_json(cls, value: Any) -> ReviewFlag:
-        """Return the doubt in `value`; raise InvalidDocument where it breaks the rules."""
-        fields = require_object(value, "a doubt")
+        """Return the flag in `value`; raise InvalidDocument if it breaks the contract."""
+        fields = require_object(value, "a review flag")
         try:
             kind = ReviewReason(text_field(fields, "kind"))
         except ValueError as error:
-            raise InvalidDocument(f"a doubt cannot be read: {error}") from error
+            raise InvalidDocument(f"a review flag has an unknown kind: {error}") from error
         span_ms = whole_field(fields, "from_ms"), whole_field(fields, "to_ms")
         return cls(kind, *span_ms, Box.from_json(fields.get("box")))
 
 
 def review_flags_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE) -> list[ReviewFlag]:
-    """Return every doubt that begins in a section of a video that lasts `duration_ms`.
+    """Return the review flags that begin in a section of a video of `duration_ms`.
 
-    Those of all sections together are those of the whole, but for one: whether a face that goes on behind a
-    window is ever seen surely is not known there, so it can be in doubt, or for a shorter time.
+    All sections together have the flags of the whole video, with one exception: a window does not know a
+    face's best detection if it is far away, so it may add or shorten a low-confidence flag.
     """
-    found = [flag for track in tracks.of_faces for flag in _of_track(track, duration_ms)]
+    found = [flag for track in tracks.of_faces for flag in _track_flags(track, duration_ms)]
     found += [
         ReviewFlag(
             ReviewReason.CUT_IN_TRACK if gap.is_cut else ReviewReason.BRIDGED_GAP,
@@ -90,14 +90,17 @@ def review_flags_of(tracks: Tracks, duration_ms: float, section: Section = WHOLE
 
 
 def in_order(flags: Iterable[ReviewFlag]) -> list[ReviewFlag]:
-    """Return the review flags of one section or more in the order of their times."""
-    return sorted(flags, key=_order)
+    """Return review flags in the order of their times, then by kind and place."""
+    return sorted(
+        flags, key=lambda flag: (flag.from_ms, flag.to_ms, flag.kind.value, flag.box.left, flag.box.top)
+    )
 
 
 def edges_of(tracks: Tracks, section: Section = WHOLE) -> dict[str, dict[str, int]]:
-    """Return how many tracks begin and end in a section at the border, at a cut, or nobody knows how.
+    """Return the numbers of tracks that begin and end in a section, by kind of edge.
 
-    Their first and last detections count: the sums over all sections are the numbers of the whole.
+    A track begins and ends where its first and last detections are: the sums over all sections are the
+    numbers of the whole video.
     """
     begun = Counter(track.opening for track in tracks.of_faces if section.holds(track.first.time_ms))
     ended = Counter(track.closing for track in tracks.of_faces if section.holds(track.last.time_ms))
@@ -108,7 +111,7 @@ def edges_of(tracks: Tracks, section: Section = WHOLE) -> dict[str, dict[str, in
 
 
 def review_flags_to_json(flags: Sequence[ReviewFlag]) -> dict[str, Any]:
-    """Return how many review flags of each kind there are, and the first of them."""
+    """Return a JSON object with the number of flags of each kind and a list of the first 200."""
     counts = Counter(flag.kind.value for flag in flags)
     return {
         "counts": {kind.value: counts[kind.value] for kind in ReviewReason},
@@ -116,19 +119,12 @@ def review_flags_to_json(flags: Sequence[ReviewFlag]) -> dict[str, Any]:
     }
 
 
-def _of_track(track: Track, duration_ms: float) -> Iterator[ReviewFlag]:
+def _track_flags(track: Track, duration_ms: float) -> Iterator[ReviewFlag]:
     first, last = track.first, track.last
     if track.confidence < _UNSURE_PERCENT:
         yield ReviewFlag(ReviewReason.LOW_CONFIDENCE, first.time_ms, last.time_ms, first.box)
     if track.opening is Edge.OPEN and track.start_ms > 0 and first.box.height >= _LARGE_SHARE:
         yield ReviewFlag(ReviewReason.LARGE_AT_FIRST, round(track.start_ms), first.time_ms, first.box)
-    if track.closing is Edge.OPEN and track.end_ms < duration_ms and _is_inside(last.box):
+    is_inside = last.box.left > 0 and last.box.top > 0 and last.box.right < 1 and last.box.bottom < 1
+    if track.closing is Edge.OPEN and track.end_ms < duration_ms and is_inside:
         yield ReviewFlag(ReviewReason.LOST_IN_FRAME, last.time_ms, round(track.end_ms), last.box)
-
-
-def _is_inside(box: Box) -> bool:
-    return box.left > 0 and box.top > 0 and box.right < 1 and box.bottom < 1
-
-
-def _order(flag: ReviewFlag) -> tuple[int, int, str, float, float]:
-    return flag.from_ms, flag.to_ms, flag.kind.value, flag.box.left, flag.box.top

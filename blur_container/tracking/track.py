@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+from operator import attrgetter, itemgetter
 
 from blur_container.geometry import across_border, between, hull, padded
 from blur_container.settings import TrackSettings
@@ -17,9 +18,11 @@ from chalicelib.contract.faces import Box, Detection
 # A detection's time is that of its frame, in whole milliseconds.
 _SAME_MS = 2.0
 
+_time = attrgetter("time_ms")
+
 
 class Edge(Enum):
-    """How a track begins or ends: at the border of the frame, at a cut, or nobody knows how."""
+    """How a track begins or ends: at the border of the frame, at a cut, or at an unknown time."""
 
     BORDER = "border"
     CUT = "cut"
@@ -28,10 +31,10 @@ class Edge(Enum):
 
 @dataclass(frozen=True)
 class Track:
-    """The same face through time, from `start_ms` to `end_ms`; one or more knots, later ones last.
+    """The same face from `start_ms` to `end_ms`, with one or more keyframes in the order of their times.
 
-    `names` says which detection names it, and from when on: that with which the chain of its detections
-    begins in the whole video. `confidence` is that of its best detection, in percent.
+    `names` pairs times with the name from then on: the first detection, in the whole video, of the tracklet
+    that the detection at that time belongs to. `confidence` is that of the best detection, in percent.
     """
 
     first: Detection
@@ -47,39 +50,47 @@ class Track:
     names: tuple[tuple[int, Detection], ...]
 
     def name_at(self, time_ms: float) -> Detection:
-        """Return the name at a moment: that of the detection before it, or of the first one."""
-        after = bisect_right(self.names, time_ms, key=_since)
+        """Return the name at a time: that of the detection before it, or of the first one."""
+        after = bisect_right(self.names, time_ms, key=itemgetter(0))
         return self.names[max(after - 1, 0)][1]
 
     def box_at(self, time_ms: float) -> Box:
-        """Return what covers the face at a moment from `start_ms` to `end_ms`, its margin included."""
+        """Return the box that covers the face at a time from `start_ms` to `end_ms`, with its margin.
+
+        It contains all places of the face some time before and after, because motion between keyframes is
+        uneven.
+        """
         after = bisect_left(self.keyframes, time_ms, key=_time)
         reach_ms = self._reach_ms(time_ms, after)
-        trajectory = self._trajectory(time_ms - reach_ms, time_ms + reach_ms)
-        return padded(hull([*trajectory, *self._carried_on(time_ms)]), self._margin(time_ms, after))
+        begin_ms, end_ms = time_ms - reach_ms, time_ms + reach_ms
+        # Between keyframes the face moves on a straight line: ends and corners span the hull.
+        first = bisect_right(self.keyframes, begin_ms, key=_time)
+        last = bisect_left(self.keyframes, end_ms, key=_time)
+        corners = [keyframe.box for keyframe in self.keyframes[first:last]]
+        places = [self._position(begin_ms), *corners, self._position(end_ms)]
+        # Up to half an interval from a keyframe is where every evenly sampled face is.
+        near = self.keyframes[max(after - 1, 0) : after + 1]
+        distance_ms = min(abs(time_ms - keyframe.time_ms) for keyframe in near)
+        uncertainty = max(0.0, distance_ms / self.interval_ms - 0.5)
+        uncertainty += max(keyframe.uncertainty for keyframe in near)
+        margin = self.settings.margin + self.settings.hold_growth * uncertainty
+        return padded(hull([*places, *self._extrapolated(time_ms)]), margin)
 
     def _reach_ms(self, time_ms: float, after: int) -> float:
-        """Return how long before and after a moment the face may have been where it is covered."""
+        """Return the time before and after `time_ms` whose places are covered; `after` is the next keyframe.
+
+        Between the frames of two close keyframes it reaches to both, because frames between were skipped.
+        """
         near = self.keyframes[max(after - 1, 0) : after + 2]
         widest_ms = max((b.time_ms - a.time_ms for a, b in pairwise(near)), default=math.inf)
         if after in (0, len(self.keyframes)):
             widest_ms = math.inf
-        elif self._is_skipped(time_ms, after):
-            return widest_ms
+        else:
+            before_ms, after_ms = self.keyframes[after - 1].time_ms, self.keyframes[after].time_ms
+            is_close = after_ms - before_ms <= self.settings.skipped_ms
+            if is_close and min(time_ms - before_ms, after_ms - time_ms) > _SAME_MS:
+                return widest_ms
         return self.settings.hull_intervals * min(widest_ms, self.interval_ms)
-
-    def _is_skipped(self, time_ms: float, after: int) -> bool:
-        """Return whether a moment lies between two pictures that follow each other closely."""
-        before_ms, after_ms = self.keyframes[after - 1].time_ms, self.keyframes[after].time_ms
-        is_close = after_ms - before_ms <= self.settings.skipped_ms
-        return is_close and min(time_ms - before_ms, after_ms - time_ms) > _SAME_MS
-
-    def _trajectory(self, begin_ms: float, end_ms: float) -> list[Box]:
-        # Between knots the face moves on a straight line: ends and corners span the hull.
-        first = bisect_right(self.keyframes, begin_ms, key=_time)
-        last = bisect_left(self.keyframes, end_ms, key=_time)
-        corners = [keyframe.box for keyframe in self.keyframes[first:last]]
-        return [self._position(begin_ms), *corners, self._position(end_ms)]
 
     def _position(self, time_ms: float) -> Box:
         after = bisect_left(self.keyframes, time_ms, key=_time)
@@ -91,8 +102,11 @@ class Track:
         share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
         return between(earlier.box, later.box, share)
 
-    def _carried_on(self, time_ms: float) -> list[Box]:
-        """Return where the face may be before its first and after its last knot."""
+    def _extrapolated(self, time_ms: float) -> list[Box]:
+        """Return the boxes where the face may be before its first or after its last keyframe.
+
+        A moving face most likely moved on; a face near the border may have come or gone across it.
+        """
         if self.keyframes[0].time_ms <= time_ms <= self.keyframes[-1].time_ms:
             return []
         is_early = time_ms < self.keyframes[0].time_ms
@@ -101,33 +115,17 @@ class Track:
             if is_early
             else (self.keyframes[-1], self.keyframes[-2::-1])
         )
-        # A moving face most likely moved on; one near the border may have come or gone across it.
+        # Keyframes of neighbouring frames tremble: a direction needs some distance in time.
+        stride_ms = self.settings.stride_intervals * self.interval_ms
         reach = self.settings.border_faces * abs(time_ms - end.time_ms) / self.interval_ms
-        return [*_moved(end, others, time_ms, self._stride_ms), *across_border(end.box, reach)]
-
-    @property
-    def _stride_ms(self) -> float:
-        # Knots from neighbouring frames tremble: a direction needs some way.
-        return self.settings.stride_intervals * self.interval_ms
-
-    def _margin(self, time_ms: float, after: int) -> float:
-        # Up to half an interval from a knot is where every evenly sampled face is.
-        near = self.keyframes[max(after - 1, 0) : after + 1]
-        distance_ms = min(abs(time_ms - keyframe.time_ms) for keyframe in near)
-        flag = max(0.0, distance_ms / self.interval_ms - 0.5) + max(keyframe.flag for keyframe in near)
-        return self.settings.margin + self.settings.hold_growth * flag
+        return [*_moved_on(end, others, time_ms, stride_ms), *across_border(end.box, reach)]
 
 
-def _time(keyframe: Keyframe) -> float:
-    return keyframe.time_ms
+def _moved_on(end: Keyframe, others: Sequence[Keyframe], time_ms: float, stride_ms: float) -> Iterator[Box]:
+    """Yield the box of `end` moved on at its speed, if another keyframe is far enough to measure it.
 
-
-def _since(name: tuple[int, Detection]) -> int:
-    return name[0]
-
-
-def _moved(end: Keyframe, others: Sequence[Keyframe], time_ms: float, stride_ms: float) -> Iterator[Box]:
-    # The centre goes on at its speed; a size that went on growing would swallow the frame or vanish.
+    The size stays: if it went on growing it would fill the frame or vanish.
+    """
     other = next((keyframe for keyframe in others if abs(keyframe.time_ms - end.time_ms) >= stride_ms), None)
     if other is None:
         return

@@ -1,4 +1,4 @@
-"""Layout: which detections belong together, and where their faces have to be looked for."""
+"""The tracklet graph of a video: its tracklets, its gap links, and the faces that are to be followed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
+from blur_container.geometry import centre_shift
 from blur_container.settings import RenderSettings, TrackSettings
 from blur_container.timing import WHOLE, Section
 from blur_container.tracking.association import associate
@@ -15,19 +16,22 @@ from blur_container.tracking.observations import GLITCH_MAX_MS
 from blur_container.tracking.trajectory import FlowRequest
 from chalicelib.contract.faces import Detection, FacesDocument
 
-# How often a mask depends on what lies one reach farther: `TrackletGraph.searched` counts them.
+# How many times a mask depends on detections one reach farther away; see `TrackletGraph.searched`.
 _REACHES = 3
 
 
 def tracklet_graph_of(
     faces: FacesDocument, settings: RenderSettings, interval_ms: int | None = None
 ) -> TrackletGraph:
-    """Return the layout of all trusted detections of a video; the interval is theirs unless it is given."""
+    """Return the graph of all detections of a video above the minimum confidence.
+
+    The sampling interval is computed from them unless it is given.
+    """
     return TrackletGraph.of(_trusted(faces, settings), track_settings(settings), interval_ms)
 
 
 def interval_ms_of(faces: FacesDocument, settings: RenderSettings) -> int:
-    """Return the sampling interval of that layout, without making it."""
+    """Return the sampling interval in ms of the graph of `faces`, without building the graph."""
     times_ms = (face.time_ms for face in _trusted(faces, settings))
     return sampling_interval_ms(times_ms, track_settings(settings))
 
@@ -37,16 +41,16 @@ def _trusted(faces: FacesDocument, settings: RenderSettings) -> Iterator[Detecti
 
 
 def track_settings(settings: RenderSettings) -> TrackSettings:
-    """Return the settings of tracks: others where faces are not followed."""
+    """Return the track settings, wider ones if faces are not followed."""
     return settings.tracks if settings.follow_faces else settings.tracks.blind()
 
 
 @dataclass(frozen=True)
 class TrackletGraph:
-    """The chains of the detections of one video, the bridges between them, and the sampling interval.
+    """The tracklets of one video or of a window of it, the gap links between them, the sampling interval.
 
-    `names` has one detection for each chain: the first of it in the whole video. Its masks are meant for the
-    frames in `section`; windows.py cuts the layout of a video to what matters for a part of it.
+    `names` has the first detection of each tracklet in the whole video. Masks are right for the frames in
+    `section`; windows.py reduces the graph of a video to the detections that matter for a section.
     """
 
     interval_ms: int
@@ -60,7 +64,7 @@ class TrackletGraph:
     def of(
         cls, detections: Iterable[Detection], settings: TrackSettings, interval_ms: int | None = None
     ) -> TrackletGraph:
-        """Return the layout of `detections`, in whatever order; the interval is theirs unless it is given."""
+        """Return the graph of `detections` in any order; compute the interval unless it is given."""
         every = list(detections)
         if interval_ms is None:
             interval_ms = sampling_interval_ms((detection.time_ms for detection in every), settings)
@@ -72,14 +76,14 @@ class TrackletGraph:
 
     @property
     def searched(self) -> Section:
-        """Return where faces have to be looked for, so that the masks in `section` are right.
+        """Return the section in which faces have to be followed, so that the masks in `section` are right.
 
-        In sampling intervals, with r for how long a chain stays open or a face is followed: masks reach
-        `hold + r` beyond a detection, the hold of a face that leaves counted from its last fix. Whether that
-        detection is the end of a track is up to pairs within r of it. A pair yields to closer pairs that
-        share a detection, and these lie between its two: the greedy choice does not spread. Whether those
-        detections are free for a pair is up to links that reach r farther. A face that a glitch hides is held
-        from its end on.
+        Let r be the longer of the time a tracklet stays open and the time a face is followed. Masks reach
+        `hold + r` beyond a detection, because the hold of a face that leaves counts from its last box.
+        Whether that detection ends a track depends on pairs within r of it. A pair gives way to closer pairs
+        that share a detection, which are between its two: the greedy choice does not spread. Whether those
+        detections are free depends on links that reach r farther. A face that a glitch hides is held from
+        the glitch's end.
         """
         reach = max(self.settings.open_intervals, self.settings.follow_intervals)
         reach_ms = (_REACHES * reach + self.settings.hold_intervals) * self.interval_ms
@@ -90,51 +94,46 @@ class TrackletGraph:
         return sorted({detection.time_ms for detection in chain.from_iterable(self.tracklets)})
 
     def requests(self) -> Iterator[FlowRequest]:
-        """Yield the requests within `searched`: between detections that may be one face, and out of ends.
+        """Yield the flow requests within `searched`: between possible neighbours, and out of tracklets.
 
         A tracklet that is cut at the border of a window has no end there: its request would leave `searched`.
         """
+        reach_ms = self.settings.follow_intervals * self.interval_ms
+        requests = []
+        for faces in self.tracklets:
+            first, last = faces[0], faces[-1]
+            requests.append(FlowRequest(first, first.time_ms - reach_ms, _speed(*faces[:2])))
+            requests += [request for pair in pairwise(faces) for request in _both_directions(*pair)]
+            requests.append(FlowRequest(last, last.time_ms + reach_ms, _speed(*faces[-2:])))
+        requests += [request for pair in self.gap_links for request in _both_directions(*pair)]
         searched = self.searched
-        for request in self._all_chases():
+        for request in requests:
             if searched.start_ms <= request.begin_ms and request.end_ms <= searched.end_ms:
                 yield request
 
-    def _all_chases(self) -> Iterator[FlowRequest]:
-        reach_ms = self.settings.follow_intervals * self.interval_ms
-        for faces in self.tracklets:
-            first, last = faces[0], faces[-1]
-            yield FlowRequest(first, first.time_ms - reach_ms, _speed(*faces[:2]))
-            for earlier, later in pairwise(faces):
-                yield from _both_ways(earlier, later)
-            yield FlowRequest(last, last.time_ms + reach_ms, _speed(*faces[-2:]))
-        for end, start in self.gap_links:
-            yield from _both_ways(end, start)
 
-
-def _both_ways(earlier: Detection, later: Detection) -> Iterator[FlowRequest]:
+def _both_directions(earlier: Detection, later: Detection) -> tuple[FlowRequest, FlowRequest]:
     speed = _speed(earlier, later)
-    yield FlowRequest(earlier, later.time_ms, speed)
-    yield FlowRequest(later, earlier.time_ms, speed)
+    return FlowRequest(earlier, later.time_ms, speed), FlowRequest(later, earlier.time_ms, speed)
 
 
 def _speed(earlier: Detection, later: Detection | None = None) -> tuple[float, float] | None:
-    """Return the speed of a face in fractions of the frame a millisecond; one detection tells none."""
+    """Return the speed of a face in fractions of the frame per millisecond; None from one detection."""
     if later is None:
         return None
-    one, other, elapsed_ms = earlier.box, later.box, later.time_ms - earlier.time_ms
-    across = (other.left + other.right - one.left - one.right) / 2
-    down = (other.top + other.bottom - one.top - one.bottom) / 2
+    across, down = centre_shift(earlier.box, later.box)
+    elapsed_ms = later.time_ms - earlier.time_ms
     return across / elapsed_ms, down / elapsed_ms
 
 
 def sampling_interval_ms(times_ms: Iterable[int], settings: TrackSettings) -> int:
-    """Return how often the detector looked: the median gap of the distinct times, within sane bounds.
+    """Return the detector's sampling interval in ms: the lower median gap of the distinct times, bounded.
 
-    Few gaps prove nothing: the last frame of a video is looked at early, and its short gap would leave the
-    start of the face bare. Then the longest gap counts, or the default where that is longer.
+    Few gaps prove nothing: the last frame of a video is sampled early, and its short gap would leave the
+    start of the face uncovered. Then it is the longest gap, or the default if that is longer.
     """
-    moments = sorted(set(times_ms))
-    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    distinct = sorted(set(times_ms))
+    gaps = [later - earlier for earlier, later in pairwise(distinct)]
     if len(gaps) < settings.gaps_to_trust:
         gap = max(gaps, default=0)
         return min(max(gap, settings.default_interval_ms), settings.longest_interval_ms)

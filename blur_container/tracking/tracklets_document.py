@@ -1,4 +1,4 @@
-"""The tracks document: the window of a layout that one segment is drawn from, as JSON."""
+"""The tracks document: the window of the tracklet graph that one segment is blurred by, as JSON."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from chalicelib.contract.fields import (
     text_field,
 )
 
-TRACKS_VERSION = 1
-_WHAT = "the tracks document"
+TRACKS_VERSION = 2
+_NAME = "the tracks document"
 _NUMBERS = 6
 _ENDS = 2
 
 
 @dataclass(frozen=True)
 class TracksDocument:
-    """A window of the layout of one source, and the same of other readings of its times, if there are any.
+    """A window of the tracklet graph of one source; `others` are the same at other time origins, if any.
 
-    Settings are not in the document.
+    Settings are not in the document: the reader gives its own.
     """
 
     source_id: str
@@ -44,8 +44,8 @@ class TracksDocument:
     def to_json(self) -> str:
         """Return the document as JSON text.
 
-        A detection is [ms, left, top, width, height, percent]; a name is one too, or null for the first
-        detection of its chain; a bridge is two numbers of detections, counted through all chains.
+        A detection is [ms, left, top, width, height, percent]. A name is a detection too, or null for the
+        first one of its tracklet. A gap link is two indices of detections, counted through all tracklets.
         """
         document = {
             "version": TRACKS_VERSION,
@@ -59,15 +59,18 @@ class TracksDocument:
 
     @classmethod
     def from_json(cls, text: str | bytes, settings: TrackSettings) -> TracksDocument:
-        """Return the document in `text`; raise InvalidDocument where it breaks the contract."""
-        document = parse_object(text, _WHAT)
-        require_version(document, TRACKS_VERSION, _WHAT)
-        section = _section(_list(document.get("section_ms"), "section_ms", _ENDS))
+        """Return the document in `text`; raise InvalidDocument if it breaks the contract."""
+        document = parse_object(text, _NAME)
+        require_version(document, TRACKS_VERSION, _NAME)
+        ends = _list(document.get("section_ms"), "section_ms", _ENDS)
+        section = Section(*(finite(end, "section_ms") for end in ends))
+        if section.start_ms > section.end_ms:
+            raise InvalidDocument("section_ms must not end before it begins")
         interval_ms = count_field(document, "interval_ms")
         if not interval_ms:
             raise InvalidDocument("interval_ms must not be zero")
         graph, *others = (
-            _graph(fields, interval_ms, section, settings)
+            _graph_from_json(fields, interval_ms, section, settings)
             for fields in (document, *_list(document.get("others"), "others"))
         )
         return cls(text_field(document, "source_id"), graph, tuple(others))
@@ -75,7 +78,7 @@ class TracksDocument:
 
 def _graph_to_json(graph: TrackletGraph) -> dict[str, Any]:
     lengths = [0, *(len(faces) for faces in graph.tracklets)]
-    # A chain without its own first detection can have no bridge to its first one.
+    # A tracklet that is cut at the start of the window can have no gap link to its first detection.
     first = {faces[0]: at for faces, at in zip(graph.tracklets, accumulate(lengths), strict=False)}
     last = {faces[-1]: at - 1 for faces, at in zip(graph.tracklets, accumulate(lengths[1:]), strict=True)}
     return {
@@ -88,15 +91,26 @@ def _graph_to_json(graph: TrackletGraph) -> dict[str, Any]:
     }
 
 
-def _graph(entry: Any, interval_ms: int, section: Section, settings: TrackSettings) -> TrackletGraph:
-    fields = require_object(entry, "a layout")
+def _graph_from_json(
+    entry: Any, interval_ms: int, section: Section, settings: TrackSettings
+) -> TrackletGraph:
+    fields = require_object(entry, "a tracklet graph")
     tracklets = tuple(_tracklet(faces) for faces in _list(fields.get("tracklets"), "tracklets"))
+    every = list(chain.from_iterable(tracklets))
+    links = _list(fields.get("gap_links"), "gap_links")
+    gap_links = tuple(_gap_link(_list(link, "a gap link", _ENDS), every) for link in links)
+    names = _list(fields.get("names"), "names")
+    if len(names) != len(tracklets):
+        raise InvalidDocument(f"{len(names)} names do not fit {len(tracklets)} tracklets")
     return TrackletGraph(
         interval_ms=interval_ms,
         tracklets=tracklets,
-        gap_links=_gap_links(_list(fields.get("gap_links"), "gap_links"), tracklets),
+        gap_links=gap_links,
         settings=settings,
-        names=_names(_list(fields.get("names"), "names"), tracklets),
+        names=tuple(
+            faces[0] if name is None else _detection(name)
+            for name, faces in zip(names, tracklets, strict=True)
+        ),
         section=section,
     )
 
@@ -105,23 +119,16 @@ def _to_json(face: Detection) -> list[float]:
     return [face.time_ms, *face.box.to_json(), face.confidence]
 
 
-def _list(value: Any, what: str, length: int | None = None) -> list[Any]:
+def _list(value: Any, name: str, length: int | None = None) -> list[Any]:
     if not isinstance(value, list) or length not in (None, len(value)):
-        raise InvalidDocument(f"{what} must be a list of the right length")
+        raise InvalidDocument(f"{name} must be a list of the right length")
     return value
 
 
-def _section(ends: list[Any]) -> Section:
-    section = Section(*(finite(end, "section_ms") for end in ends))
-    if section.start_ms > section.end_ms:
-        raise InvalidDocument("section_ms must not end before it begins")
-    return section
-
-
 def _tracklet(entry: Any) -> Tracklet:
-    faces = tuple(_detection(numbers) for numbers in _list(entry, "a chain"))
+    faces = tuple(_detection(numbers) for numbers in _list(entry, "a tracklet"))
     if not faces or any(later.time_ms <= earlier.time_ms for earlier, later in pairwise(faces)):
-        raise InvalidDocument("a chain must hold detections in the order of their times")
+        raise InvalidDocument("a tracklet must be a list of detections in the order of their times")
     return faces
 
 
@@ -132,22 +139,10 @@ def _detection(entry: Any) -> Detection:
     return Detection(time_ms, Box.from_json(box), finite(confidence, "confidence"))
 
 
-def _names(entries: Sequence[Any], tracklets: Sequence[Tracklet]) -> tuple[Detection, ...]:
-    if len(entries) != len(tracklets):
-        raise InvalidDocument(f"{len(entries)} names do not fit {len(tracklets)} tracklets")
-    pairs = zip(entries, tracklets, strict=True)
-    return tuple(faces[0] if entry is None else _detection(entry) for entry, faces in pairs)
-
-
-def _gap_links(entries: Sequence[Any], tracklets: Sequence[Tracklet]) -> tuple[GapLink, ...]:
-    every = list(chain.from_iterable(tracklets))
-    return tuple(_bridge(_list(entry, "a bridge", _ENDS), every) for entry in entries)
-
-
-def _bridge(numbers: list[Any], every: Sequence[Detection]) -> GapLink:
-    if any(isinstance(number, bool) or number not in range(len(every)) for number in numbers):
-        raise InvalidDocument(f"a bridge must lead between two detections, not {shown(numbers)}")
-    end, start = (every[int(number)] for number in numbers)
+def _gap_link(indices: list[Any], every: Sequence[Detection]) -> GapLink:
+    if any(isinstance(index, bool) or index not in range(len(every)) for index in indices):
+        raise InvalidDocument(f"a gap link must be the indices of two detections, not {shown(indices)}")
+    end, start = (every[int(index)] for index in indices)
     if start.time_ms <= end.time_ms:
-        raise InvalidDocument("a bridge must lead to a later detection")
+        raise InvalidDocument("a gap link must lead to a later detection")
     return end, start

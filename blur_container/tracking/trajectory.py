@@ -1,4 +1,4 @@
-"""Paths: faces that are followed from their detections, and where they were found on the way."""
+"""Trajectories: requests to follow a face from a detection, and the boxes that optical flow found."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from chalicelib.contract.faces import Box, Detection
 
 # A detection's time is that of a frame in whole milliseconds; frames are farther apart.
 _SAME_MS = 3.0
-# The picture of a detection may be left out where little moves; then the nearest one tells.
+# The frame of a detection may be skipped where little moves; then the nearest decoded frame counts.
 _NEAR_MS = 70.0
 
 
 class TrackedBox(NamedTuple):
-    """Where a face was found in one picture."""
+    """The box of a followed face in one frame."""
 
     time_ms: float
     box: Box
 
 
 class Keyframe(NamedTuple):
-    """A moment whose box is known; `flag` counts the sampling intervals that its margin grows for."""
+    """A known box of a track; `uncertainty` is how much its margin grows, in sampling intervals."""
 
     time_ms: float
     box: Box
-    flag: float = 0.0
+    uncertainty: float = 0.0
 
 
 class FlowRequest(NamedTuple):
-    """A face to follow from a detection until a moment, which may be earlier.
+    """A face to follow from a detection to `until_ms`, which may be earlier than the detection.
 
-    `speed` is how fast it should move, in fractions of the frame a millisecond, across and down; None where
-    nothing tells.
+    `speed` is the expected motion (across, down) in fractions of the frame per millisecond; None if unknown.
     """
 
     start: Detection
@@ -41,29 +40,29 @@ class FlowRequest(NamedTuple):
 
     @property
     def leads_back(self) -> bool:
-        """Return whether it leads back in time."""
+        """Return whether the face is followed backward in time."""
         return self.until_ms < self.start.time_ms
 
     @property
     def begin_ms(self) -> float:
-        """Return the earlier of its two moments."""
+        """Return the earlier end of the request."""
         return min(self.start.time_ms, self.until_ms)
 
     @property
     def end_ms(self) -> float:
-        """Return the later of its two moments."""
+        """Return the later end of the request."""
         return max(self.start.time_ms, self.until_ms)
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """The fixes of a chase without a gap, the first one nearest to its start."""
+    """The boxes that answer one flow request, without a gap, beginning next to its detection."""
 
     tracked_boxes: tuple[TrackedBox, ...] = ()
 
     @property
     def length_ms(self) -> float:
-        """Return how long the face was followed, from the first fix."""
+        """Return the time from the first to the last box, plus 1; 0 if there is no box."""
         return (
             abs(self.tracked_boxes[-1].time_ms - self.tracked_boxes[0].time_ms) + 1
             if self.tracked_boxes
@@ -71,7 +70,7 @@ class Trajectory:
         )
 
     def until(self, time_ms: float) -> Trajectory:
-        """Return the path as far as `time_ms`, that moment included."""
+        """Return the trajectory up to and including `time_ms`, in its own direction of time."""
         if len(self.tracked_boxes) < 2:  # noqa: PLR2004 a direction needs two
             return self
         backward = self.tracked_boxes[1].time_ms < self.tracked_boxes[0].time_ms
@@ -83,7 +82,7 @@ class Trajectory:
         return Trajectory(tuple(kept))
 
     def box_at(self, time_ms: float) -> Box | None:
-        """Return the box of the fix nearest to `time_ms`, or None where the path does not come near."""
+        """Return the box nearest to `time_ms`, or None if all are more than 70 ms away."""
         nearest = min(self.tracked_boxes, key=lambda tracked: abs(tracked.time_ms - time_ms), default=None)
         return nearest.box if nearest and abs(nearest.time_ms - time_ms) <= _NEAR_MS else None
 

@@ -1,28 +1,28 @@
-"""Windows: the part of a video's layout that decides the masks of one section of it.
+"""Windows: the part of a video's tracklet graph that decides the masks of one section.
 
-Chains, bridges, names and the interval are those of the whole video; only what is far away is left out.
+Tracklets, gap links, names and the interval are those of the whole video, without detections far away.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import replace
+from operator import attrgetter
 
 from blur_container.timing import Section
-from blur_container.tracking.gap_links import GapLink, Tracklet
 from blur_container.tracking.tracklets import TrackletGraph
-from chalicelib.contract.faces import Detection
 
-# Detections so much farther away than the look are kept: their pictures are always decoded, and what is
-# decoded tells what is left out after it. The first look begins at most so much before what it needs.
+# Detections are kept so much beyond the searched section: their frames are always decoded, and each decoded
+# frame decides which ones are skipped after it. The low-resolution pass begins at most so much earlier.
 _WARM_UP_MS = 4500
 _BUCKET_MS = 10_000
 
+_time = attrgetter("time_ms")
+
 
 class Windows:
-    """Cuts windows out of one layout; a window costs only what lies near it."""
+    """Makes windows of one tracklet graph; a window costs time for the detections near it only."""
 
     def __init__(self, graph: TrackletGraph) -> None:
         self._graph = graph
@@ -34,26 +34,23 @@ class Windows:
             self._gap_links.add(index, end.time_ms, start.time_ms)
 
     def of(self, section: Section) -> TrackletGraph:
-        """Return the layout whose masks are those of the whole for every frame in `section`."""
+        """Return the graph that gives every frame in `section` the masks of the whole graph."""
         window = replace(self._graph, section=section)
         kept = window.searched.wider(_WARM_UP_MS)
-        parts = [(index, _part(self._graph.tracklets[index], kept)) for index in self._tracklets.near(kept)]
-        return replace(
-            window,
-            tracklets=tuple(part for _, part in parts if part),
-            names=tuple(self._graph.names[index] for index, part in parts if part),
-            gap_links=tuple(self._gap_links_in(kept)),
-        )
-
-    def _gap_links_in(self, kept: Section) -> Iterator[GapLink]:
-        for index in self._gap_links.near(kept):
-            end, start = self._graph.gap_links[index]
-            if kept.holds(end.time_ms) and kept.holds(start.time_ms):
-                yield end, start
+        tracklets, names = [], []
+        for index in self._tracklets.near(kept):
+            tracklet = self._graph.tracklets[index]
+            first = bisect_left(tracklet, kept.start_ms, key=_time)
+            if part := tracklet[first : bisect_right(tracklet, kept.end_ms, key=_time)]:
+                tracklets.append(part)
+                names.append(self._graph.names[index])
+        near = (self._graph.gap_links[index] for index in self._gap_links.near(kept))
+        gap_links = tuple(pair for pair in near if all(kept.holds(face.time_ms) for face in pair))
+        return replace(window, tracklets=tuple(tracklets), names=tuple(names), gap_links=gap_links)
 
 
 class _Buckets:
-    """Numbers of spans of time, found by the buckets they touch."""
+    """Numbered spans of time, found by the buckets of time they touch."""
 
     def __init__(self) -> None:
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)
@@ -63,16 +60,7 @@ class _Buckets:
             self._numbers[bucket].append(number)
 
     def near(self, section: Section) -> list[int]:
-        """Return the numbers of the spans that may touch a section, in the order they were counted."""
+        """Return the numbers of the spans that may touch a section, in rising order."""
         first, last = section.start_ms // _BUCKET_MS, section.end_ms // _BUCKET_MS
         touched = (bucket for bucket in self._numbers if first <= bucket <= last)
         return sorted({number for bucket in touched for number in self._numbers[bucket]})
-
-
-def _part(tracklet: Tracklet, kept: Section) -> Tracklet:
-    first = bisect_left(tracklet, kept.start_ms, key=_time)
-    return tracklet[first : bisect_right(tracklet, kept.end_ms, key=_time)]
-
-
-def _time(detection: Detection) -> int:
-    return detection.time_ms

@@ -89,7 +89,10 @@ class EncodedSound:
         self.channels = len(places_of(placement.encoded))
         note = f", {placement.note}" if placement.note else ""
         self.change = f"audio stream {source.index}: {codec} became aac{note}"
-        self._arranged = ArrangedSound(len(names), placement, is_edited=_has_edits(source))
+        has_times = source.container.format.name != "avi"
+        self._arranged = ArrangedSound(
+            len(names), placement, is_edited=_has_edits(source), has_times=has_times
+        )
         self.stream = target.add_stream("aac", rate=rate)
         context = self.stream.codec_context
         context.layout = placement.encoded

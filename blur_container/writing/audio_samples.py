@@ -24,21 +24,28 @@ Samples = NDArray[np.float32]  # (samples, channels), from -1 to 1
 class ArrangedSound:
     """Brings the channels of decoded frames in order; pieces that an edit list joins meet at their times."""
 
-    def __init__(self, source_channels: int, placement: Placement, *, is_edited: bool) -> None:
+    def __init__(
+        self, source_channels: int, placement: Placement, *, is_edited: bool, has_times: bool
+    ) -> None:
         self._source_channels = source_channels
         self._placement = placement
         self._is_edited = is_edited
+        # AVI has no times of sound: FFmpeg's are counted from bytes, and wrong for G.726.
+        self._has_times = has_times
         self._held: Samples | None = None
         self._held_at = 0
         self._rate = 0
+        # When the last frame ends that came by, in samples.
+        self._end: int | None = None
         self._to_floats = AudioResampler(format="flt")
 
     def frames(self, decoded: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
         """Yield `decoded` frames, arranged; of sound with edits the last one is held back."""
+        timed = map(self._in_turn, decoded)
         if self._placement.is_as_it_was and not self._is_edited:
-            yield from decoded
+            yield from timed
             return
-        for frame in chain.from_iterable(map(self._packed, decoded)):
+        for frame in chain.from_iterable(map(self._packed, timed)):
             samples = self._placed(self._samples(frame))
             if self._is_edited:
                 yield from self._joined(frame, samples)
@@ -52,6 +59,22 @@ class ArrangedSound:
         if self._held is not None and len(self._held):
             yield self._timed(self._held, self._held_at)
         self._held = None
+
+    def _in_turn(self, frame: AudioFrame) -> AudioFrame:
+        """Return `frame` with its time in samples, or behind the frame before where it has no time.
+
+        An encoder cuts frames into its own lengths: where a unit of time lasts as long as a frame, as in
+        AVI, the pieces would have the same time.
+        """
+        rate = frame.sample_rate
+        is_timed = self._has_times or self._end is None
+        if is_timed and frame.pts is not None and frame.time_base is not None:
+            frame.pts = round(frame.pts * frame.time_base * rate)
+        else:
+            frame.pts = self._end
+        frame.time_base = Fraction(1, rate)
+        self._end = None if frame.pts is None else frame.pts + frame.samples
+        return frame
 
     def _joined(self, frame: AudioFrame, samples: Samples) -> Iterator[AudioFrame]:
         self._rate = frame.rate

@@ -1,4 +1,4 @@
-"""Companions: the streams beside the video, written in step with it, counted and hashed on their way."""
+"""Stream remuxing: copy or convert the streams beside the video, interleave and hash their packets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
-from blur_container.reading.decode_checks import promised_packets
+from blur_container.reading.decode_checks import require_all_packets, require_intact
 from blur_container.writing import audio, subtitles
 from blur_container.writing.audio import CopiedStream, EncodedSound
 from blur_container.writing.packet_digest import PacketDigest, StreamDigest
 from blur_container.writing.stream_selection import SelectedStreams
 from blur_container.writing.subtitles import ConvertedText, CopiedText
-from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
+from chalicelib.contract.errors import DamagedVideo
 
 
 class Target(Protocol):
-    """A stream of the output, and what becomes of the source's packets on their way there."""
+    """A stream of the output that turns the source's packets into its own."""
 
     @property
     def stream(self) -> Any:
@@ -32,18 +32,18 @@ class Target(Protocol):
 
     @property
     def change(self) -> str | None:
-        """Return what is changed, in words."""
+        """Return how the stream differs from the source, in words; None where it does not."""
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """Return what is written for one packet of the source."""
+        """Return the packets to write for one packet of the source."""
 
     def rest(self) -> list[Packet[Any]]:
-        """Return what is written at the end."""
+        """Return the packets to write after the last one of the source."""
 
 
 @dataclass(frozen=True)
 class RemuxedStreams:
-    """What verification must find again beside the video, and what is not the source's own, in words."""
+    """The streams written beside the video: digests for the verification, and changes in words."""
 
     audio: tuple[StreamDigest, ...]
     text: tuple[StreamDigest, ...]
@@ -56,7 +56,7 @@ NOTHING_BESIDE = RemuxedStreams((), (), ())
 
 
 class StreamRemuxer:
-    """Writes the kept streams of a source into its output, in step with its video."""
+    """Writes the selected streams of a source into its output, interleaved with the video."""
 
     def __init__(self, selected: SelectedStreams, output: OutputContainer) -> None:
         self._selected = selected
@@ -73,13 +73,13 @@ class StreamRemuxer:
         self._last_dts: dict[int, int] = {}
         self._overlap: dict[int, int] = {}
         self._packets = self._read(selected.source)
-        self._waiting: Packet[Any] | None = None
+        self._next_packet: Packet[Any] | None = None
 
     def write_until(self, moment: Fraction) -> None:
-        """Write the packets that begin up to `moment`, in seconds."""
+        """Write the packets whose dts is at most `moment`, in seconds."""
         while (packet := self._next()) is not None:
             if packet.dts is not None and packet.dts * packet.time_base > moment:
-                self._waiting = packet
+                self._next_packet = packet
                 return
             self._write(packet)
 
@@ -91,7 +91,7 @@ class StreamRemuxer:
             self._mux(index, target.rest())
 
     def written(self) -> RemuxedStreams:
-        """Return what was written to all streams."""
+        """Return the digests and changes of all streams, after `write_rest`."""
         changes = tuple(target.change for target in self._targets.values() if target.change)
         sound, text = self._results(self._selected.sound), self._results(self._selected.text)
         channels = (getattr(self._targets[index], "channels", None) for index in sound)
@@ -99,11 +99,11 @@ class StreamRemuxer:
 
     def _results(self, streams: Sequence[Stream]) -> dict[int, StreamDigest]:
         results = {stream.index: self._digests[stream.index].result() for stream in streams}
-        # The muxer leaves out a stream without packets.
+        # The muxer drops a stream without packets.
         return {index: result for index, result in results.items() if result.packets}
 
     def _next(self) -> Packet[Any] | None:
-        packet, self._waiting = self._waiting, None
+        packet, self._next_packet = self._next_packet, None
         return packet or next(self._packets, None)
 
     def _read(self, source: InputContainer) -> Iterator[Packet[Any]]:
@@ -111,37 +111,27 @@ class StreamRemuxer:
             return
         try:
             for packet in cast("Iterator[Packet[Any]]", source.demux(*self._selected.streams)):
-                # The last packet of a stream, and markers of samples that were dropped, hold nothing.
+                # The last packet of a stream, and markers of dropped samples, are empty.
                 if packet.size:
-                    self._require_sound(packet)
+                    self._check(packet)
                     yield packet
         except av.FFmpegError as error:
             raise DamagedVideo(f"the audio cannot be read to its end: {error.strerror}") from error
-        self._require_whole()
+        for stream in self._selected.streams:
+            require_all_packets(stream, self._read_packets[stream.index], f"{_name(stream)}: ")
 
-    def _require_sound(self, packet: Packet[Any]) -> None:
-        index = packet.stream.index
+    def _check(self, packet: Packet[Any]) -> None:
+        """Count a packet; raise DamagedVideo where it is cut short or its dts goes back."""
+        index, name = packet.stream.index, _name(packet.stream)
         self._read_packets[index] += 1
-        if packet.is_corrupt:
-            raise DamagedVideo(f"{packet.stream.type} stream {index}: a packet is cut short")
-        if packet.has_sidedata("encryption_info"):
-            raise UnsupportedVideo(f"{packet.stream.type} stream {index} is encrypted")
+        require_intact(packet, name, name)
         if packet.is_discard:
-            # What is not heard has times of its own; two pieces may share the time of one packet.
+            # Hidden packets have times of their own; two pieces may overlap by the duration of one packet.
             self._overlap[index] = packet.duration or 0
         elif packet.dts is not None:
             if packet.dts + self._overlap.pop(index, 0) < self._last_dts.get(index, packet.dts):
-                raise DamagedVideo(f"{packet.stream.type} stream {index}: its times go back")
+                raise DamagedVideo(f"{name}: its times go back")
             self._last_dts[index] = packet.dts
-
-    def _require_whole(self) -> None:
-        for stream in self._selected.streams:
-            indexed, read = promised_packets(stream), self._read_packets[stream.index]
-            if read < indexed:
-                raise DamagedVideo(
-                    f"{stream.type} stream {stream.index}: "
-                    f"the index promises {indexed} packets, {read} are there"
-                )
 
     def _write(self, packet: Packet[Any]) -> None:
         index = packet.stream.index
@@ -152,6 +142,10 @@ class StreamRemuxer:
             self._digests[index].add(packet)
             packet.stream = self._targets[index].stream
             self._output.mux_one(packet)
+
+
+def _name(stream: Stream) -> str:
+    return f"{stream.type} stream {stream.index}"
 
 
 def _target(output: OutputContainer, stream: Stream) -> Target:

@@ -47,6 +47,11 @@ class Box:
         """Return the lower edge as a fraction of the frame height."""
         return self.top + self.height
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Return the middle (x, y) in fractions of the frame."""
+        return self.left + self.width / 2, self.top + self.height / 2
+
     def to_json(self) -> list[float]:
         """Return [left, top, width, height]."""
         return [self.left, self.top, self.width, self.height]

@@ -1,1 +1,1 @@
-"""Access: who may ask, checked as AWS does, by keys, signatures and addresses."""
+"""Access control: keys, signatures and request origins are checked as AWS does."""

@@ -1,6 +1,7 @@
-"""Access to the local cloud: by this machine's names, not for other web pages, with a key of this run.
+"""Access control: requests to this machine's names, from no foreign page, signed with a key of this run.
 
-Its port is the same at each `make up`, and it runs code: whatever a browser can be made to send is refused.
+`make up` always uses the same port, and the cloud runs code: anything a foreign page can make a browser send
+is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ISSUED = re.compile(
     rb"<AccessKeyId>(?P<key_id>\w+)</AccessKeyId>.*?<SecretAccessKey>(?P<secret>[^<]+)</SecretAccessKey>",
     re.DOTALL,
 )
-# The names for a request that nobody signed, of the services which are not S3.
+# What the other services call S3's errors.
 _NAMES = {
     "InvalidAccessKeyId": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
@@ -34,7 +35,7 @@ _NAMES = {
 
 
 class AccessControl:
-    """WSGI application in front of the front; tells it in the environment who signed."""
+    """WSGI application before the front; it sets SIGNER in the environment of each request it passes on."""
 
     def __init__(self, front: WSGIApplication, keys: AccessKeys, cors: BucketCors) -> None:
         self._front = front
@@ -43,15 +44,19 @@ class AccessControl:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, or refuse it."""
-        if not _is_own_host(environ):
-            return _refused(environ, "AccessDenied", _foreign_host(environ)).send(start_response)
+        host = environ.get("HTTP_HOST", "")
+        if not is_own_host(host, environ["SERVER_PORT"]):
+            message = f"The local cloud answers to 127.0.0.1 and localhost, not to {host[:100] or 'no host'}."
+            return _refused(environ, "AccessDenied", message)(environ, start_response)
         rule = None
         if _is_foreign_page(environ):
             rule = self._rule(environ)
             if rule is None:
-                return _refused(environ, "AccessDenied", _foreign_page(environ)).send(start_response)
+                origin = environ.get("HTTP_ORIGIN", "another site")[:100]
+                message = f"No CORS rule of the bucket lets a page of {origin} call the local cloud."
+                return _refused(environ, "AccessDenied", message)(environ, start_response)
             if environ["REQUEST_METHOD"] == "OPTIONS":
-                return Answer("200 OK", rule.answer(environ["HTTP_ORIGIN"])).send(start_response)
+                return Answer(headers=rule.answer(environ["HTTP_ORIGIN"]))(environ, start_response)
         allowed = rule.answer(environ["HTTP_ORIGIN"]) if rule else {}
 
         def without_motos_cors(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
@@ -61,13 +66,16 @@ class AccessControl:
         try:
             environ[SIGNER] = signer_of(environ, self._keys)
         except NotSigned as error:
-            return _refused(environ, error.code, str(error)).send(without_motos_cors)
-        if signed_service(environ) in {"sts", "iam"}:
-            return self._issue(environ).send(without_motos_cors)
-        return self._front(environ, without_motos_cors)
+            return _refused(environ, error.code, str(error))(environ, without_motos_cors)
+        if signed_service(environ) not in {"sts", "iam"}:
+            return self._front(environ, without_motos_cors)
+        answer = call(self._front, environ)
+        for found in _ISSUED.finditer(answer.get_data()):
+            self._keys.add(AccessKey(found["key_id"].decode(), found["secret"].decode()))
+        return answer(environ, without_motos_cors)
 
     def _rule(self, environ: WSGIEnvironment) -> CorsRule | None:
-        """Return the rule of the bucket that lets a page of another origin send this request."""
+        """Return the bucket's CORS rule that lets a foreign page send this request, or None."""
         asked_method = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "")
         is_preflight = environ["REQUEST_METHOD"] == "OPTIONS"
         if not is_preflight and signed_service(environ) not in {"", "s3"}:
@@ -78,43 +86,22 @@ class AccessControl:
         method = asked_method if is_preflight else environ["REQUEST_METHOD"]
         return self._cors.find(bucket, environ.get("HTTP_ORIGIN", "null"), method, names)
 
-    def _issue(self, environ: WSGIEnvironment) -> Answer:
-        """Return the answer of a service that gives keys; those it gives are good here."""
-        answer = call(self._front, environ)
-        for found in _ISSUED.finditer(answer.body):
-            self._keys.add(AccessKey(found["key_id"].decode(), found["secret"].decode()))
-        return answer
-
 
 def is_own_host(host: str, port: str) -> bool:
-    """Return whether a Host header names this machine, and the port if any."""
+    """Return whether a Host header names this machine and, if it names a port, this one."""
     match = _HOST.fullmatch(host)
     return match is not None and match["port"] in (None, port)
 
 
-def _is_own_host(environ: WSGIEnvironment) -> bool:
-    return is_own_host(environ.get("HTTP_HOST", ""), environ["SERVER_PORT"])
-
-
 def _is_foreign_page(environ: WSGIEnvironment) -> bool:
-    """Return whether a browser says that a page sent this which the cloud itself did not serve."""
+    """Return whether the request's headers say that a web page sent it which this cloud did not serve."""
     origin = environ.get("HTTP_ORIGIN")
     is_foreign = origin is not None and origin != f"http://{environ['HTTP_HOST']}"
     return is_foreign or environ.get("HTTP_SEC_FETCH_SITE", "") not in _OWN_PAGES
 
 
-def _foreign_host(environ: WSGIEnvironment) -> str:
-    host = environ.get("HTTP_HOST", "")
-    return f"The local cloud is 127.0.0.1 and localhost, and answers no request to {host[:100] or 'no host'}."
-
-
-def _foreign_page(environ: WSGIEnvironment) -> str:
-    origin = environ.get("HTTP_ORIGIN", "another site")
-    return f"A page of {origin[:100]} may not call the local cloud: no CORS rule of the bucket allows it."
-
-
 def _refused(environ: WSGIEnvironment, code: str, message: str) -> Answer:
-    """Return a refusal in the protocol that the client of the service reads."""
+    """Return a 403 in the protocol of the request's service; `code` is S3's name of the error."""
     service = signed_service(environ)
     if "HTTP_X_AMZ_TARGET" in environ or service == "lambda":
         document = {"__type": _NAMES[code], "message": message}
@@ -124,4 +111,4 @@ def _refused(environ: WSGIEnvironment, code: str, message: str) -> Answer:
         body = f"<ErrorResponse><Error>{named}</Error></ErrorResponse>"
     else:
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-    return Answer("403 Forbidden", _XML, body.encode())
+    return Answer(body, "403 Forbidden", _XML)

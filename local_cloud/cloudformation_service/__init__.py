@@ -1,1 +1,1 @@
-"""CloudFormation: templates and stacks, applied to the other services."""
+"""CloudFormation: templates are parsed, and stacks are applied to the other services."""

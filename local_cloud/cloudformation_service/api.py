@@ -1,15 +1,14 @@
-"""CloudFormation's query protocol in front of moto: forms in, XML out."""
+"""CloudFormation's query protocol: requests are forms, answers are XML."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 from xml.etree import ElementTree as ET
 
 from local_cloud.cloudformation_service.stacks import NO_CHANGES, InvalidRequest, Stack, StackInput, Stacks
-from local_cloud.http.wsgi import Answer, read_body
+from local_cloud.http.wsgi import Answer, read_body, request_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -36,21 +35,27 @@ class CloudFormationApi:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        form = dict(parse_qsl(read_body(environ).decode(), keep_blank_values=True))
-        return self._answer(form).send(start_response)
+        read_body(environ)
+        return self._answer(request_of(environ).form.to_dict())(environ, start_response)
 
     def _answer(self, form: dict[str, str]) -> Answer:
         name = form.get("Action", "")
         if name not in self._actions:
-            return _error("InvalidAction", f"the local cloud has no {name} of CloudFormation")
+            return _error("InvalidAction", f"the local cloud does not implement CloudFormation's {name}")
         try:
             result = self._actions[name](form)
         except InvalidRequest as error:
             return _error("ValidationError", str(error))
-        return _render(f"{name}Response", {f"{name}Result": result})
+        return Answer(_xml(f"{name}Response", {f"{name}Result": result}), headers=_XML)
 
     def _create_change_set(self, form: dict[str, str]) -> dict[str, Any]:
-        wanted = StackInput(form["TemplateBody"], _parameters(form))
+        found: dict[str, dict[str, str]] = {}
+        for key, value in form.items():
+            match = _PARAMETER.match(key)
+            if match:
+                found.setdefault(match[1], {})[match[2]] = value
+        parameters = {one["Key"]: one.get("Value", "") for one in found.values()}
+        wanted = StackInput(form["TemplateBody"], parameters)
         name = form["ChangeSetName"]
         stack = self._stacks.plan(form["StackName"], name, form.get("ChangeSetType", "UPDATE"), wanted)
         return {"Id": _change_set_arn(stack, name), "StackId": stack.arn}
@@ -66,7 +71,13 @@ class CloudFormationApi:
             "Status": change_set.status,
             "ExecutionStatus": "AVAILABLE" if change_set.changes else "UNAVAILABLE",
             "StatusReason": "" if change_set.changes else NO_CHANGES,
-            "Changes": [_change(*change) for change in change_set.changes],
+            "Changes": [
+                {
+                    "Type": "Resource",
+                    "ResourceChange": {"Action": action, "LogicalResourceId": name, "ResourceType": kind},
+                }
+                for action, name, kind in change_set.changes
+            ],
         }
 
     def _execute_change_set(self, form: dict[str, str]) -> dict[str, Any]:
@@ -115,7 +126,7 @@ class CloudFormationApi:
         try:
             stack = self._stacks.find(form["StackName"])
         except InvalidRequest:
-            return {}  # As CloudFormation: deleting what is not there succeeds.
+            return {}  # As in CloudFormation: deleting a stack that does not exist succeeds.
         self._stacks.delete(stack)
         return {}
 
@@ -127,15 +138,6 @@ class CloudFormationApi:
 
 def _change_set_arn(stack: Stack, name: str) -> str:
     return stack.arn.replace(f":stack/{stack.name}/", f":changeSet/{name}/")
-
-
-def _parameters(form: dict[str, str]) -> dict[str, str]:
-    found: dict[str, dict[str, str]] = {}
-    for key, value in form.items():
-        match = _PARAMETER.match(key)
-        if match:
-            found.setdefault(match[1], {})[match[2]] = value
-    return {one["Key"]: one.get("Value", "") for one in found.values()}
 
 
 def _describe(stack: Stack) -> dict[str, Any]:
@@ -152,19 +154,13 @@ def _describe(stack: Stack) -> dict[str, Any]:
     }
 
 
-def _change(action: str, name: str, kind: str) -> dict[str, Any]:
-    return {
-        "Type": "Resource",
-        "ResourceChange": {"Action": action, "LogicalResourceId": name, "ResourceType": kind},
-    }
-
-
-def _render(name: str, value: dict[str, Any]) -> Answer:
+def _xml(name: str, value: dict[str, Any]) -> bytes:
     document: bytes = ET.tostring(_element(name, value), encoding="utf-8", xml_declaration=True)
-    return Answer("200 OK", _XML, document)
+    return document
 
 
 def _element(name: str, value: Any) -> ET.Element:
+    """Return `value` as an element; the entries of a list become `member` elements, as AWS writes them."""
     element = ET.Element(name)
     if isinstance(value, dict):
         element.extend(_element(key, one) for key, one in value.items())
@@ -176,5 +172,5 @@ def _element(name: str, value: Any) -> ET.Element:
 
 
 def _error(code: str, message: str) -> Answer:
-    root = _element("ErrorResponse", {"Error": {"Type": "Sender", "Code": code, "Message": message}})
-    return Answer("400 Bad Request", _XML, ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    error = {"Error": {"Type": "Sender", "Code": code, "Message": message}}
+    return Answer(_xml("ErrorResponse", error), "400 Bad Request", _XML)

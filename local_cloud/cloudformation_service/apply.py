@@ -1,4 +1,4 @@
-"""Stacks: CloudFormation templates applied through boto3, as moto's own drops images and substitutions."""
+"""Applies CloudFormation templates through boto3: moto's own version drops images and substitutions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PSEUDO_PARAMETERS = {
 
 @dataclass(frozen=True)
 class StackResource:
-    """A resource that a stack made, with the properties it was given last."""
+    """A resource that a stack made, and its current properties."""
 
     kind: str
     properties: dict[str, Any]
@@ -42,27 +42,27 @@ class StackResource:
 
 @dataclass
 class StackResources:
-    """The resources of one stack in the order in which they were made, and its outputs."""
+    """The resources of one stack in the order in which it made them, and its outputs."""
 
     made: dict[str, StackResource] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
 
     def apply(self, template: Template, parameters: Mapping[str, str], clients: Clients) -> None:
-        """Make what is missing, change what differs, delete what the template does not name any more."""
+        """Make missing resources, change different ones, delete those that the template no longer names."""
         wanted = understood(template, parameters)
         scope = Scope.of(template, parameters, _PSEUDO_PARAMETERS)
         for resource in wanted:
             made = self._put(resource, scope.evaluate(resource.properties), clients)
             scope.add(resource.name, made.reference, made.attributes)
-        self._drop(self.made.keys() - {resource.name for resource in wanted}, clients)
+        named = {resource.name for resource in wanted}
+        for name in [one for one in reversed(list(self.made)) if one not in named]:
+            self._drop(name, clients, keep=self.made[name].is_kept)
         self.outputs = {name: str(scope.evaluate(value)) for name, value in template.outputs.items()}
 
     def delete(self, clients: Clients, *, with_kept: bool = False) -> None:
-        """Delete every resource, the last one first; those that their template keeps only `with_kept`."""
+        """Delete every resource, newest first; resources with a DeletionPolicy only if `with_kept`."""
         for name in reversed(list(self.made)):
-            if with_kept or not self.made[name].is_kept:
-                self._delete(name, clients)
-            del self.made[name]
+            self._drop(name, clients, keep=self.made[name].is_kept and not with_kept)
 
     def _put(self, resource: Resource, properties: dict[str, Any], clients: Clients) -> Made:
         kind, before = RESOURCE_KINDS[resource.kind], self.made.get(resource.name)
@@ -75,20 +75,20 @@ class StackResources:
         self.made[resource.name] = StackResource(resource.kind, properties, made, resource.is_kept)
         return made
 
-    def _drop(self, names: set[str], clients: Clients) -> None:
-        for name in [one for one in reversed(list(self.made)) if one in names]:
-            if not self.made[name].is_kept:
-                self._delete(name, clients)
-            del self.made[name]
-
-    def _delete(self, name: str, clients: Clients) -> None:
+    def _drop(self, name: str, clients: Clients, *, keep: bool) -> None:
+        """Forget a resource, and delete it unless it is to be kept."""
         resource = self.made[name]
-        RESOURCE_KINDS[resource.kind].delete(resource.made, clients)
+        if not keep:
+            RESOURCE_KINDS[resource.kind].delete(resource.made, clients)
+        del self.made[name]
 
 
 def understood(template: Template, parameters: Mapping[str, str]) -> list[Resource]:
-    """Return the resources whose condition holds, in order; raise UnsupportedTemplate for an unknown part."""
-    _require_parameters(template, parameters)
+    """Return the resources whose condition is true, in order; raise UnsupportedTemplate for unknown parts."""
+    missing = sorted(template.parameters - template.defaults.keys() - parameters.keys())
+    unknown = sorted(parameters.keys() - template.parameters)
+    if missing or unknown:
+        raise UnsupportedTemplate(f"parameters missing {missing}, unknown {unknown}")
     scope = Scope.of(template, parameters, _PSEUDO_PARAMETERS)
     ordered = [one for one in template.in_order() if scope.holds(one.condition)]
     for resource in ordered:
@@ -101,7 +101,7 @@ def understood(template: Template, parameters: Mapping[str, str]) -> list[Resour
 def planned(
     template: Template, parameters: Mapping[str, str], before: StackResources
 ) -> list[tuple[str, str, str]]:
-    """Return what applying would do: (Add, Modify or Remove; name; type) for each resource concerned."""
+    """Return the changes that applying would make, each as (Add, Modify or Remove; name; type)."""
     wanted = understood(template, parameters)
     scope = Scope.of(template, parameters, _PSEUDO_PARAMETERS)
     changes: list[tuple[str, str, str]] = []
@@ -118,12 +118,6 @@ def planned(
 
 
 def _made_later(name: str) -> Made:
+    """Return placeholders for the Ref and GetAtt of a resource that does not exist yet."""
     attributes = ("Arn", "GroupId", "Name", "RepositoryUri", "TopicArn", "TopicName")
     return Made(f"(made later: {name})", {one: f"(made later: {name}.{one})" for one in attributes})
-
-
-def _require_parameters(template: Template, given: Mapping[str, str]) -> None:
-    missing = sorted(template.parameters - template.defaults.keys() - given.keys())
-    unknown = sorted(given.keys() - template.parameters)
-    if missing or unknown:
-        raise UnsupportedTemplate(f"parameters missing {missing}, unknown {unknown}")

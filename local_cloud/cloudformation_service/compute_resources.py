@@ -1,15 +1,16 @@
-"""Resources that run: roles, functions and what becomes of their events, state machines."""
+"""Compute resources of a stack: roles, functions with their event settings, state machines."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from local_cloud.cloudformation_service.resource_kinds import Change, Made, Properties, ResourceKind
+from local_cloud.cloudformation_service.resource_kinds import Change, Made, Properties, ResourceKind, deleting
 from local_cloud.cloudformation_service.template import UnsupportedTemplate
 from local_cloud.http.clients import Clients
+
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
 def _make_role(properties: Properties, clients: Clients) -> Made:
@@ -55,12 +56,10 @@ def _make_function(properties: Properties, clients: Clients) -> Made:
 
 
 def _as_called(properties: Properties) -> Properties:
-    """Return the properties with the values that a template may write as text."""
-    return (
-        {**properties, "MemorySize": int(properties["MemorySize"])}
-        if "MemorySize" in properties
-        else properties
-    )
+    """Return the properties with MemorySize as a number: a template parameter is text."""
+    if "MemorySize" not in properties:
+        return properties
+    return {**properties, "MemorySize": int(properties["MemorySize"])}
 
 
 def _update_function(change: Change, clients: Clients) -> Made:
@@ -77,10 +76,6 @@ def _update_function(change: Change, clients: Clients) -> Made:
     return change.made
 
 
-def _delete_function(made: Made, clients: Clients) -> None:
-    clients("lambda").delete_function(FunctionName=made.reference)
-
-
 def _make_event_invoke_config(properties: Properties, clients: Clients) -> Made:
     named = {key: value for key, value in properties.items() if key != "Qualifier"}
     clients("lambda").put_function_event_invoke_config(**named)
@@ -92,7 +87,7 @@ def _delete_event_invoke_config(made: Made, clients: Clients) -> None:
     try:
         functions.delete_function_event_invoke_config(FunctionName=made.reference)
     except functions.exceptions.ResourceNotFoundException:
-        return  # It went with its function.
+        return  # It was deleted together with its function.
 
 
 def _make_state_machine(properties: Properties, clients: Clients) -> Made:
@@ -114,20 +109,18 @@ def _machine(properties: Properties, clients: Clients) -> dict[str, Any]:
     location = properties["DefinitionS3Location"]
     answer = clients("s3").get_object(Bucket=location["Bucket"], Key=location["Key"])
     definition = answer["Body"].read().decode()
+    substitutions = properties.get("DefinitionSubstitutions", {})
+    missing = sorted(set(_PLACEHOLDER.findall(definition)) - substitutions.keys())
+    if missing:
+        raise UnsupportedTemplate(
+            f"DefinitionSubstitutions has no {', '.join(missing)}, which the definition names"
+        )
     return {
-        "definition": _fill(definition, properties.get("DefinitionSubstitutions", {})),
+        "definition": _PLACEHOLDER.sub(lambda match: substitutions[match[1]], definition),
         "roleArn": properties["RoleArn"],
         **_logging(properties),
         "tracingConfiguration": {"enabled": properties.get("TracingConfiguration", {}).get("Enabled", False)},
     }
-
-
-def _fill(definition: str, substitutions: Mapping[str, str]) -> str:
-    named = set(re.findall(r"\$\{(\w+)\}", definition))
-    missing = sorted(named - substitutions.keys())
-    if missing:
-        raise UnsupportedTemplate(f"the definition names {', '.join(missing)}, which no substitution gives")
-    return re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match.group(1)], definition)
 
 
 def _logging(properties: Properties) -> dict[str, Any]:
@@ -145,10 +138,6 @@ def _logging(properties: Properties) -> dict[str, Any]:
             "destinations": destinations,
         }
     }
-
-
-def _delete_state_machine(made: Made, clients: Clients) -> None:
-    clients("stepfunctions").delete_state_machine(stateMachineArn=made.reference)
 
 
 _FUNCTION = frozenset(
@@ -188,11 +177,16 @@ FUNCTION_KINDS = {
         _delete_role,
         _update_role,
     ),
-    "AWS::Lambda::Function": ResourceKind(_FUNCTION, _make_function, _delete_function, _update_function),
+    "AWS::Lambda::Function": ResourceKind(
+        _FUNCTION, _make_function, deleting("lambda", "delete_function", "FunctionName"), _update_function
+    ),
     "AWS::Lambda::EventInvokeConfig": ResourceKind(
         _EVENT_INVOKE, _make_event_invoke_config, _delete_event_invoke_config
     ),
     "AWS::StepFunctions::StateMachine": ResourceKind(
-        _STATE_MACHINE, _make_state_machine, _delete_state_machine, _update_state_machine
+        _STATE_MACHINE,
+        _make_state_machine,
+        deleting("stepfunctions", "delete_state_machine", "stateMachineArn"),
+        _update_state_machine,
     ),
 }

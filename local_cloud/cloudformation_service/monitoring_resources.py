@@ -1,20 +1,16 @@
-"""Resources that tell people: topics, rules, metrics of logs, alarms, the dashboard."""
+"""Monitoring resources of a stack: SNS topics, EventBridge rules, metric filters, alarms, the dashboard."""
 
 from __future__ import annotations
 
 import json
 
-from local_cloud.cloudformation_service.resource_kinds import Made, Properties, ResourceKind
+from local_cloud.cloudformation_service.resource_kinds import Made, Properties, ResourceKind, deleting
 from local_cloud.http.clients import Clients
 
 
 def _make_topic(properties: Properties, clients: Clients) -> Made:
     arn = clients("sns").create_topic(Name=properties["TopicName"])["TopicArn"]
     return Made(arn, {"TopicName": properties["TopicName"], "TopicArn": arn})
-
-
-def _delete_topic(made: Made, clients: Clients) -> None:
-    clients("sns").delete_topic(TopicArn=made.reference)
 
 
 def _make_topic_policy(properties: Properties, clients: Clients) -> Made:
@@ -25,7 +21,7 @@ def _make_topic_policy(properties: Properties, clients: Clients) -> Made:
 
 
 def _leave_topic_policy(_made: Made, _clients: Clients) -> None:
-    """Do nothing: a topic's policy goes with it, or is written over."""
+    """Do nothing: the policy is deleted with its topic, or overwritten."""
 
 
 def _make_subscription(properties: Properties, clients: Clients) -> Made:
@@ -36,10 +32,6 @@ def _make_subscription(properties: Properties, clients: Clients) -> Made:
         ReturnSubscriptionArn=True,
     )
     return Made(made["SubscriptionArn"])
-
-
-def _delete_subscription(made: Made, clients: Clients) -> None:
-    clients("sns").unsubscribe(SubscriptionArn=made.reference)
 
 
 def _make_rule(properties: Properties, clients: Clients) -> Made:
@@ -74,7 +66,7 @@ def _delete_metric_filter(made: Made, clients: Clients) -> None:
 
 
 def _make_alarm(properties: Properties, clients: Clients) -> Made:
-    # A parameter comes as text.
+    # A template parameter is text.
     threshold = float(properties["Threshold"])
     clients("cloudwatch").put_metric_alarm(**{**properties, "Threshold": threshold})
     return Made(properties["AlarmName"])
@@ -110,12 +102,16 @@ _ALARM = frozenset(
     }
 )
 SIGNAL_KINDS = {
-    "AWS::SNS::Topic": ResourceKind(frozenset({"TopicName"}), _make_topic, _delete_topic),
+    "AWS::SNS::Topic": ResourceKind(
+        frozenset({"TopicName"}), _make_topic, deleting("sns", "delete_topic", "TopicArn")
+    ),
     "AWS::SNS::TopicPolicy": ResourceKind(
         frozenset({"Topics", "PolicyDocument"}), _make_topic_policy, _leave_topic_policy
     ),
     "AWS::SNS::Subscription": ResourceKind(
-        frozenset({"TopicArn", "Protocol", "Endpoint"}), _make_subscription, _delete_subscription
+        frozenset({"TopicArn", "Protocol", "Endpoint"}),
+        _make_subscription,
+        deleting("sns", "unsubscribe", "SubscriptionArn"),
     ),
     "AWS::Events::Rule": ResourceKind(
         frozenset({"Name", "EventPattern", "Targets"}), _make_rule, _delete_rule

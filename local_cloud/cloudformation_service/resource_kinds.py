@@ -1,4 +1,4 @@
-"""What a kind of resource is: its known properties, and how one is made, changed and deleted by boto3."""
+"""Resource types: their known properties, and the boto3 calls that make, change and delete one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Properties = dict[str, Any]
 
 @dataclass(frozen=True)
 class Made:
-    """A resource that exists: what Ref and GetAtt give."""
+    """A resource that exists: the values of Ref and GetAtt."""
 
     reference: str
     attributes: dict[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Change:
-    """A resource that stays and gets other properties."""
+    """A change of properties of an existing resource."""
 
     made: Made
     before: Properties
@@ -31,7 +31,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ResourceKind:
-    """One type of resource; one without `update` is deleted and made anew under its name."""
+    """One type of resource; without `update`, a change deletes the resource and makes it again."""
 
     properties: frozenset[str]
     make: Callable[[Properties, Clients], Made]
@@ -39,14 +39,23 @@ class ResourceKind:
     update: Callable[[Change, Clients], Made] | None = None
 
     def require_known(self, name: str, properties: Mapping[str, Any]) -> None:
-        """Raise UnsupportedTemplate for a property that would be skipped."""
+        """Raise UnsupportedTemplate for a property that would be ignored."""
         unknown = sorted(properties.keys() - self.properties)
         if unknown:
             raise UnsupportedTemplate(f"{name}: {', '.join(unknown)} is not applied by the local cloud")
 
     def change(self, change: Change, clients: Clients) -> Made:
-        """Give the resource its new properties."""
+        """Apply the new properties."""
         if self.update is not None:
             return self.update(change, clients)
         self.delete(change.made, clients)
         return self.make(change.wanted, clients)
+
+
+def deleting(service: str, operation: str, name: str, **options: Any) -> Callable[[Made, Clients], None]:
+    """Return a function that deletes a resource by one boto3 call; parameter `name` takes its reference."""
+
+    def delete(made: Made, clients: Clients) -> None:
+        getattr(clients(service), operation)(**{name: made.reference}, **options)
+
+    return delete

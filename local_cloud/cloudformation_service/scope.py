@@ -1,4 +1,4 @@
-"""What names mean while a template is applied: parameters, conditions, and the resources made so far."""
+"""Evaluates intrinsic functions with parameters, conditions, and the resources made so far."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local_cloud.cloudformation_service.template import NO_VALUE, SUB_REFERENCE,
 
 
 class Scope:
-    """Evaluates intrinsics; knows each resource once it is added."""
+    """The values of a template's names; a resource is known after `add`."""
 
     def __init__(self, values: Mapping[str, Any], conditions: Mapping[str, Any] | None = None) -> None:
         self._values = dict(values)
@@ -19,27 +19,27 @@ class Scope:
 
     @classmethod
     def of(cls, template: Template, parameters: Mapping[str, str], pseudo: Mapping[str, str]) -> Scope:
-        """Return the scope of `template` with `parameters` over its defaults."""
+        """Return the scope of `template`; `parameters` override its defaults."""
         values: dict[str, Any] = {**template.defaults, **parameters, **pseudo}
         for name in template.lists:
             values[name] = [one for one in str(values[name]).split(",") if one]
         return cls(values, template.conditions)
 
     def add(self, name: str, reference: str, attributes: Mapping[str, str]) -> None:
-        """Note the resource `name`: its Ref, and what GetAtt gives."""
+        """Add the resource `name` with its Ref and its GetAtt values."""
         self._values[name] = reference
         self._attributes.update({f"{name}.{key}": value for key, value in attributes.items()})
 
     def holds(self, condition: str) -> bool:
-        """Return whether the condition of this name holds; an empty name always does."""
+        """Return whether the condition of this name is true; an empty name always is."""
         if not condition:
             return True
         if condition not in self._conditions:
-            raise UnsupportedTemplate(f"{condition} names no condition")
+            raise UnsupportedTemplate(f"there is no condition {condition}")
         return bool(self.evaluate(self._conditions[condition]))
 
     def evaluate(self, value: Any) -> Any:
-        """Return `value` with every intrinsic replaced; raise UnsupportedTemplate for an unknown one."""
+        """Return `value` with intrinsic functions evaluated; raise UnsupportedTemplate for unknown ones."""
         if isinstance(value, list):
             return [one for one in map(self.evaluate, value) if one != NO_VALUE]
         if not isinstance(value, dict):
@@ -72,17 +72,18 @@ class Scope:
     def _substitute(self, text: Any) -> str:
         if not isinstance(text, str):
             raise UnsupportedTemplate("Fn::Sub with a map of variables is not applied by the local cloud")
-        filled = re.sub(SUB_REFERENCE, lambda match: self._named(match.group(1)), text)
-        return filled.replace("${!", "${")
 
-    def _named(self, name: str) -> str:
-        return self._attribute(name) if "." in name and "::" not in name else str(self._reference(name))
+        def named(match: re.Match[str]) -> str:
+            is_attribute = "." in match[1] and "::" not in match[1]
+            return self._attribute(match[1]) if is_attribute else str(self._reference(match[1]))
+
+        return re.sub(SUB_REFERENCE, named, text).replace("${!", "${")
 
     def _reference(self, name: str) -> Any:
         if name == NO_VALUE:
             return NO_VALUE
         if name not in self._values:
-            raise UnsupportedTemplate(f"{name} names no parameter and no resource")
+            raise UnsupportedTemplate(f"there is no parameter and no resource {name}")
         return self._values[name]
 
     def _attribute(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""CloudFormation as deployments use it: stacks by change sets, their events, what a failure leaves."""
+"""CloudFormation stacks as deployments use them: change sets, events, rollback."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DEAD = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "REVIEW_IN_PRO
 
 
 class InvalidRequest(Exception):
-    """CloudFormation would answer ValidationError."""
+    """CloudFormation would answer with ValidationError."""
 
 
 @dataclass(frozen=True)
 class StackInput:
-    """What a stack is made from."""
+    """The template of a stack, as text, and its parameters."""
 
     template: str
     parameters: Mapping[str, str]
@@ -35,7 +35,7 @@ class StackInput:
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """What a stack would become, and what that changes: (action, logical id, type)."""
+    """A planned update of a stack; each of its changes is (action, logical id, type)."""
 
     name: str
     wanted: StackInput
@@ -43,13 +43,13 @@ class ChangeSet:
 
     @property
     def status(self) -> str:
-        """Return FAILED where nothing changes, as CloudFormation has it."""
+        """Return FAILED where nothing changes, as CloudFormation does."""
         return "CREATE_COMPLETE" if self.changes else "FAILED"
 
 
 @dataclass(frozen=True)
 class StackEvent:
-    """One line of a stack's history."""
+    """One entry of a stack's history."""
 
     resource: str
     status: str
@@ -70,7 +70,7 @@ class Stack:
 
     @property
     def arn(self) -> str:
-        """Return the stack's id."""
+        """Return the stack's ARN, which is also its id."""
         return f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{self.name}/local"
 
     @property
@@ -79,23 +79,23 @@ class Stack:
         return self.status.endswith(_IN_PROGRESS) and self.status != "REVIEW_IN_PROGRESS"
 
     def enter(self, status: str, reason: str = "") -> None:
-        """Note the stack's next status."""
+        """Set the stack's status, and add it to the events."""
         self.status = status
         moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         self.events.append(StackEvent(self.name, status, reason, moment))
 
 
 class Stacks:
-    """Every stack of the local cloud; one operation at a time on each."""
+    """All stacks of the local cloud; each takes one operation at a time."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        # Held for decisions; while resources are made, the stack's status keeps others away.
+        # Only for decisions: while resources are made, the stack's status refuses other operations.
         self._lock = threading.RLock()
         self._stacks: dict[str, Stack] = {}
 
     def find(self, name_or_arn: str) -> Stack:
-        """Return the stack; raise InvalidRequest where there is none."""
+        """Return the stack with this name or ARN; raise InvalidRequest where there is none."""
         name = name_or_arn.split("/")[1] if name_or_arn.startswith("arn:") else name_or_arn
         with self._lock:
             if name not in self._stacks:
@@ -108,7 +108,7 @@ class Stacks:
             return list(self._stacks.values())
 
     def plan(self, name: str, change_set: str, kind: str, wanted: StackInput) -> Stack:
-        """Add a change set to the stack `name`, which is made where `kind` is CREATE."""
+        """Add a change set to the stack `name`, which is new where `kind` is CREATE."""
         with self._lock:
             stack = self._stacks.get(name) or Stack(name)
             is_new = stack.status == "REVIEW_IN_PROGRESS"
@@ -125,20 +125,20 @@ class Stacks:
             return stack
 
     def find_change_set(self, stack: Stack, name: str) -> ChangeSet:
-        """Return a change set of the stack; raise InvalidRequest where it has none of this name."""
+        """Return the change set of this name; raise InvalidRequest where the stack has none."""
         with self._lock:
             if name not in stack.change_sets or self._stacks.get(stack.name) is not stack:
                 raise InvalidRequest(f"ChangeSet [{name}] does not exist")
             return stack.change_sets[name]
 
     def forget_change_set(self, stack: Stack, name: str) -> None:
-        """Drop a change set; raise InvalidRequest where the stack has none of this name."""
+        """Delete the change set of this name; raise InvalidRequest where the stack has none."""
         with self._lock:
             self.find_change_set(stack, name)
             del stack.change_sets[name]
 
     def execute(self, stack: Stack, name: str) -> None:
-        """Bring the stack to what its change set says, or back to where it was."""
+        """Apply a change set to the stack, and roll back where that fails."""
         with self._lock:
             change_set = self.find_change_set(stack, name)
             if stack.is_changing:
@@ -154,7 +154,7 @@ class Stacks:
             self._roll_back(stack, verb, error)
 
     def delete(self, stack: Stack) -> None:
-        """Delete the stack's resources, but for those its template keeps."""
+        """Delete the stack's resources except those with a DeletionPolicy."""
         with self._lock:
             if stack.status == "DELETE_IN_PROGRESS":
                 return
@@ -182,7 +182,7 @@ class Stacks:
             stack.enter(f"{verb}_FAILED", str(error))
             stack.enter(f"{prefix}ROLLBACK_IN_PROGRESS")
         if stack.source is None:
-            # RetainExceptOnCreate: what a failed creation made goes, kept kinds too.
+            # RetainExceptOnCreate: a failed creation is deleted whole, kept resources too.
             stack.resources.delete(self._clients, with_kept=True)
         else:
             self._apply(stack, stack.source)

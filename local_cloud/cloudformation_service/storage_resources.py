@@ -1,11 +1,11 @@
-"""Resources that keep what is put into them: buckets, the image repository, the queue, log groups."""
+"""Storage resources of a stack: buckets, the image repository, the queue, log groups."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from local_cloud.cloudformation_service.resource_kinds import Change, Made, Properties, ResourceKind
+from local_cloud.cloudformation_service.resource_kinds import Change, Made, Properties, ResourceKind, deleting
 from local_cloud.cloudformation_service.template import UnsupportedTemplate
 from local_cloud.http.clients import Clients
 
@@ -18,7 +18,9 @@ def _make_bucket(properties: Properties, clients: Clients) -> Made:
 def _update_bucket(change: Change, clients: Clients) -> Made:
     gone = sorted(change.before.keys() - change.wanted.keys())
     if gone:
-        raise UnsupportedTemplate(f"a bucket that loses {', '.join(gone)}")
+        raise UnsupportedTemplate(
+            f"removing {', '.join(gone)} from a bucket is not applied by the local cloud"
+        )
     return _configure_bucket(change.wanted, clients)
 
 
@@ -27,7 +29,14 @@ def _configure_bucket(properties: Properties, clients: Clients) -> Made:
     if "VersioningConfiguration" in properties:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
     if "BucketEncryption" in properties:
-        encryption = {"Rules": _encryption_rules(properties["BucketEncryption"])}
+        rules = [
+            {
+                "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
+                "BucketKeyEnabled": rule.get("BucketKeyEnabled", False),
+            }
+            for rule in properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        ]
+        encryption = {"Rules": rules}
         s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration=encryption)
     if "PublicAccessBlockConfiguration" in properties:
         block = properties["PublicAccessBlockConfiguration"]
@@ -40,24 +49,16 @@ def _configure_bucket(properties: Properties, clients: Clients) -> Made:
     return Made(name, {"Arn": f"arn:aws:s3:::{name}"})
 
 
-def _encryption_rules(encryption: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
-            "BucketKeyEnabled": rule.get("BucketKeyEnabled", False),
-        }
-        for rule in encryption["ServerSideEncryptionConfiguration"]
-    ]
-
-
 def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
-    """Return CloudFormation's rule in the words of S3's own API."""
+    """Return a lifecycle rule of a template in the format of S3's API."""
     unknown = rule.keys() - _RULE
     if unknown:
-        raise UnsupportedTemplate(f"lifecycle rule with {', '.join(sorted(unknown))}")
+        raise UnsupportedTemplate(
+            f"{', '.join(sorted(unknown))} of a lifecycle rule is not applied by the local cloud"
+        )
     renamed = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": rule.get("Prefix", "")}}
     if "ExpirationInDays" in rule:
-        # A parameter comes as text.
+        # A template parameter is text.
         renamed["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
     if "ExpiredObjectDeleteMarker" in rule:
         renamed["Expiration"] = {"ExpiredObjectDeleteMarker": rule["ExpiredObjectDeleteMarker"]}
@@ -67,18 +68,10 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _delete_bucket(made: Made, clients: Clients) -> None:
-    clients("s3").delete_bucket(Bucket=made.reference)
-
-
 def _make_bucket_policy(properties: Properties, clients: Clients) -> Made:
     bucket = properties["Bucket"]
     clients("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(properties["PolicyDocument"]))
     return Made(bucket)
-
-
-def _delete_bucket_policy(made: Made, clients: Clients) -> None:
-    clients("s3").delete_bucket_policy(Bucket=made.reference)
 
 
 def _make_repository(properties: Properties, clients: Clients) -> Made:
@@ -108,11 +101,6 @@ def _configure_repository(properties: Properties, clients: Clients) -> None:
         ecr.set_repository_policy(repositoryName=name, policyText=policy)
 
 
-def _delete_repository(made: Made, clients: Clients) -> None:
-    # EmptyOnDelete: the template says that its images may go.
-    clients("ecr").delete_repository(repositoryName=made.reference, force=True)
-
-
 def _queue_attributes(properties: Properties) -> dict[str, str]:
     named = {name: value for name, value in properties.items() if name != "QueueName"}
     return {name: str(value).lower() for name, value in named.items()}
@@ -131,10 +119,6 @@ def _update_queue(change: Change, clients: Clients) -> Made:
     return change.made
 
 
-def _delete_queue(made: Made, clients: Clients) -> None:
-    clients("sqs").delete_queue(QueueUrl=made.reference)
-
-
 def _make_log_group(properties: Properties, clients: Clients) -> Made:
     logs, name = clients("logs"), properties["LogGroupName"]
     logs.create_log_group(logGroupName=name)
@@ -148,10 +132,6 @@ def _update_log_group(change: Change, clients: Clients) -> Made:
     retention = change.wanted["RetentionInDays"]
     clients("logs").put_retention_policy(logGroupName=change.made.reference, retentionInDays=retention)
     return change.made
-
-
-def _delete_log_group(made: Made, clients: Clients) -> None:
-    clients("logs").delete_log_group(logGroupName=made.reference)
 
 
 _BUCKET = frozenset(
@@ -186,20 +166,31 @@ _REPOSITORY = frozenset(
     }
 )
 STORAGE_KINDS = {
-    "AWS::S3::Bucket": ResourceKind(_BUCKET, _make_bucket, _delete_bucket, _update_bucket),
+    "AWS::S3::Bucket": ResourceKind(
+        _BUCKET, _make_bucket, deleting("s3", "delete_bucket", "Bucket"), _update_bucket
+    ),
     "AWS::S3::BucketPolicy": ResourceKind(
-        frozenset({"Bucket", "PolicyDocument"}), _make_bucket_policy, _delete_bucket_policy
+        frozenset({"Bucket", "PolicyDocument"}),
+        _make_bucket_policy,
+        deleting("s3", "delete_bucket_policy", "Bucket"),
     ),
     "AWS::ECR::Repository": ResourceKind(
-        _REPOSITORY, _make_repository, _delete_repository, _update_repository
+        _REPOSITORY,
+        _make_repository,
+        # EmptyOnDelete: the template allows its images to be deleted.
+        deleting("ecr", "delete_repository", "repositoryName", force=True),
+        _update_repository,
     ),
     "AWS::SQS::Queue": ResourceKind(
         frozenset({"QueueName", "MessageRetentionPeriod", "SqsManagedSseEnabled"}),
         _make_queue,
-        _delete_queue,
+        deleting("sqs", "delete_queue", "QueueUrl"),
         _update_queue,
     ),
     "AWS::Logs::LogGroup": ResourceKind(
-        frozenset({"LogGroupName", "RetentionInDays"}), _make_log_group, _delete_log_group, _update_log_group
+        frozenset({"LogGroupName", "RetentionInDays"}),
+        _make_log_group,
+        deleting("logs", "delete_log_group", "logGroupName"),
+        _update_log_group,
     ),
 }

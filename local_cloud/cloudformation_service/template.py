@@ -1,4 +1,4 @@
-"""CloudFormation templates as values: the YAML, its parameters, intrinsics, and the order of resources."""
+"""CloudFormation templates: parsing YAML with its short forms, and the order of resources."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -33,12 +32,12 @@ NO_VALUE = "AWS::NoValue"
 
 
 class UnsupportedTemplate(Exception):
-    """The template says something that is not applied here; nothing of it is skipped."""
+    """The template has a part that the local cloud does not apply; no part is ever skipped."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource of a template, its intrinsics not yet evaluated."""
+    """One resource of a template; its intrinsic functions are not evaluated yet."""
 
     name: str
     kind: str
@@ -50,7 +49,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Template:
-    """One template."""
+    """A parsed template; `lists` are the parameters that are comma-delimited lists."""
 
     defaults: dict[str, str]
     parameters: frozenset[str]
@@ -60,16 +59,15 @@ class Template:
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def in_order(self) -> list[Resource]:
-        """Return the resources, each after those it names."""
-        graph = {name: self._needs(resource) for name, resource in self.resources.items()}
+        """Return the resources, each after all that it depends on."""
+        graph = {
+            name: sorted({*_references(one.properties), *one.depends_on} & self.resources.keys())
+            for name, one in self.resources.items()
+        }
         try:
             return [self.resources[name] for name in TopologicalSorter(graph).static_order()]
         except CycleError as error:
-            raise UnsupportedTemplate(f"resources wait for each other: {error.args[1]}") from error
-
-    def _needs(self, resource: Resource) -> list[str]:
-        named = {*_references(resource.properties), *resource.depends_on}
-        return sorted(name for name in named if name in self.resources)
+            raise UnsupportedTemplate(f"resources depend on each other: {error.args[1]}") from error
 
 
 class _TemplateLoader(yaml.SafeLoader):
@@ -96,13 +94,8 @@ for _tag, _name in _SHORT_FORMS.items():
     _TemplateLoader.add_constructor(_tag, _short_form(_name))
 
 
-def read_template(path: Path) -> Template:
-    """Return the template in `path`; raise UnsupportedTemplate for what is not understood."""
-    return parse_template(path.read_text(encoding="utf-8"))
-
-
 def parse_template(text: str) -> Template:
-    """Return the template in `text`; raise UnsupportedTemplate for what is not understood."""
+    """Return the template in `text`; raise UnsupportedTemplate for a part that is not known."""
     try:
         document = yaml.load(text, _TemplateLoader)  # noqa: S506 a SafeLoader, see above
     except yaml.constructor.ConstructorError as error:
@@ -140,19 +133,16 @@ def _require_known(document: Mapping[str, Any], known: set[str], where: str) -> 
 
 
 def _references(value: Any) -> Iterator[str]:
+    """Yield the names of parameters and resources in `value`, at any depth."""
     if isinstance(value, list):
         for one in value:
             yield from _references(one)
     elif isinstance(value, dict):
-        yield from _own_reference(value)
+        if "Ref" in value:
+            yield value["Ref"]
+        elif "Fn::GetAtt" in value:
+            yield value["Fn::GetAtt"][0]
+        elif isinstance(value.get("Fn::Sub"), str):
+            yield from (name.split(".")[0] for name in SUB_REFERENCE.findall(value["Fn::Sub"]))
         for one in value.values():
             yield from _references(one)
-
-
-def _own_reference(value: dict[str, Any]) -> Iterator[str]:
-    if "Ref" in value:
-        yield value["Ref"]
-    elif "Fn::GetAtt" in value:
-        yield value["Fn::GetAtt"][0]
-    elif isinstance(value.get("Fn::Sub"), str):
-        yield from (name.split(".")[0] for name in SUB_REFERENCE.findall(value["Fn::Sub"]))

@@ -1,1 +1,1 @@
-"""Faults on demand: which calls fail, and how."""
+"""Fault injection: which calls fail, and how."""

@@ -1,4 +1,4 @@
-"""The kinds of faults: what happens to a call, and which operations each makes sense at."""
+"""Fault kinds: what happens to a call, and the API operations for which each kind makes sense."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FaultKind(Enum):
-    """What happens to a call. S3 answers what was written last: a stale read is Rekognition's alone."""
+    """What happens to a call. S3 is strongly consistent, so only Rekognition can give a stale answer."""
 
     THROTTLED = "throttled"
     SERVER_ERROR = "500"
@@ -74,7 +74,7 @@ class FaultKind(Enum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """How a service says no: the HTTP status and its word."""
+    """A service's error answer: the HTTP status and the error code."""
 
     status: str
     code: str
@@ -96,7 +96,7 @@ _INVOKING = frozenset({"Invoke"})
 _STARTING_A_JOB, _ASKING = frozenset({"StartFaceDetection"}), frozenset({"GetFaceDetection"})
 _STARTING_AN_EXECUTION = frozenset({"StartExecution"})
 
-# What a service answers instead of carrying the call out, and which operations can hear it.
+# Error answers instead of carrying the call out, and the operations that can get each.
 REFUSALS: dict[FaultKind, tuple[Refusal, frozenset[str]]] = {
     FaultKind.OVER_QUOTA: (Refusal(_BAD, "LimitExceededException"), _STARTING_A_JOB),
     FaultKind.RESULTS_EXPIRED: (Refusal(_BAD, "ResourceNotFoundException"), _ASKING),
@@ -142,7 +142,7 @@ REFUSALS: dict[FaultKind, tuple[Refusal, frozenset[str]]] = {
         frozenset({*_COMPLETING, "UploadPartCopy", "CopyObject"}),
     ),
 }
-# Faults in the answer to a call that was carried out.
+# Faults in the answer to a call that was carried out, and the operations that can get each.
 CHANGED_ANSWERS: dict[FaultKind, frozenset[str]] = {
     FaultKind.NO_FACES_FIELD: _ASKING,
     FaultKind.NO_METADATA: _ASKING,
@@ -155,7 +155,7 @@ CHANGED_ANSWERS: dict[FaultKind, frozenset[str]] = {
 _OPERATIONS: dict[FaultKind, frozenset[str]] = {
     **{kind: operations for kind, (_, operations) in REFUSALS.items()},
     **CHANGED_ANSWERS,
-    # Step Functions has its own names for what a gateway of Lambda's says.
+    # Not Invoke: Step Functions has its own names for the answers of Lambda's gateway.
     FaultKind.GATEWAY: frozenset({*_S3, *_STARTING_A_JOB, *_ASKING, *_STARTING_AN_EXECUTION}),
     FaultKind.STILL_IN_PROGRESS: _ASKING,
     FaultKind.JOB_FAILED: _ASKING,
@@ -170,15 +170,9 @@ OF_A_FUNCTION = frozenset(
         FaultKind.STORAGE_FULL,
     }
 )
-OF_A_JOB = (
-    FaultKind.STILL_IN_PROGRESS,
-    FaultKind.JOB_FAILED,
-    FaultKind.RESULTS_EXPIRED,
-    FaultKind.PAGE_EXPIRED,
-)
 
 
 def is_heard_at(kind: FaultKind, operation: str) -> bool:
-    """Return whether a call of this operation can meet a fault of this kind; most kinds meet any call."""
+    """Return whether a call of this operation can get a fault of this kind; most kinds fit any call."""
     operations = _OPERATIONS.get(kind)
     return operations is None or operation in operations

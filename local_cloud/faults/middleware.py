@@ -1,4 +1,4 @@
-"""Faults carried out: the call that meets one is refused, cut off or doubled, or costs its caller dear."""
+"""Fault injection: a call that meets a fault is refused, cut off or doubled, or its caller is killed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Protocol
 
 from local_cloud.faults.kinds import CHANGED_ANSWERS, FaultKind
@@ -42,27 +43,28 @@ _CUT_OFF = {
 
 
 class Place(Protocol):
-    """Where a function runs."""
+    """An execution environment of a function."""
 
     def kill(self) -> None:
         """End the process."""
 
     def run_out_of_memory(self) -> None:
-        """Let the process be over its memory."""
+        """Make the process exceed its memory limit."""
 
     def fill_storage(self) -> None:
-        """Leave no room for files."""
+        """Let the process write no more files."""
 
 
 class FaultFront:
-    """Between the front and the applications: what no fault is meant for passes as it is.
+    """Injects faults between the front and the applications; requests without a fault pass unchanged.
 
-    `strike` does something to the places where a function, by its name, works on an event that holds a text.
+    `act_on` takes a function's name, a text and an action, which it does to each place where the function
+    works on an event that contains the text.
     """
 
-    def __init__(self, faults: Faults, strike: Callable[[str, str, Callable[[Place], None]], None]) -> None:
+    def __init__(self, faults: Faults, act_on: Callable[[str, str, Callable[[Place], None]], None]) -> None:
         self._faults = faults
-        self._strike = strike
+        self._act_on = act_on
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
@@ -70,43 +72,55 @@ class FaultFront:
     def answer(
         self, application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer a request, or let its fault do so."""
+        """Answer a request, with the fault that it meets."""
         met = self._faults.meet(environ)
         if met is None:
             return application(environ, start_response)
         answer = self._met(met, application, environ)
         if answer is None:
-            return _cut_off(environ, start_response)
-        return _send(answer, start_response, is_cut=met.fault.kind is FaultKind.BODY_CUT)
+            connection: Any = environ.get("werkzeug.socket")
+            if connection is not None:
+                connection.close()
+            answer = Answer(status="500 Internal Server Error")
+        elif met.fault.kind is FaultKind.BODY_CUT:
+            # Half of the body is sent, under the length of the whole.
+            whole = answer.get_data()
+            length = {"Content-Length": str(len(whole))}
+            answer = Answer([whole[: len(whole) // 2]], answer.status, {**dict(answer.headers), **length})
+        return answer(environ, start_response)
 
     def settle(self) -> None:
-        """Wait for what is carried out without its caller."""
+        """Wait for the calls that go on without their caller."""
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
             thread.join()
 
     def close(self) -> None:
-        """Hold nothing up any more, and settle."""
+        """End all delays, and settle."""
         self._closing.set()
         self.settle()
 
     def _met(self, met: Met, application: WSGIApplication, environ: WSGIEnvironment) -> Answer | None:
-        """Return what the caller is answered, or None where its connection breaks."""
-        kind = met.fault.kind
+        """Return the answer to the caller, or None where its connection breaks."""
+        kind, service = met.fault.kind, signed_service(environ)
         if kind not in _CARRIED_OUT | _CUT_OFF:
-            return _bodiless(fault_answer(kind, signed_service(environ)), environ)
+            return fault_answer(kind, service)
         self._prepare(met, application, environ)
-        request = _without_made_up_token(environ) if kind is FaultKind.PAGES_IN_CIRCLES else environ
+        request = _without_page_token(environ) if kind is FaultKind.PAGES_IN_CIRCLES else environ
         answer = call(application, request) if kind in _CARRIED_OUT else None
         if kind is FaultKind.KILLED_AFTER:
             self._kill(met)
         if answer is not None and kind in CHANGED_ANSWERS:
-            answer = changed_answer(kind, answer, read_body(environ))
-        return _no_answer(environ) if kind in _CUT_OFF else answer
+            return changed_answer(kind, answer, read_body(environ))
+        if kind in _CUT_OFF:
+            # moto's interpreter gives up without an answer: it gets Step Functions' name for a lost one.
+            is_interpreter = signed_by(environ) == INTERPRETER
+            return fault_answer(FaultKind.SERVER_ERROR, service) if is_interpreter else None
+        return answer
 
     def _prepare(self, met: Met, application: WSGIApplication, environ: WSGIEnvironment) -> None:
-        """Do what comes before the call, or beside it."""
+        """Do the part of a fault that happens before the call or at the same time."""
         kind = met.fault.kind
         if kind in (FaultKind.STRAGGLER, FaultKind.TWICE):
             twin = {**environ, "wsgi.input": io.BytesIO(read_body(environ))}
@@ -116,26 +130,20 @@ class FaultFront:
         elif kind is FaultKind.KILLED_LATER:
             self._later(lambda: self._kill(met), met.fault.after_s)
         elif kind in (FaultKind.OUT_OF_MEMORY, FaultKind.STORAGE_FULL):
-            self._use_up(met)
+            use_up = methodcaller("run_out_of_memory" if kind is FaultKind.OUT_OF_MEMORY else "fill_storage")
+            self._act_on(met.function, met.fault.marker, use_up)
         elif kind is FaultKind.SILENT:
-            # Until the caller has given up: its end of the connection is closed.
+            # Until the caller gives up and closes its end of the connection.
             select.select([environ["werkzeug.socket"]], [], [], _LONGEST_SILENCE_S)
         elif kind is FaultKind.DELAYED:
             time.sleep(_DELAY_S)
 
     def _kill(self, met: Met) -> None:
-        self._strike(met.function, met.fault.marker, lambda place: place.kill())
-
-    def _use_up(self, met: Met) -> None:
-        def use_up(place: Place) -> None:
-            if met.fault.kind is FaultKind.OUT_OF_MEMORY:
-                place.run_out_of_memory()
-            else:
-                place.fill_storage()
-
-        self._strike(met.function, met.fault.marker, use_up)
+        self._act_on(met.function, met.fault.marker, lambda place: place.kill())
 
     def _later(self, act: Callable[[], object], after_s: float = 0) -> None:
+        """Call `act` from a thread, after a delay that ends early when the front is closed."""
+
         def wait_and_act() -> None:
             self._closing.wait(after_s)
             act()
@@ -147,35 +155,9 @@ class FaultFront:
             self._threads.append(thread)
 
 
-def _no_answer(environ: WSGIEnvironment) -> Answer | None:
-    """Return nothing; moto's interpreter would give up then: it gets Step Functions' name for that."""
-    if signed_by(environ) == INTERPRETER:
-        return fault_answer(FaultKind.SERVER_ERROR, signed_service(environ))
-    return None
-
-
-def _bodiless(answer: Answer, environ: WSGIEnvironment) -> Answer:
-    """Return the answer as HEAD gets it: an error is its status alone then."""
-    return Answer(answer.status, answer.headers) if environ["REQUEST_METHOD"] == "HEAD" else answer
-
-
-def _without_made_up_token(environ: WSGIEnvironment) -> WSGIEnvironment:
-    """Return a question for the first page: no service knows the tokens of pages in circles."""
+def _without_page_token(environ: WSGIEnvironment) -> WSGIEnvironment:
+    """Return a request for the first page: the service does not know the tokens of pages in circles."""
     document = json.loads(read_body(environ))
     document.pop("NextToken", None)
     body = json.dumps(document).encode()
     return {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-
-
-def _send(answer: Answer, start_response: StartResponse, *, is_cut: bool) -> Iterable[bytes]:
-    """Send an answer; half of it where it is cut, and the length of the whole."""
-    (whole,) = answer.send(start_response)
-    return [whole[: len(whole) // 2] if is_cut else whole]
-
-
-def _cut_off(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Close the connection instead of answering."""
-    connection: Any = environ.get("werkzeug.socket")
-    if connection is not None:
-        connection.close()
-    return Answer("500 Internal Server Error").send(start_response)

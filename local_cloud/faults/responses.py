@@ -1,4 +1,4 @@
-"""What a service answers under a fault, in its own words, and how an answer is spoilt on its way."""
+"""Answers under a fault: a refusal in the words of the service, or a good answer that is damaged."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body>a fault</bod
 
 
 def fault_answer(kind: FaultKind, service: str) -> Answer:
-    """Return how `service` answers a call that it does not carry out."""
+    """Return the answer of `service` to a call that it does not carry out."""
     if kind in _JOB_STATUS:
         return json_answer("200 OK", _JOB_STATUS[kind])
     if kind is FaultKind.GATEWAY:
-        return Answer("502 Bad Gateway", {"Content-Type": "text/html"}, _GATEWAY)
+        return Answer(_GATEWAY, "502 Bad Gateway", {"Content-Type": "text/html"})
     if kind in REFUSALS:
         refusal, _ = REFUSALS[kind]
         error = _s3_error if service == "s3" else _error
@@ -44,7 +44,7 @@ def fault_answer(kind: FaultKind, service: str) -> Answer:
 
 
 def changed_answer(kind: FaultKind, answer: Answer, request: bytes) -> Answer:
-    """Return the answer to a call that was carried out, spoilt; one that is an error already stays."""
+    """Damage, in place, the answer to a call that was carried out; return it. Errors are not changed."""
     if not answer.succeeded or "X-Amz-Function-Error" in answer.headers:
         return answer
     return _CHANGES[kind](answer, request)
@@ -52,7 +52,7 @@ def changed_answer(kind: FaultKind, answer: Answer, request: bytes) -> Answer:
 
 def _without(field: str) -> Callable[[Answer, bytes], Answer]:
     def change(answer: Answer, _: bytes) -> Answer:
-        document = json.loads(answer.body)
+        document = json.loads(answer.get_data())
         document.pop(field, None)
         return _with_body(answer, json.dumps(document).encode())
 
@@ -60,25 +60,32 @@ def _without(field: str) -> Callable[[Answer, bytes], Answer]:
 
 
 def _in_circles(answer: Answer, request: bytes) -> Answer:
-    """Return a page without faces that leads to page B, and from there to A."""
-    document = json.loads(answer.body)
+    """Return a page without faces; its token leads to page B, and that of page B to page A."""
+    document = json.loads(answer.get_data())
     document["NextToken"] = "A" if json.loads(request or b"{}").get("NextToken") == "B" else "B"
     return _with_body(answer, json.dumps({**document, "Faces": []}).encode())
 
 
 def _with_wrong_bit(answer: Answer, _: bytes) -> Answer:
-    """Return the body with one bit that is wrong, and the checksum of what was right."""
-    headers = {name: value for name, value in answer.headers.items() if "checksum" not in name.lower()}
-    headers["x-amz-checksum-crc32"] = base64.b64encode(zlib.crc32(answer.body).to_bytes(4, "big")).decode()
-    headers["x-amz-checksum-type"] = "FULL_OBJECT"
-    body = bytearray(answer.body)
-    if body:
-        body[len(body) // 2] ^= 1
-    return Answer(answer.status, headers, bytes(body))
+    """Return the body with one wrong bit, under the checksum of the right body."""
+    right = answer.get_data()
+    for name in [name for name in dict(answer.headers) if "checksum" in name.lower()]:
+        del answer.headers[name]
+    answer.headers["x-amz-checksum-crc32"] = base64.b64encode(zlib.crc32(right).to_bytes(4, "big")).decode()
+    answer.headers["x-amz-checksum-type"] = "FULL_OBJECT"
+    wrong = bytearray(right)
+    if wrong:
+        wrong[len(wrong) // 2] ^= 1
+    return _with_body(answer, bytes(wrong))
+
+
+def _half(body: bytes) -> bytes:
+    return body[: len(body) // 2]
 
 
 def _with_body(answer: Answer, body: bytes) -> Answer:
-    return Answer(answer.status, answer.headers, body)
+    answer.set_data(body)
+    return answer
 
 
 _CHANGES: dict[FaultKind, Callable[[Answer, bytes], Answer]] = {
@@ -86,16 +93,16 @@ _CHANGES: dict[FaultKind, Callable[[Answer, bytes], Answer]] = {
     FaultKind.NO_METADATA: _without("VideoMetadata"),
     FaultKind.PAGES_IN_CIRCLES: _in_circles,
     FaultKind.NULL_ANSWER: lambda answer, _: _with_body(answer, b"null"),
-    FaultKind.CUT_ANSWER: lambda answer, _: _with_body(answer, answer.body[: len(answer.body) // 2]),
+    FaultKind.CUT_ANSWER: lambda answer, _: _with_body(answer, _half(answer.get_data())),
     FaultKind.BODY_WRONG: _with_wrong_bit,
-    # The end is missing from what is sent, not from what is announced: the front sends it so.
+    # FaultFront sends half of the body under the length of the whole.
     FaultKind.BODY_CUT: lambda answer, _: answer,
 }
 
 
 def _s3_error(status: str, code: str) -> Answer:
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a fault</Message></Error>"
-    return Answer(status, {"Content-Type": "application/xml"}, body.encode())
+    return Answer(body, status, {"Content-Type": "application/xml"})
 
 
 def _error(status: str, code: str) -> Answer:

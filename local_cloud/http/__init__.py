@@ -1,1 +1,1 @@
-"""HTTP in front of moto: server, WSGI values, clients, access keys and signatures."""
+"""HTTP in front of moto: server, requests and answers, IAM calls, boto3 clients, access keys."""

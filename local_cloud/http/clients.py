@@ -1,4 +1,4 @@
-"""boto3 clients of the local cloud: one per service, whatever the caller's profile says."""
+"""boto3 clients of the local cloud: one per service, independent of the caller's AWS profile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Clients = Callable[[str], Any]
 
 
 class CloudClients:
-    """The clients made so far; each may be used by many threads."""
+    """Makes and caches boto3 clients; each may be used by many threads."""
 
     def __init__(self, endpoint_url: str, keys: AccessKeys) -> None:
         self._keys = keys
@@ -36,14 +36,15 @@ class CloudClients:
         self._clients: dict[str, Any] = {}
 
     def get(self, service: str) -> Any:
-        """Return the client for `service`; making one is not safe in two threads at once."""
+        """Return the shared client for `service`."""
+        # Making a client is not safe in two threads at once.
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._make(service)
             return self._clients[service]
 
     def make(self, service: str, principal: str = PERSON) -> Any:
-        """Return a client of its own for `principal`, which the caller closes."""
+        """Return a new client that signs as `principal`; the caller closes it."""
         with self._lock:
             return self._make(service, principal)
 

@@ -1,4 +1,4 @@
-"""Who called what: each request to the cloud as the IAM action that AWS would check."""
+"""IAM calls: each request to the cloud as the principal, action and resource that AWS would check."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _INVOKE = re.compile(r"/functions/(?P<name>[^/]+)/invocations$")
 _FUNCTION_GROUP = "/aws/lambda/"
+_LOG_ACTIONS = {"CreateLogGroup", "CreateLogStream", "PutLogEvents"}
 STATE_MACHINE = "state-machine"
 _NOT_FOUND = 404
 _READS = {"s3:GetObject", "s3:GetObjectVersion"}
@@ -28,7 +29,7 @@ _PREFIXES = {"AWSStepFunctions": "states", "AmazonSQS": "sqs", "RekognitionServi
 
 @dataclass(frozen=True)
 class ServiceCall:
-    """One action by one principal: a function by its name, or the state machine."""
+    """One IAM action on one resource; the principal is a function's name or STATE_MACHINE."""
 
     principal: str
     action: str
@@ -37,7 +38,7 @@ class ServiceCall:
 
 @dataclass(frozen=True)
 class AnsweredCall:
-    """An action with its answer: the HTTP status, and the name of the error where a header tells one."""
+    """A call with its answer: the HTTP status, and the error name where a header has one."""
 
     call: ServiceCall
     status: int
@@ -45,27 +46,33 @@ class AnsweredCall:
 
 
 class ServiceCalls:
-    """The calls so far, and their answers; requests of people and of the cloud itself are none."""
+    """Records the calls and their answers, without those of people and of the cloud itself."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: set[ServiceCall] = set()
         self._answers: Counter[AnsweredCall] = Counter()
 
-    def note(self, environ: WSGIEnvironment) -> tuple[ServiceCall, ...]:
-        """Note what the request asks for, and return it."""
+    def record(self, environ: WSGIEnvironment) -> tuple[ServiceCall, ...]:
+        """Record the calls in a request, and return them."""
         found = tuple(calls_in(environ))
         with self._lock:
             self._calls.update(found)
         return found
 
     def count(self, calls: Iterable[ServiceCall], status: str, headers: Iterable[tuple[str, str]]) -> None:
-        """Count the answer to `calls`."""
+        """Count the answer to `calls`; a read that S3 answers by 404 also counts as ListBucket.
+
+        S3 answers 404 only to callers that may list the bucket; all others get 403.
+        """
         named = {name.lower(): value for name, value in headers}
         error = next((named[name] for name in _ERROR_HEADERS if name in named), "")
         code = int(status.partition(" ")[0])
-        # S3 says that nothing is there to those alone who may list the bucket; to others it says 403.
-        listed = {_listing(call) for call in calls if code == _NOT_FOUND and call.action in _READS}
+        listed = {
+            ServiceCall(call.principal, "s3:ListBucket", call.resource.partition("/")[0])
+            for call in calls
+            if code == _NOT_FOUND and call.action in _READS
+        }
         with self._lock:
             self._answers.update(AnsweredCall(call, code, error) for call in calls)
             self._calls.update(listed)
@@ -76,44 +83,38 @@ class ServiceCalls:
             return frozenset(self._calls)
 
     def answered(self) -> Counter[AnsweredCall]:
-        """Return how often each call was answered in which way."""
+        """Return how often each call got each answer."""
         with self._lock:
             return Counter(self._answers)
 
 
 def calls_in(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
-    """Yield the actions that a request asks for; those of people and of the cloud itself are none."""
+    """Yield the IAM calls of a request; a request of a person or of the cloud itself has none."""
     principal, service = signed_by(environ), signed_service(environ)
     if principal == LOG_WRITER:
-        yield from _log_calls(environ)
+        # The cloud writes a function's log in the function's name.
+        action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        group = str(_json_body(environ).get("logGroupName", ""))
+        if group.startswith(_FUNCTION_GROUP) and action in _LOG_ACTIONS:
+            arn = _arn("logs", f"log-group:{group}:*")
+            yield ServiceCall(group.removeprefix(_FUNCTION_GROUP), f"logs:{action}", arn)
     elif principal == INTERPRETER:
-        yield from _invocations(environ)
+        if match := _INVOKE.search(unquote(path_of(environ))):
+            name = match["name"].rpartition(":function:")[2]
+            yield ServiceCall(STATE_MACHINE, "lambda:InvokeFunction", _arn("lambda", f"function:{name}"))
     elif principal != PERSON and service == "s3":
-        yield ServiceCall(principal, _s3_action(environ), _s3_resource(environ))
+        bucket, key = bucket_and_key(environ)
+        arn = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
+        yield ServiceCall(principal, _s3_action(environ, key), arn)
     elif principal != PERSON and principal:
         yield from _json_calls(environ, principal)
 
 
-def _log_calls(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
-    """Yield the writing of a function's log, which the cloud does in the function's name."""
-    action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-    group = str(_body(environ).get("logGroupName", ""))
-    if group.startswith(_FUNCTION_GROUP) and action in {"CreateLogGroup", "CreateLogStream", "PutLogEvents"}:
-        arn = f"arn:aws:logs:{REGION}:{ACCOUNT_ID}:log-group:{group}:*"
-        yield ServiceCall(group.removeprefix(_FUNCTION_GROUP), f"logs:{action}", arn)
-
-
-def _invocations(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
-    match = _INVOKE.search(unquote(path_of(environ)))
-    if match:
-        name = match["name"].rpartition(":function:")[2]
-        yield ServiceCall(STATE_MACHINE, "lambda:InvokeFunction", _arn("lambda", f"function:{name}"))
-
-
 def _json_calls(environ: WSGIEnvironment, principal: str) -> Iterator[ServiceCall]:
+    """Yield the calls of a request in a JSON protocol: Step Functions, SQS, Rekognition."""
     target, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
     action = f"{_PREFIXES.get(target, target or 'unknown')}:{operation}"
-    body = _body(environ)
+    body = _json_body(environ)
     if "QueueUrl" in body:
         queue = str(body["QueueUrl"]).rpartition("/")[2]
         yield ServiceCall(principal, action, _arn("sqs", queue))
@@ -121,14 +122,13 @@ def _json_calls(environ: WSGIEnvironment, principal: str) -> Iterator[ServiceCal
     yield ServiceCall(principal, action, str(body.get("stateMachineArn", "*")))
     video = body.get("Video", {}).get("S3Object")
     if video:
-        # Rekognition reads the video with the rights of its caller.
+        # Rekognition reads the video with its caller's permissions.
         read = "s3:GetObjectVersion" if video.get("Version") else "s3:GetObject"
         yield ServiceCall(principal, read, f"arn:aws:s3:::{video['Bucket']}/{video['Name']}")
 
 
-def _s3_action(environ: WSGIEnvironment) -> str:
+def _s3_action(environ: WSGIEnvironment, key: str) -> str:
     method, query = environ["REQUEST_METHOD"], query_of(environ)
-    _, key = bucket_and_key(environ)
     if not key:
         return "s3:ListBucket" if method == "GET" else f"s3:{method} of a bucket"
     if method in {"GET", "HEAD"}:
@@ -140,16 +140,8 @@ def _s3_action(environ: WSGIEnvironment) -> str:
     return "s3:PutObject"
 
 
-def _listing(read: ServiceCall) -> ServiceCall:
-    return ServiceCall(read.principal, "s3:ListBucket", read.resource.partition("/")[0])
-
-
-def _s3_resource(environ: WSGIEnvironment) -> str:
-    bucket, key = bucket_and_key(environ)
-    return f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
-
-
-def _body(environ: WSGIEnvironment) -> dict[str, Any]:
+def _json_body(environ: WSGIEnvironment) -> dict[str, Any]:
+    """Return the JSON object in the body, or an empty one where the body is something else."""
     try:
         body = json.loads(read_body(environ) or b"{}")
     except ValueError:

@@ -1,7 +1,8 @@
-"""Operations: what a request asks for, finer than its IAM action, by the names of the services' models."""
+"""API operations of requests, which are finer than IAM actions: UploadPart and PutObject are one action."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from local_cloud.http.iam_calls import ServiceCall
@@ -14,28 +15,32 @@ _MANIFEST_SUFFIX = ".manifest.json"
 
 
 def operation_of(environ: WSGIEnvironment, asked: ServiceCall) -> str:
-    """Return the operation of one of the request's calls; what Rekognition reads of S3 for it has none."""
+    """Return the API operation of the request's call `asked`.
+
+    It is empty for the S3 read that Rekognition does on behalf of its caller.
+    """
     service, _, action = asked.action.partition(":")
     if service == "lambda":
         return action.removesuffix("Function")
     if service != "s3":
         return action
-    return _s3_operation(environ) if signed_service(environ) == "s3" else ""
-
-
-def _s3_operation(environ: WSGIEnvironment) -> str:
-    method, query = environ["REQUEST_METHOD"], query_of(environ)
+    if signed_service(environ) != "s3":
+        return ""
     _, key = bucket_and_key(environ)
+    method = environ["REQUEST_METHOD"]
     if not key:
         return "ListObjectsV2" if method == "GET" else f"{method} of a bucket"
+    return _object_operation(method, key, query_of(environ), is_copy="HTTP_X_AMZ_COPY_SOURCE" in environ)
+
+
+def _object_operation(method: str, key: str, query: Mapping[str, str], *, is_copy: bool) -> str:
     if "uploadId" in query:
-        return {"DELETE": "AbortMultipartUpload", "POST": "CompleteMultipartUpload"}.get(
-            method, "UploadPartCopy" if "HTTP_X_AMZ_COPY_SOURCE" in environ else "UploadPart"
-        )
+        part = "UploadPartCopy" if is_copy else "UploadPart"
+        return {"DELETE": "AbortMultipartUpload", "POST": "CompleteMultipartUpload"}.get(method, part)
     if method == "POST":
         return "CreateMultipartUpload"
     if method != "PUT":
         return f"{method.capitalize()}Object"
-    if "HTTP_X_AMZ_COPY_SOURCE" in environ:
+    if is_copy:
         return "CopyObject"
     return "PutObject of a manifest" if key.endswith(_MANIFEST_SUFFIX) else "PutObject"

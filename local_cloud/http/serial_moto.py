@@ -1,8 +1,7 @@
-"""moto, one request at a time for each of its services: its backends are not made for many threads.
+"""moto with one lock for each of its services: its backends are not safe to use from many threads.
 
-Two puts to one key, two starts of one execution, a list that is read while it grows: moto checks first
-and acts later, and so broke by chance. A lock is held while moto answers, not while a client
-sends or a task runs.
+moto checks first and acts later, so two puts to one key, two starts of one execution, or a list read while it
+grows failed at random. The lock is held while moto answers, not while a client sends or a task runs.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from local_cloud.http.wsgi import read_body, signed_service
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Who asks a queue may wait there for what others send.
+# A request to SQS may wait for messages that other requests send: it takes no lock.
 _WAITING = "sqs"
 _INTERPRETED = "states"
 
 
 class SerialMoto:
-    """WSGI application around moto; `prepare` is called once, before moto is asked for Step Functions."""
+    """WSGI application around moto; `prepare` is called once, before the first Step Functions request."""
 
     def __init__(self, moto: WSGIApplication, prepare: Callable[[], None] = lambda: None) -> None:
         self._moto = moto
@@ -33,7 +32,7 @@ class SerialMoto:
         self._locks: dict[str, threading.RLock] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, when no other one to the same service is answered."""
+        """Answer one request, once no other request to the same service is being answered."""
         service = signed_service(environ) or "s3"
         if service == _WAITING:
             return self._moto(environ, start_response)
@@ -45,6 +44,6 @@ class SerialMoto:
             return self._moto(environ, start_response)
 
     def alone(self, service: str) -> AbstractContextManager[bool]:
-        """Return the lock of a service; who holds it is the only one that moto answers there."""
+        """Return the lock of a service; it may be taken again by the thread that has it."""
         with self._guard:
             return self._locks.setdefault(service, threading.RLock())

@@ -1,121 +1,119 @@
-"""WSGI in values: the body of a request, an answer, the service a request is signed for."""
+"""Requests and answers as AWS means them, read by werkzeug: body, credential scope, signer, bucket, key."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.sansio.multipart import Data, Field, MultipartDecoder, Preamble
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Request, Response
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-# Where the environment of a request says who signed it, once that was checked.
+# The key in a request's environment for the principal that signed it, set once the signature is checked.
 SIGNER = "local_cloud.signer"
 _CREDENTIAL_PARTS = 5
+_FORM_HEAD_BYTES = 64 * 1024  # S3 limits the fields before the file to 20 kB.
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One HTTP response, whole."""
+class Answer(Response):
+    """werkzeug's Response without a content type of its own: AWS sends none with an empty body."""
 
-    status: str
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    default_mimetype = None
 
     @property
     def succeeded(self) -> bool:
-        """Return whether the status is one of 2xx."""
+        """Return whether the status is 2xx."""
         return self.status.startswith("2")
-
-    def send(self, start_response: StartResponse) -> Iterable[bytes]:
-        """Return the response as WSGI wants it."""
-        headers = [pair for pair in self.headers.items() if pair[0].lower() != "content-length"]
-        start_response(self.status, [*headers, ("Content-Length", str(len(self.body)))])
-        return [self.body]
-
-    def header(self, name: str) -> str:
-        """Return the header `name` in any case, or an empty text."""
-        return next((value for key, value in self.headers.items() if key.lower() == name.lower()), "")
 
 
 def json_answer(status: str, document: Any, headers: dict[str, str] | None = None) -> Answer:
     """Return `document` as a JSON response."""
-    kinds = {"Content-Type": "application/json", **(headers or {})}
-    return Answer(status, kinds, json.dumps(document).encode())
+    return Answer(json.dumps(document), status, {"Content-Type": "application/json", **(headers or {})})
+
+
+def call(application: WSGIApplication, environ: WSGIEnvironment) -> Answer:
+    """Return the response of `application` with its whole body in memory."""
+    return Answer(*run_wsgi_app(application, environ, buffered=True))
+
+
+def request_of(environ: WSGIEnvironment) -> Request:
+    """Return the request in `environ`; the environment is not changed."""
+    return Request(environ, populate_request=False)
 
 
 def read_body(environ: WSGIEnvironment) -> bytes:
-    """Return the request's body, all of it received; it stays in place for the next reader."""
-    length = environ.get("CONTENT_LENGTH")
-    source = environ["wsgi.input"]
-    body: bytes = source.read(int(length)) if length else _read_chunked(environ)
+    """Return the whole body of the request, and leave it in `environ` for the next reader.
+
+    Raise ConnectionError, on which the server drops the connection, where the client hangs up within it.
+    """
+    try:
+        body = request_of(environ).get_data()
+    except ClientDisconnected as error:
+        raise ConnectionError("the client hung up within its request") from error
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
     return body
 
 
-def _read_chunked(environ: WSGIEnvironment) -> bytes:
-    # Without a length and without chunks there is no body, and reading would wait for one.
-    if not environ.get("wsgi.input_terminated"):
-        return b""
-    body: bytes = environ["wsgi.input"].read()
-    return body
-
-
-def call(application: WSGIApplication, environ: WSGIEnvironment) -> Answer:
-    """Return what `application` answers, its body collected."""
-    started: list[tuple[str, dict[str, str]]] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
-        started.append((status, dict(headers)))
-
-    chunks = application(environ, start_response)
-    try:
-        body = b"".join(chunks)
-    finally:
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
-    status, headers = started[-1]
-    return Answer(status, headers, body)
-
-
 def path_of(environ: WSGIEnvironment) -> str:
-    """Return the decoded path; WSGI carries its UTF-8 bytes as Latin-1."""
+    """Return the decoded path; werkzeug's would lose slashes at its start, which an S3 key may have."""
     path: str = environ.get("PATH_INFO", "")
     return path.encode("latin-1").decode("utf-8", "replace")
 
 
 def query_of(environ: WSGIEnvironment) -> dict[str, str]:
-    """Return the query, one value a name; names without a value are kept."""
-    pairs = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    return {name: values[0] for name, values in pairs.items()}
+    """Return the first value of each name in the query; a name without a value has an empty text."""
+    return request_of(environ).args.to_dict()
+
+
+def form_fields(environ: WSGIEnvironment) -> dict[str, str]:
+    """Return the fields before the file of a multipart form by their names in lower case.
+
+    S3 ignores fields behind the file. A form that cannot be read has no fields.
+    """
+    boundary = request_of(environ).mimetype_params.get("boundary", "")
+    decoder = MultipartDecoder(boundary.encode())
+    decoder.receive_data(read_body(environ)[:_FORM_HEAD_BYTES])
+    fields: dict[str, str] = {}
+    name = ""
+    try:
+        while isinstance(event := decoder.next_event(), (Preamble, Field, Data)):
+            if isinstance(event, Field):
+                name = event.name.lower()
+                if name == "file":
+                    break
+            elif isinstance(event, Data) and not event.more_data:
+                fields.setdefault(name, event.data.decode("utf-8", "replace"))
+    except ValueError:
+        return {}
+    return fields
 
 
 def signed_service(environ: WSGIEnvironment) -> str:
     """Return the service in the request's credential scope, or an empty text where it has none."""
-    authorization: str = environ.get("HTTP_AUTHORIZATION", "")
-    if authorization:
-        return _scope_service(authorization.rpartition("Credential=")[2].partition(",")[0])
-    return _scope_service(query_of(environ).get("X-Amz-Credential", ""))
+    request = request_of(environ)
+    if "Authorization" in request.headers:
+        signed = request.authorization.parameters if request.authorization else {}
+        credential = signed.get("Credential") or ""
+    else:
+        credential = request.args.get("X-Amz-Credential", "")
+    parts = credential.split("/")
+    return parts[3] if len(parts) == _CREDENTIAL_PARTS else ""
 
 
 def signed_by(environ: WSGIEnvironment) -> str:
-    """Return who signed the request, a person, a function or a part of the cloud; nobody: an empty text."""
+    """Return the principal that signed: a person, a function, a part of the cloud; empty where none did."""
     signer: str = environ.get(SIGNER, "")
     return signer
 
 
-def _scope_service(credential: str) -> str:
-    parts = credential.strip().split("/")
-    return parts[3] if len(parts) == _CREDENTIAL_PARTS else ""
-
-
 def bucket_and_key(environ: WSGIEnvironment) -> tuple[str, str]:
-    """Return the bucket and the key a request names, in its path or in its host, or empty texts."""
+    """Return the bucket and the key in the request's path, or in its host and path; absent ones are empty."""
     path = path_of(environ).removeprefix("/")
     named, is_virtual, _ = environ.get("HTTP_HOST", "").partition(".localhost")
     if is_virtual:

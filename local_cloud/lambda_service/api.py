@@ -1,4 +1,4 @@
-"""Lambda in front of moto: Invoke is answered here; what deploys a function is noted on its way to moto."""
+"""Lambda in front of moto: answers Invoke itself, and records deployed functions on their way to moto."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 import threading
 import uuid
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from local_cloud.http.wsgi import Answer, call, json_answer, path_of, read_body
 from local_cloud.lambda_service.concurrency import TooManyInvocations
 from local_cloud.lambda_service.invocations import CloudClosed, Invocations
 from local_cloud.lambda_service.registry import (
-    Function,
     FunctionRegistry,
     UnsupportedCode,
     function_name,
@@ -43,7 +43,7 @@ class LambdaApi:
         at_once: int | None = None,
     ) -> None:
         self._at_once = at_once or _DEFAULT_AT_ONCE
-        # What moto took and what is kept here must come from the same request.
+        # Without it moto and the registry could keep the code of two different requests.
         self._deploying = threading.Lock()
         self._moto = moto
         self._registry = registry
@@ -51,31 +51,33 @@ class LambdaApi:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        match = _PATH.match(path_of(environ))
-        if match is None:
-            return self._other(environ, start_response)
-        name, verb = match["name"], match["verb"]
-        method = environ["REQUEST_METHOD"]
-        if verb == "invocations":
-            return self._invoke(environ, name).send(start_response)
-        if (method, name, verb) == ("POST", None, None):
-            return self._deploy(environ, None, has_code=True).send(start_response)
-        if method == "PUT" and verb in {"code", "configuration"}:
-            return self._deploy(environ, function_name(name), has_code=verb == "code").send(start_response)
-        if method == "DELETE" and name and verb is None:
-            return self._delete(environ, function_name(name)).send(start_response)
-        return self._moto(environ, start_response)
-
-    def _other(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if _ACCOUNT_SETTINGS.match(path_of(environ)):
-            limits = {"ConcurrentExecutions": self._at_once, "UnreservedConcurrentExecutions": self._at_once}
-            return json_answer("200 OK", {"AccountLimit": limits}).send(start_response)
-        return self._moto(environ, start_response)
+        answer = self._own_answer(environ) or self._moto
+        return answer(environ, start_response)
 
     def send_event(self, function_arn: str, event: bytes) -> None:
-        """Invoke a function later, as Lambda does with the events of other services."""
+        """Queue an event for a function, as Lambda does with the events of other services."""
         name = function_name(function_arn)
         self._invocations.enqueue(lambda: self._registry.find(name), name, Invocation(event))
+
+    def _own_answer(self, environ: WSGIEnvironment) -> Answer | None:
+        """Return the answer to a request that moto does not answer alone, or None."""
+        path, method = path_of(environ), environ["REQUEST_METHOD"]
+        if _ACCOUNT_SETTINGS.match(path):
+            limits = {"ConcurrentExecutions": self._at_once, "UnreservedConcurrentExecutions": self._at_once}
+            return json_answer("200 OK", {"AccountLimit": limits})
+        match = _PATH.match(path)
+        if match is None:
+            return None
+        name, verb = match["name"], match["verb"]
+        if verb == "invocations":
+            return self._invoke(environ, name)
+        is_update = method == "PUT" and verb in {"code", "configuration"}
+        if is_update or (method, name, verb) == ("POST", None, None):
+            target = function_name(name) if name else None
+            return self._deploy(environ, target, has_code=verb != "configuration")
+        if method == "DELETE" and name and verb is None:
+            return self._delete(environ, function_name(name))
+        return None
 
     def _invoke(self, environ: WSGIEnvironment, name: str) -> Answer:
         function = self._registry.find(name)
@@ -83,26 +85,24 @@ class LambdaApi:
             return _error("404 Not Found", "ResourceNotFoundException", f"Function not found: {name}")
         payload = read_body(environ) or b"{}"
         kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
-        refusal = _refusal(payload, kind)
-        if refusal is not None:
-            return refusal
-        if kind == "DryRun":
-            return Answer("204 No Content")
+        refusal = _payload_refusal(payload, kind)
+        if refusal is not None or kind == "DryRun":
+            return refusal or Answer(status="204 No Content")
+        invocation = Invocation(payload)
+        headers = {"x-amzn-RequestId": invocation.request_id, "X-Amz-Executed-Version": "$LATEST"}
         try:
-            return self._run(function, Invocation(payload), environ, is_event=kind == "Event")
+            if kind == "Event":
+                find = partial(self._registry.find, function.name)
+                self._invocations.enqueue(find, function.name, invocation)
+                return Answer(status="202 Accepted", headers=headers)
+            outcome = self._invocations.invoke(function, invocation)
         except TooManyInvocations as error:
-            return _throttled(str(error))
+            reason = {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": str(error)}
+            return _refused("429 Too Many Requests", "TooManyRequestsException", reason)
         except CloudClosed:
             return _error("503 Service Unavailable", "ServiceException", "the local cloud is closing")
-
-    def _run(
-        self, function: Function, invocation: Invocation, environ: WSGIEnvironment, *, is_event: bool
-    ) -> Answer:
-        headers = {"x-amzn-RequestId": invocation.request_id, "X-Amz-Executed-Version": "$LATEST"}
-        if is_event:
-            self._invocations.enqueue(lambda: self._registry.find(function.name), function.name, invocation)
-            return Answer("202 Accepted", headers)
-        return _outcome_answer(self._invocations.invoke(function, invocation), headers, environ)
+        wants_log = environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail"
+        return _outcome_answer(outcome, headers, wants_log=wants_log)
 
     def _deploy(self, environ: WSGIEnvironment, name: str | None, *, has_code: bool) -> Answer:
         request = parse_request(read_body(environ))
@@ -115,7 +115,7 @@ class LambdaApi:
                 return _error("400 Bad Request", "InvalidParameterValueException", str(error))
             answer = call(self._moto, environ)
             if answer.succeeded:
-                self._registry.keep(json.loads(answer.body), code, command)
+                self._registry.keep(json.loads(answer.get_data()), code, command)
                 self._invocations.retire(target)
         return answer
 
@@ -128,12 +128,8 @@ class LambdaApi:
         return answer
 
 
-def concurrency_of(function: Function, zip_limit: int, image_limit: int) -> int:
-    """Return how many sandboxes `function` may have at once."""
-    return image_limit if function.is_image else zip_limit
-
-
-def _refusal(payload: bytes, kind: str) -> Answer | None:
+def _payload_refusal(payload: bytes, kind: str) -> Answer | None:
+    """Return the refusal of a payload that is too large or not JSON; None for a good one."""
     limit_bytes = _ASYNCHRONOUS_LIMIT_BYTES if kind == "Event" else _SYNCHRONOUS_LIMIT_BYTES
     if len(payload) > limit_bytes:
         return _error(
@@ -152,7 +148,7 @@ def _refusal(payload: bytes, kind: str) -> Answer | None:
     return None
 
 
-def _outcome_answer(outcome: Outcome, headers: dict[str, str], environ: WSGIEnvironment) -> Answer:
+def _outcome_answer(outcome: Outcome, headers: dict[str, str], *, wants_log: bool) -> Answer:
     payload, function_error = outcome.payload, outcome.function_error
     if len(payload) > _SYNCHRONOUS_LIMIT_BYTES:
         message = (
@@ -163,14 +159,9 @@ def _outcome_answer(outcome: Outcome, headers: dict[str, str], environ: WSGIEnvi
     named = {**headers, "Content-Type": "application/json"}
     if function_error:
         named["X-Amz-Function-Error"] = function_error
-    if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
+    if wants_log:
         named["X-Amz-Log-Result"] = base64.b64encode(outcome.log_tail).decode()
-    return Answer("200 OK", named, payload)
-
-
-def _throttled(message: str) -> Answer:
-    reason = {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": message}
-    return _refused("429 Too Many Requests", "TooManyRequestsException", reason)
+    return Answer(payload, headers=named)
 
 
 def _error(status: str, code: str, message: str) -> Answer:
@@ -178,6 +169,6 @@ def _error(status: str, code: str, message: str) -> Answer:
 
 
 def _refused(status: str, code: str, document: dict[str, str]) -> Answer:
-    # Without a request id moto's state machine gives the error another name: States.Runtime.
+    # Without a request id moto's state machine names the error States.Runtime.
     headers = {"x-amzn-ErrorType": code, "x-amzn-RequestId": str(uuid.uuid4())}
     return json_answer(status, document, headers)

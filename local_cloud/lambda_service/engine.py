@@ -29,32 +29,25 @@ def main(arguments: list[str]) -> int:
     """Run the command in `arguments` and return the exit code."""
     options = _parse(arguments)
     if options.command == "build":
+        place = _place(options.store, options.tag)
         given = dict(one.split("=", 1) for one in options.build_arg)
-        _keep(options.tag, build_image(options.file, options.context, _emptied(options.tag), given))
+        shutil.rmtree(place, ignore_errors=True)
+        image = build_image(options.file, options.context, place / "task", given)
+        described = {"variables": image.variables, "command": image.command}
+        (place / "image.json").write_text(json.dumps(described), encoding="utf-8")
     elif options.command == "push":
-        return _push(options.uri)
+        return _push(_place(options.store, options.uri), options.uri)
     elif options.command == "image":
         print(json.dumps([base_by_digest(options.name)]))
     return 0
 
 
-def _emptied(uri: str) -> Path:
-    """Return the folder for the files of `uri`, after what an earlier build left is gone."""
-    shutil.rmtree(_place(uri), ignore_errors=True)
-    return _place(uri) / "task"
-
-
-def _keep(uri: str, image: LocalImage) -> None:
-    described = {"variables": image.variables, "command": image.command}
-    (_place(uri) / "image.json").write_text(json.dumps(described), encoding="utf-8")
-
-
-def _push(uri: str) -> int:
+def _push(place: Path, uri: str) -> int:
     endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
     if not endpoint.hostname:
         print("AWS_ENDPOINT_URL is not set: export what `make up` printed.", file=sys.stderr)
         return 1
-    image = _read(_place(uri))
+    image = _read(place)
     request = {
         "uri": uri,
         "folder": str(image.folder),
@@ -85,12 +78,13 @@ def _read(place: Path) -> LocalImage:
     return LocalImage(place / "task", described["variables"], described["command"])
 
 
-def _place(uri: str) -> Path:
-    return _STORE / hashlib.sha256(uri.encode()).hexdigest()[:32]
+def _place(store: Path, uri: str) -> Path:
+    return store.resolve() / hashlib.sha256(uri.encode()).hexdigest()[:32]
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local_cloud.lambda_service.engine", description=__doc__)
+    parser.add_argument("--store", type=Path, default=_STORE, help="where the files of images are kept")
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build")
     build.add_argument("--file", type=Path, required=True)

@@ -59,7 +59,7 @@ class SandboxPool:
             finally:
                 self._give_back(sandbox)
 
-    def strike(self, text: bytes, act: Callable[[Sandbox], None]) -> None:
+    def act_on(self, text: bytes, act: Callable[[Sandbox], None]) -> None:
         """Do `act` to the sandboxes that work on an event with `text` in it, before they can take another."""
         with self._lock:
             for sandbox, invocation in self._busy.items():
@@ -161,12 +161,12 @@ class Invocations:
                 self._queues[name] = queue
             queue.submit(self._deliver, find, name, invocation)
 
-    def strike(self, name: str, text: str, act: Callable[[Sandbox], None]) -> None:
+    def act_on(self, name: str, text: str, act: Callable[[Sandbox], None]) -> None:
         """Do `act` to the sandboxes of the function `name` that work on an event with `text` in it."""
         with self._lock:
             pool = self._pools.get(name)
         if pool is not None:
-            pool.strike(text.encode(), act)
+            pool.act_on(text.encode(), act)
 
     def retire(self, name: str) -> None:
         """Stop the sandboxes of a function that was updated or deleted."""

@@ -1,4 +1,4 @@
-"""Pushed images: what an engine sends in the place of layers, named in ECR and run by functions."""
+"""Pushed images: folders that an engine sends instead of layers, named in ECR and run by functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PUSH_PATH = "/local-cloud/images"
 
 
 class PushedImages:
-    """WSGI application for a push; functions then run the image by tag and by digest."""
+    """WSGI application for pushes; functions can then run the image by its tag or its digest."""
 
     def __init__(self, registry: FunctionRegistry, clients: Clients, folder: Path) -> None:
         self._registry = registry
@@ -35,12 +35,15 @@ class PushedImages:
         request = json.loads(read_body(environ))
         image = LocalImage(Path(request["folder"]), request["variables"], request["command"])
         digest = self.push(request["uri"], image)
-        return json_answer("200 OK", {"digest": digest}).send(start_response)
+        return json_answer("200 OK", {"digest": digest})(environ, start_response)
 
     def push(self, uri: str, image: LocalImage) -> str:
         """Keep a copy of `image` as `uri` (repository:tag) and return its digest."""
         repository, _, tag = uri.rpartition(":")
-        kept = replace(image, folder=self._copy(image.folder))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=self._folder)) / "task"
+        shutil.copytree(image.folder, folder)
+        kept = replace(image, folder=folder)
         layer = f"sha256:{_content_hash(kept)}"
         manifest = {
             "schemaVersion": 2,
@@ -56,12 +59,6 @@ class PushedImages:
         for reference in (uri, f"{repository}@{digest}"):
             self._registry.push_image(reference, kept)
         return digest
-
-    def _copy(self, folder: Path) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        target = Path(tempfile.mkdtemp(dir=self._folder)) / "task"
-        shutil.copytree(folder, target)
-        return target
 
 
 def _content_hash(image: LocalImage) -> str:

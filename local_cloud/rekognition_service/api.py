@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from werkzeug.wrappers import Request, Response
 
-from blur_container.analysis.face_detector import Detector, FaceDetector
+from blur_container.analysis.face_detector import Detector, make_detector
 from local_cloud.rekognition_service.jobs import (
     Analysis,
     FaceJobs,
@@ -56,7 +56,7 @@ class RekognitionVideo:
         self,
         make_s3: Callable[[], Any],
         settings: RekognitionSettings,
-        make_detector: Callable[[], Detector] = FaceDetector,
+        make_detector: Callable[[], Detector] = make_detector,
     ) -> None:
         self._make_s3 = make_s3
         self._s3: Any = None

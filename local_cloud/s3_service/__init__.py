@@ -1,1 +1,1 @@
-"""What moto lacks of S3: events, forms, bucket policies, CORS."""
+"""The parts of S3 that moto lacks: events, bucket policies, CORS."""

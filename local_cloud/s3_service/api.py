@@ -1,25 +1,26 @@
-"""S3 in front of moto: bucket notifications are answered here; what creates an object sends its events."""
+"""S3 in front of moto: bucket notifications, policies and CORS; a created object sends its events."""
 
 from __future__ import annotations
 
-import io
+import json
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
+from werkzeug.test import EnvironBuilder
+
 from local_cloud.http.serial_moto import SerialMoto
-from local_cloud.http.wsgi import Answer, bucket_and_key, call, query_of, read_body
+from local_cloud.http.wsgi import Answer, bucket_and_key, call, form_fields, query_of, read_body
 from local_cloud.s3_service.cors import BucketCors
 from local_cloud.s3_service.events import BucketEvents, CreatedObject
-from local_cloud.s3_service.form_upload import form_fields
 from local_cloud.s3_service.notifications import (
     InvalidNotification,
     parse_notifications,
     render_notifications,
 )
-from local_cloud.s3_service.policies import BucketPolicies
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -40,6 +41,7 @@ _STATUS_OF_CODE = {
     "NoSuchBucket": "404 Not Found",
     "NoSuchBucketPolicy": "404 Not Found",
 }
+_XML = {"Content-Type": "application/xml"}
 _OWNER = (
     "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, "
     "SignedHeaders=host, Signature=none"
@@ -48,15 +50,41 @@ _OWNER = (
 
 @dataclass(frozen=True)
 class Creation:
-    """A request that creates an object where it succeeds."""
+    """A request that creates an object if it succeeds."""
 
     bucket: str
     key: str
     event_name: str
 
 
+class BucketPolicies:
+    """The bucket policies, stored but not enforced: moto ignores conditions and would refuse everything."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._policies: dict[str, bytes] = {}
+
+    def answer(self, method: str, bucket: str, body: bytes) -> Answer | None:
+        """Answer a GET, PUT or DELETE of the policy of an existing bucket; None where there is no policy."""
+        with self._lock:
+            if method == "PUT":
+                json.loads(body)
+                self._policies[bucket] = body
+                return Answer(status="204 No Content")
+            if method == "DELETE":
+                self._policies.pop(bucket, None)
+                return Answer(status="204 No Content")
+            policy = self._policies.get(bucket)
+        return None if policy is None else Answer(policy, headers={"Content-Type": "application/json"})
+
+    def forget(self, bucket: str) -> None:
+        """Drop the policy of a deleted bucket."""
+        with self._lock:
+            self._policies.pop(bucket, None)
+
+
 class S3Api:
-    """WSGI application for requests to S3; `is_function` tells the ARNs of deployed functions."""
+    """WSGI application for requests to S3; `is_function` returns whether an ARN names a deployed function."""
 
     def __init__(
         self,
@@ -72,88 +100,92 @@ class S3Api:
         self._cors = cors
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; what moto does and what is told of it are one step."""
+        """Answer one request; moto's change and what is recorded of it happen under one lock."""
         read_body(environ)
-        with self._moto.alone("s3"):
-            return self._answer(environ, start_response)
-
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         bucket, key = bucket_and_key(environ)
-        own = {"notification": self._notification, "policy": self._policy, "cors": self._put_cors}
-        asked = [name for name in own if bucket and not key and name in query_of(environ)]
-        if asked:
-            return own[asked[0]](environ, bucket).send(start_response)
-        if environ["REQUEST_METHOD"] == "DELETE" and bucket and not key and not query_of(environ):
-            return self._delete_bucket(environ, start_response, bucket)
-        creation = _creation(environ, bucket, key)
-        if creation is not None and not self._holds(environ, creation):
-            return _error("PreconditionFailed", "The object is not as it was", bucket).send(start_response)
-        if creation is None or not self._events.asked_for(creation.bucket, creation.key, creation.event_name):
-            return self._moto(environ, start_response)
-        return self._create(environ, start_response, creation)
+        query = query_of(environ)
+        with self._moto.alone("s3"):
+            if bucket and not key:
+                own = {"notification": self._notification, "policy": self._policy, "cors": self._put_cors}
+                asked = [name for name in own if name in query]
+                if asked:
+                    return own[asked[0]](environ, bucket)(environ, start_response)
+                if environ["REQUEST_METHOD"] == "DELETE" and not query:
+                    return self._delete_bucket(environ, bucket)(environ, start_response)
+            creation = _creation(environ, bucket, key)
+            if creation is None:
+                return self._moto(environ, start_response)
+            if not self._meets_condition(environ, creation):
+                error = _error("PreconditionFailed", "The object has changed", bucket)
+                return error(environ, start_response)
+            if not self._events.asked_for(creation.bucket, creation.key, creation.event_name):
+                return self._moto(environ, start_response)
+            return self._create(environ, creation)(environ, start_response)
 
-    def _holds(self, environ: WSGIEnvironment, creation: Creation) -> bool:
-        """Return whether If-Match holds where moto does not look: when a multipart upload is completed."""
+    def _meets_condition(self, environ: WSGIEnvironment, creation: Creation) -> bool:
+        """Return whether If-Match holds where moto does not check it: completing a multipart upload."""
         wanted = environ.get("HTTP_IF_MATCH", "").strip('"')
         if not wanted or environ["REQUEST_METHOD"] != "POST":
             return True
-        found = self._head(environ, creation, {})
-        return found.succeeded and found.header("etag").strip('"') == wanted
+        found = self._head(creation.bucket, creation.key)
+        return found.succeeded and found.headers.get("ETag", "").strip('"') == wanted
 
-    def _create(
-        self, environ: WSGIEnvironment, start_response: StartResponse, creation: Creation
-    ) -> Iterable[bytes]:
-        statuses: list[tuple[str, dict[str, str]]] = []
-
-        def noting(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            statuses.append((status, {name.lower(): value for name, value in headers}))
-            return start_response(status, headers, *rest)
-
-        body = self._moto(environ, noting)
-        status, headers = statuses[-1]
-        if status.startswith(("2", "303")):
-            created = self._look_up(environ, creation, headers.get("x-amz-version-id"))
-            self._events.created(created, creation.event_name)
-        return body
-
-    def _look_up(self, environ: WSGIEnvironment, creation: Creation, version_id: str | None) -> CreatedObject:
+    def _create(self, environ: WSGIEnvironment, creation: Creation) -> Answer:
+        """Let moto create the object, and send its events where it did."""
+        answer = call(self._moto, environ)
+        if not answer.status.startswith(("2", "303")):
+            return answer
+        version_id = answer.headers.get("x-amz-version-id")
         queries: list[dict[str, str]] = [{"versionId": version_id}] if version_id else []
-        # moto names a version of multipart uploads in unversioned buckets, too, and then does not know it.
-        answers = (self._head(environ, creation, query) for query in [*queries, {}])
-        found = next((answer for answer in answers if answer.succeeded), None)
+        # moto names a version of multipart uploads in unversioned buckets too, and then cannot find it.
+        heads = (self._head(creation.bucket, creation.key, query) for query in [*queries, {}])
+        found = next((head for head in heads if head.succeeded), None)
         if found is None:
-            raise RuntimeError(f"s3://{creation.bucket}/{creation.key} was just created and is not there")
-        return CreatedObject(
+            raise RuntimeError(f"s3://{creation.bucket}/{creation.key} was just created and cannot be found")
+        created = CreatedObject(
             bucket=creation.bucket,
             key=creation.key,
-            size_bytes=int(found.header("content-length")),
-            etag=found.header("etag").strip('"'),
-            version_id=found.header("x-amz-version-id") or None,
+            size_bytes=int(found.headers["Content-Length"]),
+            etag=found.headers["ETag"].strip('"'),
+            version_id=found.headers.get("x-amz-version-id") or None,
         )
+        self._events.created(created, creation.event_name)
+        return answer
 
-    def _head(self, environ: WSGIEnvironment, creation: Creation, query: dict[str, str]) -> Answer:
-        return call(self._moto, _internal(environ, creation.bucket, creation.key, query))
+    def _head(self, bucket: str, key: str = "", query: dict[str, str] | None = None) -> Answer:
+        """Return moto's answer to the cloud's own HEAD of an object, or of a bucket where `key` is empty."""
+        request = EnvironBuilder(
+            quote(f"/{bucket}/{key}" if key else f"/{bucket}"),
+            method="HEAD",
+            query_string=urlencode(query or {}),
+            # Anyone may upload with a form or a presigned URL, but moto lets only the owner read.
+            headers=[("Authorization", _OWNER)],
+        )
+        return call(self._moto, request.get_environ())
 
     def _notification(self, environ: WSGIEnvironment, bucket: str) -> Answer:
-        if not call(self._moto, _internal(environ, bucket, "", {})).succeeded:
+        if not self._head(bucket).succeeded:
             return _error("NoSuchBucket", "The specified bucket does not exist", bucket)
         if environ["REQUEST_METHOD"] == "GET":
-            body = render_notifications(self._events.configuration(bucket))
-            return Answer("200 OK", {"Content-Type": "application/xml"}, body)
+            return Answer(render_notifications(self._events.configuration(bucket)), headers=_XML)
         try:
-            self._configure(bucket, read_body(environ))
+            notifications = parse_notifications(read_body(environ))
         except InvalidNotification as error:
             return _error(error.code, str(error), bucket)
-        return Answer("200 OK")
+        if not all(self._is_function(one.function_arn) for one in notifications):
+            message = "Unable to validate the following destination configurations"
+            return _error("InvalidArgument", message, bucket)
+        self._events.configure(bucket, notifications)
+        return Answer()
 
     def _policy(self, environ: WSGIEnvironment, bucket: str) -> Answer:
-        if not call(self._moto, _internal(environ, bucket, "", {})).succeeded:
+        if not self._head(bucket).succeeded:
             return _error("NoSuchBucket", "The specified bucket does not exist", bucket)
         answer = self._policies.answer(environ["REQUEST_METHOD"], bucket, read_body(environ))
         return answer or _error("NoSuchBucketPolicy", "The bucket policy does not exist", bucket)
 
     def _put_cors(self, environ: WSGIEnvironment, bucket: str) -> Answer:
-        """Return moto's answer to a request about CORS rules; note what it took."""
+        """Return moto's answer to a request about CORS rules; record the rules where moto accepted them."""
         body = read_body(environ)
         answer = call(self._moto, environ)
         if answer.succeeded and environ["REQUEST_METHOD"] == "PUT":
@@ -162,27 +194,17 @@ class S3Api:
             self._cors.forget(bucket)
         return answer
 
-    def _configure(self, bucket: str, document: bytes) -> None:
-        notifications = parse_notifications(document)
-        for notification in notifications:
-            if not self._is_function(notification.function_arn):
-                raise InvalidNotification(
-                    "InvalidArgument", "Unable to validate the following destination configurations"
-                )
-        self._events.configure(bucket, notifications)
-
-    def _delete_bucket(
-        self, environ: WSGIEnvironment, start_response: StartResponse, bucket: str
-    ) -> Iterable[bytes]:
+    def _delete_bucket(self, environ: WSGIEnvironment, bucket: str) -> Answer:
         answer = call(self._moto, environ)
         if answer.succeeded:
             self._events.forget(bucket)
             self._policies.forget(bucket)
             self._cors.forget(bucket)
-        return answer.send(start_response)
+        return answer
 
 
 def _creation(environ: WSGIEnvironment, bucket: str, key: str) -> Creation | None:
+    """Return what the request would create; None where it creates no object."""
     query = query_of(environ)
     method = environ["REQUEST_METHOD"]
     if method == "PUT" and key and not _SUBRESOURCES & query.keys():
@@ -196,35 +218,10 @@ def _creation(environ: WSGIEnvironment, bucket: str, key: str) -> Creation | Non
     return None
 
 
-def _internal(environ: WSGIEnvironment, bucket: str, key: str, query: dict[str, str]) -> WSGIEnvironment:
-    """Return a HEAD request of the cloud's own, on the connection of `environ`."""
-    path = f"/{bucket}/{key}" if key else f"/{bucket}"
-    kept = {
-        name: value for name, value in environ.items() if name.startswith(("wsgi.", "SERVER_", "REMOTE_"))
-    }
-    encoded = quote(path)
-    query_string = urlencode(query)
-    uri = f"{encoded}?{query_string}" if query else encoded
-    return {
-        **kept,
-        "SCRIPT_NAME": "",
-        "REQUEST_METHOD": "HEAD",
-        # Anyone may upload by a form or a presigned URL; moto lets only the owner look.
-        "HTTP_AUTHORIZATION": _OWNER,
-        "HTTP_HOST": "localhost",
-        "PATH_INFO": path.encode().decode("latin-1"),
-        "QUERY_STRING": query_string,
-        "REQUEST_URI": uri,
-        "RAW_URI": uri,
-        "CONTENT_LENGTH": "0",
-        "wsgi.input": io.BytesIO(),
-    }
-
-
 def _error(code: str, message: str, bucket: str) -> Answer:
     body = (
         f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code>'
         f"<Message>{escape(message)}</Message><BucketName>{escape(bucket)}</BucketName></Error>"
     )
     status = _STATUS_OF_CODE.get(code, "400 Bad Request")
-    return Answer(status, {"Content-Type": "application/xml"}, body.encode())
+    return Answer(body, status, _XML)

@@ -1,4 +1,4 @@
-"""CORS rules of buckets: which web pages of other origins may call, as PutBucketCors said."""
+"""CORS rules of buckets: which web pages of other origins may call S3."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 @dataclass(frozen=True)
 class CorsRule:
-    """One rule; an origin or a header may hold one `*`, which stands for anything."""
+    """One rule; each origin and each header may contain one `*`, which matches any text."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
@@ -19,12 +19,17 @@ class CorsRule:
     max_age_s: str = ""
 
     def allows(self, origin: str, method: str, headers: Iterable[str]) -> bool:
-        """Return whether a page of `origin` may send such a request with these headers of its own."""
-        is_origin = any(_matches(pattern, origin) for pattern in self.origins)
-        return is_origin and method in self.methods and all(self._takes(name) for name in headers)
+        """Return whether a page of `origin` may send a request with this method and these extra headers."""
+        return (
+            any(_matches(pattern, origin) for pattern in self.origins)
+            and method in self.methods
+            and all(
+                any(_matches(pattern.lower(), name.lower()) for pattern in self.headers) for name in headers
+            )
+        )
 
     def answer(self, origin: str) -> dict[str, str]:
-        """Return the headers that let a browser show the answer to the page."""
+        """Return the response headers that let a browser show the answer to a page of `origin`."""
         found = {
             "Access-Control-Allow-Origin": "*" if "*" in self.origins else origin,
             "Access-Control-Allow-Methods": ", ".join(self.methods),
@@ -35,38 +40,31 @@ class CorsRule:
         }
         return {name: value for name, value in found.items() if value}
 
-    def _takes(self, header: str) -> bool:
-        return any(_matches(pattern.lower(), header.lower()) for pattern in self.headers)
-
 
 class BucketCors:
-    """The rules of each bucket; a bucket that was given none has none."""
+    """The CORS rules of each bucket; a bucket without a configuration has none."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rules: dict[str, list[CorsRule]] = {}
 
     def put(self, bucket: str, document: bytes) -> None:
-        """Keep the rules in the body of a PutBucketCors that S3 took."""
-        rules = [_rule(element) for element in _parsed(document)]
+        """Keep the rules in the body of a PutBucketCors that moto accepted."""
+        rules = [_rule(element) for element in ET.fromstring(document)]  # noqa: S314 accepted by moto
         with self._lock:
             self._rules[bucket] = rules
 
     def forget(self, bucket: str) -> None:
-        """Drop the rules of a bucket, or of one that was deleted."""
+        """Drop the rules of a bucket."""
         with self._lock:
             self._rules.pop(bucket, None)
 
     def find(self, bucket: str, origin: str, method: str, headers: Iterable[str] = ()) -> CorsRule | None:
-        """Return the first rule that allows it; a page without an origin (`null`) is nobody's."""
+        """Return the first rule that allows such a request; none allows a page without an origin (`null`)."""
         with self._lock:
             rules = self._rules.get(bucket, [])
         asked = list(headers)
         return next((rule for rule in rules if origin != "null" and rule.allows(origin, method, asked)), None)
-
-
-def _parsed(document: bytes) -> ET.Element:
-    return ET.fromstring(document)  # noqa: S314 taken by S3
 
 
 def _rule(element: ET.Element) -> CorsRule:

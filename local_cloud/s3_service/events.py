@@ -1,4 +1,4 @@
-"""Events of buckets: who is told, the record as S3 writes it, and its delivery."""
+"""Bucket events: which functions get them, the record in S3's format, and its delivery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from local_cloud.s3_service.notifications import Notification
 
 @dataclass(frozen=True)
 class CreatedObject:
-    """An object as it stands after the request that made it."""
+    """An object right after the request that created it."""
 
     bucket: str
     key: str
@@ -28,7 +28,10 @@ class CreatedObject:
 
 
 class BucketEvents:
-    """The notification configurations of all buckets; `send` takes a function's ARN and an event at once."""
+    """The notification configurations of all buckets.
+
+    `send` queues an event for the function with an ARN; each event is sent `deliveries` times.
+    """
 
     def __init__(self, send: Callable[[str, bytes], None], deliveries: int) -> None:
         self._send = send
@@ -38,43 +41,41 @@ class BucketEvents:
         self._notifications: dict[str, list[Notification]] = {}
 
     def configure(self, bucket: str, notifications: list[Notification]) -> None:
-        """Replace what `bucket` tells, and whom."""
+        """Replace the notifications of `bucket`."""
         self._notifications[bucket] = notifications
 
     def configuration(self, bucket: str) -> list[Notification]:
-        """Return what `bucket` tells, and whom."""
+        """Return the notifications of `bucket`."""
         return self._notifications.get(bucket, [])
 
     def forget(self, bucket: str) -> None:
-        """Drop a deleted bucket."""
+        """Drop the notifications of a deleted bucket."""
         self._notifications.pop(bucket, None)
 
     def asked_for(self, bucket: str, key: str, event_name: str) -> list[Notification]:
-        """Return the notifications that match."""
+        """Return the notifications of `bucket` that match the event and the key."""
         return [one for one in self.configuration(bucket) if one.matches(event_name, key)]
 
     def created(self, created: CreatedObject, event_name: str) -> None:
-        """Tell every function that asked for it, as often as the settings say: S3 may deliver twice."""
+        """Send the event to each function that asked for it, `deliveries` times: S3 may deliver twice."""
         for notification in self.asked_for(created.bucket, created.key, event_name):
-            record = _record(created, event_name, notification.id, self._sequencer())
+            with self._lock:
+                self._sequence = max(self._sequence + 1, time.time_ns())
+                sequencer = f"{self._sequence:018X}"
+            record = _record(created, event_name, notification.id, sequencer)
             event = json.dumps({"Records": [record]}).encode()
             for _ in range(self._deliveries):
                 self._send(notification.function_arn, event)
 
-    def _sequencer(self) -> str:
-        with self._lock:
-            self._sequence = max(self._sequence + 1, time.time_ns())
-            return f"{self._sequence:018X}"
-
 
 def _record(created: CreatedObject, event_name: str, notification_id: str, sequencer: str) -> dict[str, Any]:
-    moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     version = {"versionId": created.version_id} if created.version_id else {}
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": REGION,
-        "eventTime": moment,
+        "eventTime": now,
         "eventName": event_name,
         "userIdentity": {"principalId": f"AWS:{ACCOUNT_ID}"},
         "requestParameters": {"sourceIPAddress": "127.0.0.1"},

@@ -1,4 +1,4 @@
-"""Bucket notification configurations: S3's XML, its rules, and which upload matches."""
+"""Bucket notification configurations: read from and written to S3's XML, checked, matched with uploads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNSUPPORTED = {"QueueConfiguration", "TopicConfiguration", "EventBridgeConfigur
 
 
 class InvalidNotification(Exception):
-    """S3 would not take this configuration; `code` is its error code."""
+    """S3 would refuse this configuration; `code` is its error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class InvalidNotification(Exception):
 
 @dataclass(frozen=True)
 class Notification:
-    """One function to call on some events of a bucket."""
+    """A function to call for some events of a bucket, of keys with this prefix and suffix."""
 
     id: str
     function_arn: str
@@ -30,12 +30,12 @@ class Notification:
     suffix: str = ""
 
     def matches(self, event_name: str, key: str) -> bool:
-        """Return whether `event_name` (without `s3:`) on `key` is asked for; case counts."""
+        """Return whether `event_name` (without `s3:`) of `key` matches; case matters."""
         is_asked = any(_covers(pattern, f"s3:{event_name}") for pattern in self.events)
         return is_asked and key.startswith(self.prefix) and key.endswith(self.suffix)
 
     def overlaps(self, other: Notification) -> bool:
-        """Return whether one upload could match both, which S3 refuses."""
+        """Return whether one upload could match both; S3 refuses such a pair."""
         pairs = [(mine, theirs) for mine in self.events for theirs in other.events]
         has_shared_event = any(_covers(a, b) or _covers(b, a) for a, b in pairs)
         prefixes, suffixes = (self.prefix, other.prefix), (self.suffix, other.suffix)
@@ -50,14 +50,19 @@ def _covers(pattern: str, event: str) -> bool:
 
 
 def parse_notifications(document: bytes) -> list[Notification]:
-    """Return what the body of a PutBucketNotificationConfiguration asks for; raise InvalidNotification."""
+    """Return the notifications in the body of PutBucketNotificationConfiguration.
+
+    Raise InvalidNotification where S3 would refuse them, or the local cloud does not implement one.
+    """
     try:
         root = ET.fromstring(document)  # noqa: S314 from a client on this machine
     except ET.ParseError as error:
         raise InvalidNotification("MalformedXML", f"the configuration is not XML: {error}") from error
     for element in root:
         if _local(element) in _UNSUPPORTED:
-            raise InvalidNotification("NotImplemented", f"the local cloud has no {_local(element)}")
+            raise InvalidNotification(
+                "NotImplemented", f"the local cloud does not implement {_local(element)}"
+            )
     notifications = [_notification(element) for element in root]
     if any(one.overlaps(other) for one, other in combinations(notifications, 2)):
         raise InvalidNotification(
@@ -70,7 +75,9 @@ def parse_notifications(document: bytes) -> list[Notification]:
 def _notification(element: ET.Element) -> Notification:
     texts = [(_local(child), (child.text or "").strip()) for child in element]
     values = dict(texts)
-    rules = _rules(element)
+    filters = [child for child in element.iter() if _local(child) == "FilterRule"]
+    parts = [{_local(part): part.text or "" for part in rule} for rule in filters]
+    rules = {part.get("Name", "").lower(): part.get("Value", "") for part in parts}
     return Notification(
         id=values.get("Id") or secrets.token_hex(16),
         function_arn=values.get("CloudFunction") or values.get("LambdaFunctionArn", ""),
@@ -80,18 +87,13 @@ def _notification(element: ET.Element) -> Notification:
     )
 
 
-def _rules(element: ET.Element) -> dict[str, str]:
-    rules = [child for child in element.iter() if _local(child) == "FilterRule"]
-    parts = [{_local(part): part.text or "" for part in rule} for rule in rules]
-    return {part.get("Name", "").lower(): part.get("Value", "") for part in parts}
-
-
 def _local(element: ET.Element) -> str:
+    """Return the element's name without its XML namespace."""
     return element.tag.rsplit("}", 1)[-1]
 
 
 def render_notifications(notifications: list[Notification]) -> bytes:
-    """Return the body of a GetBucketNotificationConfiguration."""
+    """Return the body of an answer to GetBucketNotificationConfiguration."""
     root = ET.Element("NotificationConfiguration", xmlns=_NAMESPACE)
     for notification in notifications:
         element = ET.SubElement(root, "CloudFunctionConfiguration")
@@ -99,18 +101,12 @@ def render_notifications(notifications: list[Notification]) -> bytes:
         ET.SubElement(element, "CloudFunction").text = notification.function_arn
         for event in notification.events:
             ET.SubElement(element, "Event").text = event
-        _render_filter(element, notification)
+        rules = {"Prefix": notification.prefix, "Suffix": notification.suffix}
+        if any(rules.values()):
+            key = ET.SubElement(ET.SubElement(element, "Filter"), "S3Key")
+            for name in [name for name, value in rules.items() if value]:
+                rule = ET.SubElement(key, "FilterRule")
+                ET.SubElement(rule, "Name").text = name
+                ET.SubElement(rule, "Value").text = rules[name]
     document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return document
-
-
-def _render_filter(element: ET.Element, notification: Notification) -> None:
-    rules = {"Prefix": notification.prefix, "Suffix": notification.suffix}
-    if not any(rules.values()):
-        return
-    key = ET.SubElement(ET.SubElement(element, "Filter"), "S3Key")
-    for name, value in rules.items():
-        if value:
-            rule = ET.SubElement(key, "FilterRule")
-            ET.SubElement(rule, "Name").text = name
-            ET.SubElement(rule, "Value").text = value

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PAGE = Path(__file__).with_name("page.html")
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 _SWITCHES = (
     "--headless",
     "--no-sandbox",

@@ -38,16 +38,20 @@ class InSegments:
     folder: Path
     settings: RenderSettings
 
+    def planned(self) -> Plan | None:
+        """Return the plan, or None where the video stays whole."""
+        size_bytes = self.source.stat().st_size
+        return Planner(self.source, size_bytes, lambda: 1, self.faces, 500, self.settings, EAGER, "1").plan()
+
     def plan(self) -> Plan:
         """Return the plan, which must have more than one segment."""
-        size_bytes = self.source.stat().st_size
-        plan = Planner(self.source, size_bytes, lambda: 1, self.faces, 500, self.settings, EAGER, "1").plan()
+        plan = self.planned()
         assert plan is not None
         return plan
 
     def tracks(self, plan: Plan, number: int) -> Tracks:
         """Return the tracks of one segment, by way of its document."""
-        layouts = plan.origins.layouts(self.faces, self.settings)
+        layouts = plan.origins.tracklet_graphs(self.faces, self.settings)
         window, *others = (Windows(layout).of(plan.section(number)) for layout in layouts)
         text = TracksDocument(self.faces.source_id, window, tuple(others)).to_json()
         document = TracksDocument.from_json(text, track_settings(self.settings))
@@ -100,6 +104,14 @@ def render_in_segments(
     """Render `source` in segments to `out.mp4` beside it, and verify that."""
     segmented = InSegments(source, faces, source.parent, settings)
     return segmented.join(segmented.parts(), source.with_name("out.mp4"))
+
+
+def render_as_planned(
+    source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS
+) -> RenderReport:
+    """Render `source` to `out.mp4` beside it, in segments where a plan has some, and verify that."""
+    plan = InSegments(source, faces, source.parent, settings).planned()
+    return (render if plan is None else render_in_segments)(source, faces, settings)
 
 
 WAYS = {"one piece": render, "segments": render_in_segments}

@@ -12,7 +12,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.codec.context import Flags
 from av.container import OutputContainer
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -66,6 +66,8 @@ class Clip:
     field_order: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
     container_options: dict[str, str] = field(default_factory=dict)
+    # So many first frames are decoded in the order they are shown; later ones as the encoder likes.
+    in_order: int = 0
 
     @property
     def unit(self) -> Fraction:
@@ -164,6 +166,8 @@ def _frame(clip: Clip, pts: int) -> VideoFrame:
     coded = np.ascontiguousarray(np.rot90(draw(clip, pts), -clip.rotation // 90))
     frame = VideoFrame.from_ndarray(coded, format="rgb24").reformat(format=clip.pixel_format)
     frame.pts, frame.time_base = pts, clip.unit
+    if pts in clip.times[: clip.in_order]:
+        frame.pict_type = PictureType.P
     return frame
 
 

@@ -35,6 +35,12 @@ def payload_of(content: bytes, name: bytes, track: int = 0) -> bytes:
     return content[at + _HEAD : at + size]
 
 
+def patched(content: bytes, name: bytes, at: int, new: bytes, track: int = 0) -> bytes:
+    """Return `content` with other bytes at a place of the payload of the box `name`."""
+    payload = payload_of(content, name, track)
+    return replaced(content, name, payload[:at] + new + payload[at + len(new) :], track)
+
+
 def with_steps(content: bytes, runs: Sequence[tuple[int, int]], track: int = 0) -> bytes:
     """Return `content` with a track whose samples last so: runs of (count, ticks)."""
     table = struct.pack(">II", 0, len(runs)) + b"".join(struct.pack(">II", *run) for run in runs)

@@ -16,7 +16,7 @@ from local_cloud.cloud import LocalCloud
 from tests.clips.portraits import PortraitClip, make_portrait_clip, standing
 from tests.clouds.deploy_commands import MACHINE, STAGE, Commands, Ended, bucket, inventory
 
-PATIENCE_S = 60
+PATIENCE_S = 600
 
 
 @dataclass(frozen=True)

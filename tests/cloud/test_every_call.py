@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from local_cloud.faults.kinds import OF_A_JOB, FaultKind
+from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault
 from local_cloud.http.iam_calls import STATE_MACHINE
 from tests.faults.plans import MAY_FAIL, in_turn, plans, random_plans, recording_plans, samples
@@ -16,6 +16,12 @@ from tests.faults.runs import SEGMENTED, Laboratory, laboratory
 # What Rekognition has decided: nobody can try again.
 FINAL = {FaultKind.JOB_FAILED, FaultKind.RESULTS_EXPIRED}
 # A caller that waits for an answer until its timeout takes a minute: that is for the soak.
+OF_A_JOB = (
+    FaultKind.STILL_IN_PROGRESS,
+    FaultKind.JOB_FAILED,
+    FaultKind.RESULTS_EXPIRED,
+    FaultKind.PAGE_EXPIRED,
+)
 KINDS = [kind for kind in FaultKind if kind not in (FaultKind.SILENT, *OF_A_JOB, *MAY_FAIL)]
 # Some of those that a person must mend.
 FOR_A_PERSON = (

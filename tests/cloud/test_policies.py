@@ -35,7 +35,7 @@ from tests.clips.portraits import make_portrait_clip, standing
 from tests.end_to_end.conftest import ROOT, Pipeline
 
 PREFIX = "face-blur-local-"
-PATIENCE_S = 30
+PATIENCE_S = 300
 CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
 APP_FUNCTIONS = json.loads((ROOT / ".chalice" / "config.json").read_text())["lambda_functions"]
 FUNCTIONS = [*APP_FUNCTIONS, *CONTAINER_FUNCTIONS]

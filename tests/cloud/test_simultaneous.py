@@ -88,7 +88,10 @@ def test_two_puts_to_one_key_are_told_each_by_its_own_bytes_in_their_order(moto:
 
     last = call(s3, request("s3", "HEAD", "/bucket/clip.mp4"))
     assert [one["size"] for one in sent] == [5, 13]
-    assert [one["eTag"] for one in sent] == [first.header("etag").strip('"'), last.header("etag").strip('"')]
+    assert [one["eTag"] for one in sent] == [
+        first.headers["ETag"].strip('"'),
+        last.headers["ETag"].strip('"'),
+    ]
     assert sent[0]["sequencer"] < sent[1]["sequencer"]
 
 
@@ -114,10 +117,10 @@ def test_code_that_was_refused_is_not_what_runs(tmp_path: Path) -> None:
 
     def moto(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         configuration = {"FunctionName": "f", "FunctionArn": "arn:f", "Handler": "tiny.handler"}
-        answers = [Answer("201 Created", {}, json.dumps({**configuration, "Runtime": "python3.11"}).encode())]
-        refused = Answer("409 Conflict", {}, b"{}")
+        answers = [Answer(json.dumps({**configuration, "Runtime": "python3.11"}), "201 Created")]
+        refused = Answer("{}", "409 Conflict")
         taken.append(environ["PATH_INFO"])
-        return [*answers, refused, refused][len(taken) - 1].send(start_response)
+        return [*answers, refused, refused][len(taken) - 1](environ, start_response)
 
     registry = FunctionRegistry(tmp_path)
     interrupted = Interrupted(moto, "POST")

@@ -52,10 +52,9 @@ def upgrade(project: Path, tmp_path: Path) -> Iterator[Upgrade]:
     clip = make_portrait_clip(tmp_path / "walk.mp4", CLIP)
     with LocalCloud(CloudSettings(retry_delays_s=(0.05,), renderer=renderer)) as cloud:
         pipeline = Pipeline(cloud, tmp_path)
-        replace_in(project / "blur_container" / "blur.py", COVERS, "return area.copy()")
-        replace_in(
-            project / "blur_container" / "assemble_video.py", JOINS, f"        raise KeyError\n{JOINS}"
-        )
+        container = project / "blur_container"
+        replace_in(container / "masking" / "blur.py", COVERS, "return area.copy()")
+        replace_in(container / "functions" / "assemble_video.py", JOINS, f"        raise KeyError\n{JOINS}")
         cloud.deploy(project)
         upload = pipeline.put(clip, "walk.mp4")
         before = pipeline.wait(upload)

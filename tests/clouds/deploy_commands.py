@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from deploy.__main__ import main
 from local_cloud.cloud import LocalCloud
 
 STAGE = "dev"
-ENGINE = f"{sys.executable} -m local_cloud.lambda_service.engine"
+# Processes that run tests side by side build the same image: each has a store of its own.
+_STORE = f".local-cloud/images-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+ENGINE = f"{sys.executable} -m local_cloud.lambda_service.engine --store {_STORE}"
 ACCOUNT = "123456789012"
 MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:face-blur-{STAGE}"
 

@@ -16,7 +16,7 @@ import psutil
 from local_cloud.cloud import LocalCloud
 from local_cloud.lambda_service.invocations import LostEvent
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 _TRUST = json.dumps(
     {
         "Version": "2012-10-17",

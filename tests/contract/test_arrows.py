@@ -22,12 +22,11 @@ CONTRACT = {"chalicelib.contract"}
 OWN = {"app", "chalicelib", "blur_container", "local_cloud", "benchmarks", "deploy", "tests"}
 # What each package or root module of the container may import, besides the contract: downward only.
 ALLOWED = {
-    "installed_packages": "",
     "limits": "",
     "geometry": "",
     "timing": "",
     "scratch": "",
-    "settings": "installed_packages limits",
+    "settings": "limits",
     "storage": "",
     "reading": "geometry timing limits scratch",
     "tracking": "geometry timing settings",
@@ -36,7 +35,7 @@ ALLOWED = {
     "masking": "geometry settings reading tracking",
     "smart_render": "geometry settings reading writing",
     "rendering": "geometry timing settings reading tracking writing analysis masking smart_render",
-    "segments": "geometry timing settings reading tracking writing analysis smart_render rendering",
+    "segments": "timing settings reading tracking writing analysis smart_render rendering",
     "functions": "timing scratch settings storage reading tracking writing analysis rendering segments",
     "handler": "scratch settings storage functions",
     "__main__": "settings rendering",

@@ -14,11 +14,11 @@ from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentKeys
 from deploy.deployment import DEFINITIONS
 from deploy.settings import StageSettings
-from local_cloud.cloudformation_service.template import Template, read_template
+from local_cloud.cloudformation_service.template import Template, parse_template
 from tests.contract.test_templates import APP_FUNCTIONS, CONTAINER_FUNCTIONS, ROOT, of_kind
 
-FOUNDATION = read_template(ROOT / "statemachine" / "foundation.yaml")
-PIPELINE = read_template(ROOT / "statemachine" / "pipeline.yaml")
+FOUNDATION = parse_template((ROOT / "statemachine" / "foundation.yaml").read_text(encoding="utf-8"))
+PIPELINE = parse_template((ROOT / "statemachine" / "pipeline.yaml").read_text(encoding="utf-8"))
 BUCKETS = ("InputBucket", "WorkBucket", "OutputBucket")
 POLICIES = sorted((ROOT / ".chalice").glob("policy-*.json"))
 LONGEST_KEPT_DAYS = 30

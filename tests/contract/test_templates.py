@@ -15,7 +15,7 @@ from blur_container.limits import Limits
 from blur_container.settings import RenderSettings, Settings
 from deploy.names import EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Account, Names
 from deploy.settings import RENDERER_VARIABLES, StageSettings
-from local_cloud.cloudformation_service.template import Template, read_template
+from local_cloud.cloudformation_service.template import Template, parse_template
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))
@@ -32,13 +32,13 @@ BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 @pytest.fixture(scope="module")
 def foundation() -> Template:
     """Return the stack before the app."""
-    return read_template(ROOT / "statemachine" / "foundation.yaml")
+    return parse_template((ROOT / "statemachine" / "foundation.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> Template:
     """Return the stack around the app."""
-    return read_template(ROOT / "statemachine" / "pipeline.yaml")
+    return parse_template((ROOT / "statemachine" / "pipeline.yaml").read_text(encoding="utf-8"))
 
 
 def of_kind(template: Template, kind: str) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
 
 ROOT = Path(__file__).parent.parent.parent
-LONGEST_EXECUTION_S = 120
+LONGEST_EXECUTION_S = 600
 ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
 

@@ -231,7 +231,7 @@ def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, 
     assert all(outcome.output for outcome in outcomes)
     assert len(set(pipeline.executions()) - before) == 20
     assert pipeline.cloud.lost_events == []
-    assert pipeline.cloud.faults.strikes(refused) > 0
+    assert pipeline.cloud.faults.hits(refused) > 0
     assert "Start face detection" in pipeline.states(uploads[0])
 
 

@@ -92,7 +92,7 @@ class Laboratory:
         cloud.faults.watch(name, *faults)
         upload = self.pipeline.put(self.clip, f"{name}.mp4")
         status = self._ending(upload)
-        strikes = cloud.faults.strikes(name)
+        strikes = cloud.faults.hits(name)
         if status not in ENDED:
             return Run(tuple(faults), strikes, status, "" if status == LOST else "neither way")
         outcome = self.pipeline.wait(upload)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from blur_container.functions.assemble_video import AssembleVideo
-from blur_container.functions.blur_segment import BlurSegment
-from blur_container.functions.blur_video import BlurFaces
-from blur_container.functions.plan_segments import PlanSegments
+from blur_container.functions.assemble_video import join_segments
+from blur_container.functions.base import FunctionContext
+from blur_container.functions.blur_segment import blur_segment
+from blur_container.functions.blur_video import blur_video
+from blur_container.functions.plan_segments import plan_video
 from blur_container.settings import CuttingSettings, RenderSettings, Settings
 from blur_container.storage.s3 import Storage
 from chalicelib.contract.faces import FacesDocument
@@ -54,12 +55,12 @@ class Stages:
 
     def whole(self) -> None:
         """Run blur-faces for all of the video."""
-        self.payload = BlurFaces(*self._tools("blur-faces")).run(Job.from_json(self.payload)).to_json()
+        self.payload = blur_video(self._context("blur-faces"), Job.from_json(self.payload)).to_json()
         self.is_whole = True
 
     def plan(self) -> None:
         """Run plan-segments."""
-        self.payload = PlanSegments(*self._tools("plan-segments")).run(Job.from_json(self.payload)).to_json()
+        self.payload = plan_video(self._context("plan-segments"), Job.from_json(self.payload)).to_json()
 
     def render(self) -> None:
         """Run blur-faces for each segment, as the machine's Map does; for all of a video without any."""
@@ -78,8 +79,8 @@ class Stages:
         """Run assemble-video, unless the video was rendered as a whole."""
         if self.is_whole:
             return
-        worker = AssembleVideo(*self._tools("assemble-video"))
-        self.payload = worker.run(Job.from_json(self.payload)).to_json()
+        job = Job.from_json(self.payload)
+        self.payload = join_segments(self._context("assemble-video"), job).to_json()
 
     def run(self, *steps: str) -> None:
         """Run the steps of that name, one after the other."""
@@ -107,8 +108,8 @@ class Stages:
         if task is None:
             self.whole()
             return
-        BlurSegment(*self._tools("blur-faces")).run(Job.from_json(task.job), task.segment)
+        blur_segment(self._context("blur-faces"), Job.from_json(task.job), task.segment)
 
-    def _tools(self, function: str) -> tuple[Storage, Settings, EventLog, Path]:
-        client = FakeS3(self.objects)
-        return Storage(client), _SETTINGS, EventLog(function, self.printed), self.scratch
+    def _context(self, function: str) -> FunctionContext:
+        log = EventLog(function, self.printed)
+        return FunctionContext(Storage(FakeS3(self.objects)), _SETTINGS, log, self.scratch)

@@ -11,7 +11,7 @@ from deploy.chalice_app import filled_policy
 from deploy.names import Account, Names
 from deploy.settings import StageSettings
 from local_cloud.cloudformation_service.scope import Scope
-from local_cloud.cloudformation_service.template import read_template
+from local_cloud.cloudformation_service.template import parse_template
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -36,7 +36,7 @@ def _of_functions() -> Iterator[tuple[str, Any]]:
 
 
 def _of_template(name: str) -> Iterator[tuple[str, Any]]:
-    template = read_template(ROOT / "statemachine" / f"{name}.yaml")
+    template = parse_template((ROOT / "statemachine" / f"{name}.yaml").read_text(encoding="utf-8"))
     given = {
         **NAMES.stack_parameters,
         "SubnetIds": "subnet-1",

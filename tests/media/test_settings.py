@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.installed_packages import source_version
-from blur_container.settings import OutputCodec, Refine, RenderSettings, Settings
+from blur_container.settings import OutputCodec, Refine, RenderSettings, Settings, source_version
 from chalicelib.contract.errors import ConfigurationError
 
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}

@@ -1,4 +1,4 @@
-"""Locating: clips with known truth, looked at before anything is drawn."""
+"""Face tracking: every frame of a face is covered in clips with known truth."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def samples(truth: list[tuple[int, Box | None]], *frames: int) -> list[Detection
 
 
 def uncovered(tracks: Tracks, truth: list[tuple[int, Box | None]]) -> list[int]:
-    """Return the ms of the frames in which some of the face is bare."""
+    """Return the ms of the frames in which a part of the face is uncovered."""
     return [ms for ms, box in truth if box and not any(covers(found, box) for found in tracks.boxes_at(ms))]
 
 
@@ -87,7 +87,7 @@ def covers(outer: Box, inner: Box) -> bool:
 
 
 def stop_and_go(count: int) -> list[tuple[float, float]]:
-    """Return the places of a face that rests for a half of the time, and then goes more than its size."""
+    """Return the places of a face that rests for half of the time, and then moves more than its size."""
     steps = [max(0.0, index / count - 0.5) * 2 for index in range(count + 1)]
     return [(0.3 + 0.2 * step, 0.4) for step in steps]
 
@@ -110,7 +110,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("name", "clip"), KINDS)
 def test_face_that_stops_and_goes_is_covered(tmp_path: Path, name: str, clip: Clip) -> None:
-    """Half a second lies between two samples; the straight way between them is not the way it went."""
+    """Its samples are half a second apart; it does not move on the straight line between them."""
     count = int(clip.frame_rate / 2)
     truth = film(tmp_path / name, clip, stop_and_go(count))
     faces = document_of(samples(truth, 0, count), clip.size)
@@ -145,7 +145,7 @@ def test_face_is_followed_back_to_its_entrance(tmp_path: Path) -> None:
 
 
 def test_hold_ends_with_its_shot(tmp_path: Path) -> None:
-    """The first frame behind the cut shows another shot; the last one before it still shows the face."""
+    """The first frame after the cut shows another shot; the last one before it still shows the face."""
     truth = film(tmp_path / "in.mp4", CLIP, [(0.4, 0.4)] * 20 + [None] * 30, [0] * 20 + [1] * 30)
 
     tracks = track_faces(tmp_path / "in.mp4", document_of(samples(truth, 12)), SETTINGS)
@@ -159,21 +159,21 @@ def test_hold_ends_with_its_shot(tmp_path: Path) -> None:
     "faces", [[], [Detection(5000, Box(0.4, 0.4, 0.1, 0.1), 10.0)]], ids=["none", "unsure"]
 )
 def test_video_without_faces_is_not_opened(tmp_path: Path, faces: list[Detection]) -> None:
-    """There is nothing to look for."""
+    """There is no face to follow."""
     settings = replace(SETTINGS, min_confidence=50.0)
 
     assert track_faces(tmp_path / "missing.mp4", document_of(faces), settings).count == 0
 
 
 def test_faces_that_are_not_to_be_followed_need_no_file(tmp_path: Path) -> None:
-    """Time and place alone say where they are."""
+    """Tracks are made by time and place alone."""
     faces = document_of([Detection(0, Box(0.4, 0.4, 0.1, 0.1), 99.0)])
 
     assert track_faces(tmp_path / "missing.mp4", faces, replace(SETTINGS, follow_faces=False)).count == 1
 
 
 def test_detection_behind_the_end_is_no_error(tmp_path: Path) -> None:
-    """A document may round up, or be of another cut of the video: what it says is covered."""
+    """A document may round times up, or belong to another edit of the video: its detections are covered."""
     make_clip(tmp_path / "in.mp4", Clip(seconds=0.5))
     faces = document_of([Detection(time_ms, Box(0.4, 0.4, 0.1, 0.1), 99.0) for time_ms in (480, 9000)])
 
@@ -205,7 +205,7 @@ def test_damaged_video_is_named(tmp_path: Path) -> None:
 
 
 def test_damaged_frame_on_the_way_is_left_to_the_renderer(tmp_path: Path) -> None:
-    """The look goes on with what FFmpeg makes of it; whoever decodes all frames to draw them refuses it."""
+    """Tracking goes on with what FFmpeg makes of it; rendering, which decodes all frames, refuses it."""
     clip = replace(CLIP, codec="mjpeg", pixel_format="yuvj420p", options={})
     truth = film(tmp_path / "in.mov", clip, stop_and_go(15))
     content = (tmp_path / "in.mov").read_bytes()

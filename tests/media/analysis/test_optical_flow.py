@@ -1,4 +1,4 @@
-"""Following: real pixels, moved by known amounts."""
+"""Optical flow: faces of real pixels, moved by known amounts."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_no_faces_in_no_pictures() -> None:
 
 
 def test_known_speed_carries_over_a_wide_step() -> None:
-    """Where a face goes on as its detections say, it is found much farther away."""
+    """A face that moves as expected is found much farther away."""
     pictures = [picture(START), picture((190, 60, 40, 50))]
 
     (found,) = median_flow(pictures, np.array([box(START)], np.float32), np.array([[70, 0]], np.float32))
@@ -86,7 +86,7 @@ def test_known_speed_carries_over_a_wide_step() -> None:
 
 
 def test_face_that_leaves_is_lost() -> None:
-    """It goes out on the left, and stays lost."""
+    """The face leaves on the left, and stays lost."""
     pictures = [picture((30 - 5 * step, 60, 40, 50)) for step in range(20)]
 
     found = followed(pictures, (30, 60, 40, 50))

@@ -1,4 +1,4 @@
-"""Reduced pictures: whatever is left out or jumped over, those that are yielded are the frames themselves."""
+"""Proxy frames: whatever is skipped or sought over, each picture is that of the frame itself."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from blur_container.timing import Clock
 from tests.checks.readback import Luma
 from tests.clips import Clip, Face, make_clip
 
-# References among B-frames are what a decoder may not leave out.
+# A decoder must not skip B-frames that others refer to.
 PYRAMID = "b-pyramid=normal:ref=4:bframes=3:b-adapt=0:scenecut=0:keyint=30"
-# Unfiltered blocks differ by so much at most; one that shows an older picture by 50 and more.
+# Blocks without the loop filter differ by so much at most; a block of an older picture by 50 and more.
 LOOP_FILTER_STEPS = 12
 FACES = [Face(speed_x=0.25), Face(left=0.1, top=0.6, width=0.1, height=0.2, speed_x=0.6, speed_y=-0.2)]
 CLIP = Clip(faces=FACES, seconds=2, options={"preset": "veryfast", "x264-params": PYRAMID})
@@ -60,19 +60,19 @@ def frames_of(path: Path) -> tuple[Clock, dict[float, Luma]]:
         return clock, dict(zip(times, lumas, strict=True))
 
 
-def looked_at(
+def decoded(
     path: Path, clock: Clock, span_ms: tuple[float, float], skips: Callable[[int], Skip]
 ) -> list[ProxyFrame]:
-    """Return what is seen of a clip in a span; `skips` tells after which picture what may be left out."""
+    """Return the proxy frames of a span; `skips` returns what is skipped after so many of them."""
     found: list[ProxyFrame] = []
     with open_source(path) as container:
         stream = video_stream(container)
         open_decoder(container, stream, 1, Limits())
-        reduced = ProxyFrames(container, stream, clock, [500], lambda _done, _all: None)
-        reduced.skip = skips(0)
-        for proxy in reduced.between(*span_ms):
+        stretch = ProxyFrames(container, stream, clock, [500], lambda _done, _all: None)
+        stretch.skip = skips(0)
+        for proxy in stretch.between(*span_ms):
             found.append(proxy)
-            reduced.skip = skips(len(found))
+            stretch.skip = skips(len(found))
     return found
 
 
@@ -87,13 +87,13 @@ def worst(frames: dict[float, Luma], found: list[ProxyFrame]) -> float:
 
 @pytest.mark.parametrize(("name", "clip"), KINDS)
 def test_leaving_frames_out_damages_no_other(tmp_path: Path, name: str, clip: Clip) -> None:
-    """What follows is decoded from what was decoded, whenever skipping begins and ends."""
+    """Later frames refer to decoded frames only, whenever skipping begins and ends."""
     source = make_clip(tmp_path / name, clip)
     clock, frames = frames_of(source)
     strongest, pattern = list(Skip)[-1], [*Skip, *reversed(Skip)]
 
-    found = looked_at(source, clock, (0, 5000), lambda _: strongest)
-    mixed = looked_at(source, clock, (0, 5000), lambda count: pattern[count // 4 % len(pattern)])
+    found = decoded(source, clock, (0, 5000), lambda _: strongest)
+    mixed = decoded(source, clock, (0, 5000), lambda count: pattern[count // 4 % len(pattern)])
 
     assert worst(frames, found) < LOOP_FILTER_STEPS
     assert worst(frames, mixed) < LOOP_FILTER_STEPS
@@ -102,11 +102,11 @@ def test_leaving_frames_out_damages_no_other(tmp_path: Path, name: str, clip: Cl
 @pytest.mark.parametrize(("name", "clip"), KINDS)
 @pytest.mark.parametrize("begin_ms", [300, 700, 1340])
 def test_no_frame_is_missing_after_a_jump(tmp_path: Path, name: str, clip: Clip, begin_ms: int) -> None:
-    """The keyframe before is found, also where frames before it or after it need more."""
+    """The keyframe before is found, also if the frames around it need earlier ones."""
     source = make_clip(tmp_path / name, clip)
     clock, frames = frames_of(source)
 
-    found = looked_at(source, clock, (begin_ms, begin_ms + 400), lambda _: Skip.NOTHING)
+    found = decoded(source, clock, (begin_ms, begin_ms + 400), lambda _: Skip.NOTHING)
 
     expected = [time_ms for time_ms in frames if begin_ms <= time_ms <= begin_ms + 400]
     assert [proxy.time_ms for proxy in found] == expected
@@ -114,23 +114,23 @@ def test_no_frame_is_missing_after_a_jump(tmp_path: Path, name: str, clip: Clip,
 
 
 def test_frame_of_a_sample_is_never_left_out(tmp_path: Path) -> None:
-    """A detection belongs to its own picture."""
+    """A detection belongs to its own frame."""
     source = make_clip(tmp_path / "in.mp4", CLIP)
     clock, frames = frames_of(source)
 
-    found = looked_at(source, clock, (0, 5000), lambda _: list(Skip)[-1])
+    found = decoded(source, clock, (0, 5000), lambda _: list(Skip)[-1])
 
     assert len(found) < len(frames)
     assert 500 in [proxy.time_ms for proxy in found]
 
 
 def test_slow_video_is_looked_at_in_full(tmp_path: Path) -> None:
-    """At ten frames a second every one counts."""
+    """At ten frames per second none is skipped."""
     slow = replace(CLIP, frame_rate=Fraction(10))
     source = make_clip(tmp_path / "in.mp4", slow)
     clock, frames = frames_of(source)
 
-    found = looked_at(source, clock, (0, 5000), lambda _: list(Skip)[-1])
+    found = decoded(source, clock, (0, 5000), lambda _: list(Skip)[-1])
 
     assert len(found) == len(frames)
 
@@ -140,19 +140,19 @@ def test_large_frames_are_reduced(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mp4", replace(CLIP, size=(1280, 722), seconds=0.1))
     clock, _ = frames_of(source)
 
-    (first, *_) = looked_at(source, clock, (0, 1000), lambda _: Skip.NOTHING)
+    (first, *_) = decoded(source, clock, (0, 1000), lambda _: Skip.NOTHING)
 
     assert first.picture.shape == (361, 640)
 
 
 def test_pictures_keep_their_shape_where_the_size_changes(tmp_path: Path) -> None:
-    """Boxes are fractions of the frame they were seen in: all are stretched to the first one's shape."""
+    """Boxes are fractions of their own frame: all frames are stretched to the first one's shape."""
     one = make_clip(tmp_path / "one.mkv", replace(CLIP, seconds=0.5))
     other = make_clip(tmp_path / "other.mkv", replace(CLIP, seconds=0.5, size=(640, 360)))
     source = joined(tmp_path / "in.mkv", one, other)
     clock = Clock(0, Fraction(1, 1000))
 
-    proxies = looked_at(source, clock, (0, 5000), lambda _: Skip.NOTHING)
+    proxies = decoded(source, clock, (0, 5000), lambda _: Skip.NOTHING)
 
     assert len(proxies) == 30
     assert {proxy.picture.shape for proxy in proxies} == {(180, 320)}

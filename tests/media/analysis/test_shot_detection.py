@@ -1,4 +1,4 @@
-"""Cuts: what begins a shot, and what only moves or changes its light."""
+"""Shot detection: cuts are found; motion and changes of light are no cuts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cuts(pictures: Sequence[Picture]) -> list[int]:
 
 
 def test_first_picture_begins_no_shot() -> None:
-    """There is nothing before it."""
+    """There is no picture before it."""
     assert cuts([]) == []
     assert cuts([view(STREET)]) == []
 

@@ -1,4 +1,4 @@
-"""From where the times of detections count: the first frame, or the start of the file; both are covered."""
+"""Time origins: detection times count from the first frame or the start of the file; both are covered."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ SMART = RenderSettings(smart_render=True)
 UNFOLLOWED = RenderSettings(follow_faces=False)
 
 
-# What is added to the times of a detector that counts from the first frame, and the readings that are left:
-# who sees a face in the first half second did not count from the start of the file.
+# What is added to the times of a detector that counts from the first frame, and the origins that are left:
+# a detector that finds a face in the first half second did not count from the start of the file.
 COUNTS = {
     "from the first frame": (0, TimeOrigins((0,))),
     "from the start of the file": (LATE_MS, TimeOrigins((0, LATE_MS))),
@@ -53,7 +53,7 @@ COUNTS = {
 
 
 def counted(clip: Clip, later_ms: int) -> FacesDocument:
-    """Return what a detector sees of `clip` that begins to count so much before the first frame."""
+    """Return the detections in `clip` with times that count from so much before the first frame."""
     return shifted(faces_document(clip), -later_ms)
 
 
@@ -68,7 +68,7 @@ def worst_detail(path: Path, clip: Clip = CLIP) -> float:
 def test_late_pictures_are_covered_wherever_the_detector_counts_from(
     tmp_path: Path, kind: str, count: str
 ) -> None:
-    """No document says which it is: a fast face is covered in both readings."""
+    """It is not documented which it is: a fast face is covered for both origins."""
     name, clip = KINDS[kind]
     source = make_clip(tmp_path / name, clip)
 
@@ -77,17 +77,17 @@ def test_late_pictures_are_covered_wherever_the_detector_counts_from(
 
     assert worst_detail(source, clip) > 50
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
-    assert report.origins == origins
+    assert report.faces.origins == origins
 
 
 def test_the_manifest_says_from_where_times_were_counted(tmp_path: Path) -> None:
-    """In words, each reading that was covered."""
+    """With a phrase for each origin that was covered."""
     source = make_clip(tmp_path / "in.mp4", CLIP)
 
     report = render(source, counted(CLIP, LATE_MS))
 
-    told = report_to_json(report, Steps(), Settings("work", "output", "1", SETTINGS))
-    assert told["detection_times_from"] == ["the first frame", "500 ms before the first frame"]
+    manifest = report_to_json(report, Steps(), Settings("work", "output", "1", SETTINGS))
+    assert manifest["detection_times_from"] == ["the first frame", "500 ms before the first frame"]
 
 
 def test_both_readings_are_covered_where_a_few_detections_stray(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_both_readings_are_covered_where_a_few_detections_stray(tmp_path: Path) 
     report = render(source, counted(clip, 0))
 
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
-    assert report.origins == TimeOrigins((0, LATE_MS))
+    assert report.faces.origins == TimeOrigins((0, LATE_MS))
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, SMART, UNFOLLOWED], ids=["full", "smart", "unfollowed"])
@@ -106,14 +106,14 @@ def test_both_readings_are_covered_where_a_few_detections_stray(tmp_path: Path) 
 def test_late_pictures_are_covered_in_segments_too(
     tmp_path: Path, count: str, settings: RenderSettings
 ) -> None:
-    """The plan says which readings there are, and each segment has the tracks of all of them."""
+    """The plan has the possible origins, and each segment has the tracks of all of them."""
     source = make_clip(tmp_path / "in.mp4", CLIP)
 
     later_ms, origins = COUNTS[count]
     report = render_in_segments(source, counted(CLIP, later_ms), settings)
 
     assert worst_detail(tmp_path / "out.mp4") < GONE
-    assert report.origins == origins
+    assert report.faces.origins == origins
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -140,23 +140,23 @@ def test_masks_of_both_readings_are_those_of_one_piece(tmp_path: Path, count: st
 
 
 def test_a_reading_in_which_detections_meet_nothing_is_left_out(tmp_path: Path) -> None:
-    """Half a minute after the sound: times from zero on can only be those of the frames."""
+    """Half a minute after the sound: times from zero on can only count from the first frame."""
     clip = replace(CLIP, pts=range(900, 975))
     source = make_clip(tmp_path / "in.mp4", clip)
 
     report = render(source, faces_document(clip))
 
-    assert report.origins == TimeOrigins((0,))
+    assert report.faces.origins == TimeOrigins((0,))
 
 
 def test_a_video_that_begins_with_its_sound_has_one_reading(tmp_path: Path) -> None:
-    """Most do; a frame or two make no difference."""
+    """Most videos do; a frame or two make no difference."""
     clip = replace(CLIP, pts=range(1, 76))
     source = make_clip(tmp_path / "in.mp4", clip)
 
     report = render(source, faces_document(clip))
 
-    assert report.origins == TimeOrigins((0,))
+    assert report.faces.origins == TimeOrigins((0,))
 
 
 STRAYS = {
@@ -168,7 +168,7 @@ STRAYS = {
 
 
 def straying(clip: Clip, later_ms: int, share: float) -> FacesDocument:
-    """Return what is seen of `clip`, the last detections, `share` of all, at times that are too late."""
+    """Return the detections in `clip`, the last `share` of them at times that are too late."""
     faces = faces_document(clip)
     kept = round(len(faces.detections) * (1 - share))
     late = shifted(faces, -later_ms).detections
@@ -181,10 +181,10 @@ PROMPT = replace(CLIP, pts=range(75))
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", STRAYS)
 def test_detections_that_meet_no_frame_are_refused(tmp_path: Path, kind: str, way: str) -> None:
-    """They are another video's, or count from another moment: the faces would stay bare."""
+    """They belong to another video, or have another origin: the faces would stay uncovered."""
     source = make_clip(tmp_path / "in.mp4", PROMPT)
 
-    with pytest.raises(InvalidDocument, match="too few meet a frame"):
+    with pytest.raises(InvalidDocument, match=r"too few of .* meet a frame"):
         WAYS[way](source, straying(PROMPT, *STRAYS[kind]))
 
     assert not (tmp_path / "out.mp4").exists()
@@ -196,11 +196,11 @@ def test_detections_that_meet_no_frame_are_refused(tmp_path: Path, kind: str, wa
 def test_they_are_refused_whatever_the_container_tells(
     tmp_path: Path, name: str, options: dict[str, str]
 ) -> None:
-    """Where it tells no length, the rendered frames do."""
+    """If it gives no length, the rendered frames do."""
     clip = replace(PROMPT, container_options=options)
     source = make_clip(tmp_path / name, clip)
 
-    with pytest.raises(InvalidDocument, match="too few meet a frame"):
+    with pytest.raises(InvalidDocument, match=r"too few of .* meet a frame"):
         render(source, straying(clip, 3_600_000, 1.0))
 
     assert not (tmp_path / "out.mp4").exists()
@@ -208,18 +208,18 @@ def test_they_are_refused_whatever_the_container_tells(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_sound_that_goes_on_for_longer_is_no_frame(tmp_path: Path, way: str) -> None:
-    """Detections in it meet none, though the file lasts that long."""
+    """Detections in it meet no frame, though the file lasts that long."""
     clip = replace(PROMPT, seconds=20)
     source = make_clip(tmp_path / "in.mp4", clip)
 
-    with pytest.raises(InvalidDocument, match="too few meet a frame"):
+    with pytest.raises(InvalidDocument, match=r"too few of .* meet a frame"):
         WAYS[way](source, straying(clip, 8_000, 1.0))
 
     assert not (tmp_path / "out.mp4").exists()
 
 
 def test_one_detection_of_many_behind_the_end_is_borne(tmp_path: Path) -> None:
-    """A detector may count a frame more than there is."""
+    """A detector may count one frame too many."""
     source = make_clip(tmp_path / "in.mp4", PROMPT)
 
     render(source, straying(PROMPT, 10_000, 0.08))
@@ -234,7 +234,7 @@ def test_readings_travel_with_the_plan() -> None:
 
 @pytest.mark.parametrize("value", [[], "0", [0.5], None, {"0": 0}, [True]])
 def test_readings_that_are_no_list_of_numbers_are_refused(value: object) -> None:
-    """Such a plan was not written by this project."""
+    """This project writes no such plan."""
     with pytest.raises(InvalidDocument):
         TimeOrigins.from_json(value)
 

@@ -1,4 +1,4 @@
-"""Windows of real pictures: a segment has the masks of the whole, and looks at little more than itself."""
+"""Windows of real pictures: a segment has the masks of the whole, and decodes little more than itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KINDS = [
 
 
 def sampled(clip: Clip, misses: int = 7) -> FacesDocument:
-    """Return what is seen of the faces inside the frame twice a second; each so many-th one is missed."""
+    """Return detections of the faces inside the frame twice a second, without every `misses`-th one."""
     every = [
         Detection(clip.ms(pts), box, 90.0)
         for pts in clip.times[::15]
@@ -56,7 +56,7 @@ def sections(*cuts_ms: float) -> list[Section]:
     return [Section(*pair) for pair in pairwise(ends)]
 
 
-def located(
+def tracked(
     source: Path, faces: FacesDocument, parts: Sequence[Section], settings: RenderSettings = SETTINGS
 ) -> list[tuple[Section, Tracks]]:
     """Return the tracks of each section."""
@@ -86,7 +86,7 @@ def test_masks_of_segments_are_those_of_the_whole(tmp_path: Path, name: str, opt
     clip = replace(CLIP, options={"preset": "ultrafast", **options})
     source, faces = make_clip(tmp_path / name, clip), sampled(clip)
 
-    windows = located(source, faces, sections(3500, 8000, 9000))
+    windows = tracked(source, faces, sections(3500, 8000, 9000))
 
     whole = track_faces(source, faces, SETTINGS)
     assert whole.count > 1
@@ -102,18 +102,18 @@ def test_masks_of_segments_are_those_of_a_real_clip(name: str) -> None:
     boxes = [Box(0.4 + 0.002 * step, 0.2, 0.15, 0.25) for step in range(20)]
     faces = document_of([Detection(500 * step, box, 90.0) for step, box in enumerate(boxes)], (640, 480))
 
-    windows = located(source, faces, sections(2000, 5000))
+    windows = tracked(source, faces, sections(2000, 5000))
 
     assert differing(track_faces(source, faces, SETTINGS), windows) == []
 
 
 def test_boxes_of_the_own_detector_are_those_of_the_whole(tmp_path: Path) -> None:
-    """It looks at the same frames, wherever its window begins."""
+    """It samples the same frames, wherever its window begins."""
     places = [NO_FACE] * 60 + [(150 + step, 135) for step in range(80)] + [NO_FACE] * 20
     source = make_portrait_clip(tmp_path / "in.mp4", PortraitClip(places, sound=False))
     settings, faces = replace(SETTINGS, refine=Refine.DETECTOR), document_of([], SIZE)
 
-    windows = located(source, faces, sections(3000, 4500), settings)
+    windows = tracked(source, faces, sections(3000, 4500), settings)
 
     whole = track_faces(source, faces, settings)
     assert whole.count == 1
@@ -129,10 +129,10 @@ def boxes(tracks: Tracks, parts: Sequence[Section]) -> list[list[Box]]:
 
 
 def test_segment_without_faces_near_is_not_opened(tmp_path: Path) -> None:
-    """There is nothing to look for."""
+    """There is no face to follow."""
     faces = document_of([Detection(60_000, Box(0.4, 0.4, 0.1, 0.1), 90.0)])
 
-    ((_, tracks),) = located(tmp_path / "missing.mp4", faces, [Section(0, 20_000)])
+    ((_, tracks),) = tracked(tmp_path / "missing.mp4", faces, [Section(0, 20_000)])
 
     assert tracks.count == 0
 
@@ -142,9 +142,9 @@ def test_look_of_a_segment_is_its_own_time_and_a_margin(tmp_path: Path) -> None:
     clip = replace(CLIP, seconds=25, options={"x264-params": SHORT})
     source, faces = make_clip(tmp_path / "in.mp4", clip), sampled(clip)
     window = Windows(tracklet_graph_of(faces, SETTINGS)).of(Section(12_000, 13_000))
-    looked: list[int] = []
+    passed: list[int] = []
 
-    track_faces_in(source, faces.video, window, SETTINGS, lambda passed, _all: looked.append(passed))
+    track_faces_in(source, faces.video, window, SETTINGS, lambda done, _all: passed.append(done))
 
-    assert min(looked) > 30 * (12 - 10.5)
-    assert max(looked) < 30 * (13 + 8.5)
+    assert min(passed) > 30 * (12 - 10.5)
+    assert max(passed) < 30 * (13 + 8.5)

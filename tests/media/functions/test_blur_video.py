@@ -12,7 +12,8 @@ from typing import Any
 import av
 import pytest
 
-from blur_container.functions.blur_video import BlurFaces
+from blur_container.functions.base import FunctionContext
+from blur_container.functions.blur_video import blur_video
 from blur_container.rendering.progress import Progress, ProgressLog
 from blur_container.settings import RenderSettings, Settings
 from blur_container.storage.s3 import Storage
@@ -54,7 +55,7 @@ class Scene:
     def run(self, job: Job = JOB) -> Job:
         """Run the function."""
         log = EventLog("blur-faces", self.lines)
-        return BlurFaces(Storage(self.client), SETTINGS, log, self.scratch).run(job)
+        return blur_video(FunctionContext(Storage(self.client), SETTINGS, log, self.scratch), job)
 
     @property
     def outputs(self) -> dict[str, bytes]:

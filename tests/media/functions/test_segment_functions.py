@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import EndpointConnectionError, ResponseStreamingError
 
-from blur_container.functions.assemble_video import AssembleVideo
-from blur_container.functions.blur_segment import BlurSegment
-from blur_container.functions.blur_video import BlurFaces
-from blur_container.functions.plan_segments import PlanSegments
+from blur_container.functions.assemble_video import join_segments
+from blur_container.functions.base import FunctionContext
+from blur_container.functions.blur_segment import blur_segment
+from blur_container.functions.blur_video import blur_video
+from blur_container.functions.plan_segments import plan_video
 from blur_container.settings import CuttingSettings, RenderSettings, Settings
 from blur_container.storage.s3 import Storage
 from chalicelib.contract.errors import (
@@ -83,25 +84,25 @@ class Functions:
         job = Job(source, progress, Execution("arn", "2026-01-01T00:00:00Z"), faces=place)
         return cls(folder, FakeS3(objects), source, job)
 
+    def context(self, function: str) -> FunctionContext:
+        """Return the context of a function whose log nobody reads."""
+        return FunctionContext(Storage(self.client), self.settings, quiet(function), self.scratch)
+
     def plan(self) -> None:
         """Run plan-segments; the job goes on with its segments."""
-        worker = PlanSegments(Storage(self.client), self.settings, quiet("plan-segments"), self.scratch)
-        self.job = worker.run(self.job)
+        self.job = plan_video(self.context("plan-segments"), self.job)
 
     def segment(self, number: int = 1) -> None:
         """Run blur-faces for a segment."""
-        worker = BlurSegment(Storage(self.client), self.settings, quiet("blur-faces"), self.scratch)
-        worker.run(self.job, number)
+        blur_segment(self.context("blur-faces"), self.job, number)
 
     def concatenation(self) -> None:
         """Run assemble-video; the job goes on with its output."""
-        worker = AssembleVideo(Storage(self.client), self.settings, quiet("assemble-video"), self.scratch)
-        self.job = worker.run(self.job)
+        self.job = join_segments(self.context("assemble-video"), self.job)
 
     def whole(self) -> None:
         """Run blur-faces for a video in one piece."""
-        worker = BlurFaces(Storage(self.client), self.settings, quiet("blur-faces"), self.scratch)
-        self.job = worker.run(self.job)
+        self.job = blur_video(self.context("blur-faces"), self.job)
 
     def until(self, step: str) -> Callable[[], None]:
         """Run what comes before a step, in which nothing goes wrong; return the step."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from blur_container.analysis.face_detector import DetectorSettings, FaceDetector
 from blur_container.geometry import Size, around, padded, short_side
-from blur_container.masking.blur import BlurOptions, Patch, blur_patches
+from blur_container.masking.blur import BlurOptions, blur_patches
 from blur_container.masking.noise import track_key
+from blur_container.masking.regions import Patch
 from blur_container.settings import BlurShape, BlurStyle, RenderSettings
 from chalicelib.contract.faces import Box, Detection
 from local_cloud.commands.demo_clip import portrait_path
@@ -96,10 +97,7 @@ def likeness(one: Numbers, two: Numbers) -> float:
 def faces_in(picture: Picture, box: Box, detector: FaceDetector) -> int:
     """Return how many faces are found with their middle in the padded box; a suit has folds like faces."""
     around_face = padded(box, SETTINGS.tracks.margin)
-    middles = [
-        (found.box.left + found.box.width / 2, found.box.top + found.box.height / 2)
-        for found in detector.detect(np.ascontiguousarray(picture[:, :, ::-1]))
-    ]
+    middles = [found.box.centre for found in detector.detect(np.ascontiguousarray(picture[:, :, ::-1]))]
     return sum(
         around_face.left < x < around_face.right and around_face.top < y < around_face.bottom
         for x, y in middles

@@ -93,7 +93,7 @@ def test_faces_of_an_avi_are_covered(tmp_path: Path, settings: RenderSettings) -
 
     report = render(source, clip, settings)
 
-    assert report.frames_with_faces == 20
+    assert report.file.frames_with_faces == 20
     assert {path.name for path in tmp_path.iterdir()} == {"in.avi", "out.mp4"}
 
 
@@ -209,7 +209,7 @@ def test_fragments_that_last_too_long_are_refused(tmp_path: Path) -> None:
     source = begun_later(tmp_path / "in.mp4", CLIP, DAY_S)
     settings = RenderSettings(limits=Limits(duration_s=0))
 
-    with pytest.raises(VideoTooLarge, match="s are over 0 s"):
+    with pytest.raises(VideoTooLarge, match="the limit is 0 s"):
         render(source, CLIP, settings)
 
 

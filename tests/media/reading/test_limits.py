@@ -41,7 +41,7 @@ def refuse(source: Path, limits: Limits = LIMITS) -> str:
         pytest.param(replace(LIMITS, frame_px=64 * 47), "64x48", id="pixels"),
         pytest.param(replace(LIMITS, streams=1), "streams", id="streams"),
         pytest.param(replace(LIMITS, packet_bytes=100), "packet", id="packet"),
-        pytest.param(replace(LIMITS, duration_s=0), "over 0 s", id="duration"),
+        pytest.param(replace(LIMITS, duration_s=0), "limit is 0 s", id="duration"),
     ],
 )
 @pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
@@ -91,3 +91,30 @@ def far_away(path: Path) -> Path:
 def test_times_out_of_bounds_are_refused(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     """A container's word for its duration need not be true."""
     refuse(make(tmp_path / "in.mkv"))
+
+
+def with_fonts(path: Path, count: int) -> Path:
+    """Write a clip to `path` with so many fonts attached, as for subtitles of films."""
+    clip = make_clip(path.with_name("plain.mp4"), SMALL)
+    with av.open(str(clip)) as plain, av.open(str(path), "w") as container:
+        twins = [container.add_stream_from_template(stream) for stream in plain.streams]
+        for number in range(count):
+            container.add_attachment(f"{number}.ttf", "application/x-truetype-font", b"font")
+        for packet in plain.demux():
+            packet.stream = twins[packet.stream.index]
+            container.mux([packet] if packet.size else [])
+    return path
+
+
+def test_fonts_of_a_film_are_no_streams(tmp_path: Path) -> None:
+    """Films of Matroska carry dozens; none of them is played or kept."""
+    source = with_fonts(tmp_path / "in.mkv", 60)
+
+    report = redact_video(source, tmp_path / "out.mp4", document_of([]), RenderSettings(), ignore)
+
+    assert [stream.kind for stream in report.dropped_streams] == ["attachment"] * 60
+
+
+def test_fonts_without_end_are_refused(tmp_path: Path) -> None:
+    """Each is held in memory."""
+    assert "streams" in refuse(with_fonts(tmp_path / "in.mkv", 12), replace(LIMITS, attachments=10))

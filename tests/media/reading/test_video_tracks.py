@@ -153,7 +153,7 @@ def test_segments_are_those_of_the_track_that_players_show(tmp_path: Path, kind:
     report = segmented.join(segmented.parts(), tmp_path / "out.mp4")
 
     assert worst_detail(tmp_path / "out.mp4") < GONE
-    assert report.video_tracks == render(source).video_tracks
+    assert report.source.tracks == render(source).source.tracks
 
 
 @pytest.mark.parametrize("kind", ["hidden first, MP4", "preview first, MP4", "small twin first, MP4"])

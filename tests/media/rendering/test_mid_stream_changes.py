@@ -115,7 +115,7 @@ def test_a_size_that_changes_is_scaled_to_the_first(tmp_path: Path, kind: str) -
     assert {frame.luma.shape for frame in shown} == {(first[1], first[0])}
     assert [frame.time for frame in shown] == video_times(source)
     assert worst_detail(tmp_path / "out.mp4", clips) < GONE
-    assert [change for change in report.changes if "the first size" in change]
+    assert [change for change in report.file.changes if "the first size" in change]
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, SMART], ids=["full", "smart"])
@@ -134,7 +134,7 @@ def test_a_size_that_changes_between_segments_is_scaled_too(
 
     assert len(shown_frames(tmp_path / "out.mp4")) == 60
     assert worst_detail(tmp_path / "out.mp4", clips) < GONE
-    assert report.changes == expected.changes
+    assert report.file.changes == expected.file.changes
 
 
 def test_bars_beside_a_turned_picture_are_black(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_range_and_matrix_become_those_of_the_first_frame(
 
     report = WAYS[way](source, clips)
 
-    assert report.changes == (words,)
+    assert report.file.changes == (words,)
     assert tags(tmp_path / "out.mp4") == {colors[0]}
     assert worst_detail(tmp_path / "out.mp4", clips) < GONE
     assert min(likeness(source, tmp_path / "out.mp4", clips)) > LIKE_DB

@@ -60,7 +60,7 @@ def test_video_without_faces_comes_back_as_it_was(tmp_path: Path) -> None:
     report = render(source, document_of([]))
 
     pairs = zip(shown_frames(source), shown_frames(tmp_path / "out.mp4"), strict=True)
-    assert report.frames_with_faces == 0
+    assert report.file.frames_with_faces == 0
     assert min(psnr_outside(before.luma, after.luma, []) for before, after in pairs) >= LIKE_DB
 
 
@@ -71,7 +71,7 @@ def test_no_face_keeps_its_detail_in_any_frame(tmp_path: Path) -> None:
 
     report = render(source, faces_document(clip, interval_ms=200))
 
-    assert report.frames_with_faces == 45
+    assert report.file.frames_with_faces == 45
     assert worst_detail(source, clip) > 60
     assert worst_detail(tmp_path / "out.mp4", clip) < GONE
 
@@ -107,7 +107,7 @@ def test_face_outside_the_frame_changes_nothing(tmp_path: Path) -> None:
 
     report = render(source, document_of([Detection(0, Box(1.5, 0.2, 0.1, 0.1), 99.0)]))
 
-    assert report.frames_with_faces == 0
+    assert report.file.frames_with_faces == 0
 
 
 def test_picture_outside_the_masks_stays(tmp_path: Path) -> None:
@@ -283,8 +283,8 @@ def test_crowd_of_three_thousand_faces_is_rendered(tmp_path: Path) -> None:
 
     report = render(source, document_of(crowd))
 
-    assert report.detections == 6000
-    assert report.tracks == 3000
+    assert report.faces.detections == 6000
+    assert report.faces.tracks == 3000
 
 
 def test_detections_in_doubt_are_left_out_only_when_asked(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_detections_in_doubt_are_left_out_only_when_asked(tmp_path: Path) -> Non
     blurred = render(source, unsure)
     skipped = render(source, unsure, RenderSettings(min_confidence=50.0))
 
-    assert (blurred.tracks, skipped.tracks) == (1, 0)
+    assert (blurred.faces.tracks, skipped.faces.tracks) == (1, 0)
 
 
 def test_cover_picture_is_neither_rendered_nor_kept(tmp_path: Path) -> None:
@@ -355,6 +355,6 @@ def test_report_tells_what_was_found(tmp_path: Path) -> None:
 
     report = render(source, faces_document(clip, interval_ms=500))
 
-    assert math.isclose(report.sampling_interval_ms, 500, abs_tol=34)
-    assert (report.tracks, report.detections, report.codec) == (2, 4, "h264")
-    assert report.frame_rate == Fraction(30000, 1001)
+    assert math.isclose(report.faces.sampling_interval_ms, 500, abs_tol=34)
+    assert (report.faces.tracks, report.faces.detections, report.source.codec) == (2, 4, "h264")
+    assert report.source.frame_rate == Fraction(30000, 1001)

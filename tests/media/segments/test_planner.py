@@ -1,4 +1,4 @@
-"""Planning: segments begin at keyframes that can be decoded alone, and hold every frame once."""
+"""Planner: segments begin at keyframes that can be decoded alone, and contain every frame once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def kinds() -> dict[str, Clip]:
 
 @pytest.mark.parametrize("kind", kinds())
 def test_segments_hold_every_frame_once_bit_for_bit(tmp_path: Path, kind: str) -> None:
-    """What segments decode, one after the other, is what one pass decodes."""
+    """The segments together decode the same frames as one pass."""
     plan = planner(tmp_path / "clip.mp4", kinds()[kind]).plan()
     assert plan is not None
 
@@ -69,7 +69,7 @@ def test_segments_hold_every_frame_once_bit_for_bit(tmp_path: Path, kind: str) -
 
 
 def test_four_are_rendered_at_once(tmp_path: Path) -> None:
-    """Eight groups, four functions: two groups each."""
+    """Eight GOPs, four functions: two GOPs each."""
     plan = planner(tmp_path / "clip.mp4").plan()
     assert plan is not None
 
@@ -77,7 +77,7 @@ def test_four_are_rendered_at_once(tmp_path: Path) -> None:
 
 
 def test_a_frame_that_refers_to_others_begins_no_segment(tmp_path: Path) -> None:
-    """Streams that refresh bit by bit call some of theirs keyframes."""
+    """Streams with intra refresh mark such frames as keyframes."""
     clip = replace(CLIP, options={"x264-params": "intra-refresh=1:keyint=15"})
 
     assert planner(tmp_path / "clip.mp4", clip).plan() is None
@@ -102,7 +102,7 @@ def test_short_videos_stay_whole(tmp_path: Path) -> None:
 
 
 def test_work_is_shared_out_by_faces(tmp_path: Path) -> None:
-    """Where faces are, a smart render encodes: there segments are shorter."""
+    """A smart render encodes only frames near faces: segments are shorter there."""
     clip = planner(tmp_path / "clip.mp4")
     late = tuple(face for face in clip.faces.detections if face.time_ms > 2600)
     smart = replace(
@@ -119,12 +119,12 @@ def test_hours_beyond_the_limit_are_refused_by_name(tmp_path: Path) -> None:
     """Ten hours with a frame every ten minutes: sparse, and longer than Rekognition takes."""
     clip = replace(CLIP, pts=[minute * 60 * 30 for minute in range(0, 601, 10)])
 
-    with pytest.raises(VideoTooLarge, match=r"36000 s are over 21600 s"):
+    with pytest.raises(VideoTooLarge, match="is 36000 s long; the limit is 21600 s"):
         planner(tmp_path / "clip.mp4", clip).plan()
 
 
 def test_a_damaged_index_is_named(tmp_path: Path) -> None:
-    """No segment is rendered of what cannot be opened."""
+    """A file that cannot be opened is not split."""
     broken = planner(tmp_path / "clip.mp4")
     content = (tmp_path / "clip.mp4").read_bytes()
     (tmp_path / "clip.mp4").write_bytes(content[: len(content) // 2])
@@ -134,7 +134,7 @@ def test_a_damaged_index_is_named(tmp_path: Path) -> None:
 
 
 def test_a_plan_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    """Functions that render read what the one that planned wrote."""
+    """Rendering functions read the plan that the planning function wrote."""
     plan = planner(tmp_path / "clip.mp4").plan()
     assert plan is not None
 

@@ -165,7 +165,7 @@ def test_runs_lie_anywhere(tmp_path: Path, first_ms: int, last_ms: int) -> None:
 
     report = render(source, seen(clip, first_ms, last_ms))
 
-    assert report.fallback_reason is None
+    assert report.file.fallback_reason is None
     assert complaints(tmp_path / "out.mp4") == []
     assert len(shown_frames(tmp_path / "out.mp4")) == 60
 
@@ -201,7 +201,7 @@ def test_video_without_faces_is_copied_whole(tmp_path: Path) -> None:
 
     report = render(source, document_of([]))
 
-    assert (len(copied_places(report)), report.frames_with_faces) == (60, 0)
+    assert (len(copied_places(report)), report.file.frames_with_faces) == (60, 0)
     assert video_packets(tmp_path / "out.mp4") == video_packets(source)
 
 
@@ -211,7 +211,7 @@ def test_full_render_is_the_default(tmp_path: Path) -> None:
 
     report = render(source, seen(clip_of()), RenderSettings())
 
-    assert (report.copied, report.fallback_reason) == (None, None)
+    assert (report.copied, report.file.fallback_reason) == (None, None)
 
 
 def test_rendering_twice_gives_equal_files(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_other_sources_are_encoded_whole(tmp_path: Path, name: str, clip: Clip, 
     report = render(source, seen(clip, 0, 2000))
 
     assert report.copied is None
-    assert re.search(reason, report.fallback_reason or "")
+    assert re.search(reason, report.file.fallback_reason or "")
 
 
 def rewritten(source: Path, change: Callable[[int, bytes], bytes]) -> Path:
@@ -319,7 +319,7 @@ def test_every_packet_is_looked_into(tmp_path: Path, added: bytes, reason: str |
 
     report = render(changed, seen(clip_of()))
 
-    assert report.fallback_reason == reason
+    assert report.file.fallback_reason == reason
 
 
 def test_kept_metadata_keeps_user_data(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_kept_metadata_keeps_user_data(tmp_path: Path) -> None:
 
     report = render(changed, seen(clip_of()), replace(SMART, keep_metadata=True))
 
-    assert report.fallback_reason is None
+    assert report.file.fallback_reason is None
 
 
 def test_group_that_cannot_be_decoded_is_an_error(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_as_many_channels_come_out_as_went_in(tmp_path: Path) -> None:
 def test_an_output_with_fewer_channels_is_found(tmp_path: Path) -> None:
     """Verification counts the channels of sound that was encoded again."""
     report = render(sounding(tmp_path / "in.mov", CENTRE_FIRST))
-    promised = replace(report, beside=replace(report.beside, channels=(8,)))
+    promised = replace(report.file, beside=replace(report.beside, channels=(8,)))
 
     with pytest.raises(OutputMismatch, match="audio channels"):
         verify_output(tmp_path / "out.mp4", promised)

@@ -161,7 +161,7 @@ def test_a_copied_end_whose_last_frame_is_not_decoded_last_is_kept(tmp_path: Pat
     report = redact_video(source, target, document_of([]), SMART, ignore)
     verify_output(target, report)
 
-    assert report.frames_copied == len(times)
+    assert report.file.frames_copied == len(times)
     assert length_of(target) == (report.end_pts - report.pts[0]) * report.time_base
 
 
@@ -171,7 +171,7 @@ def test_an_output_that_ends_early_is_found(tmp_path: Path) -> None:
     report = render(source, CLIP)
 
     with pytest.raises(OutputMismatch, match=r"duration|end of the last frame"):
-        verify_output(tmp_path / "out.mp4", replace(report, end_pts=report.end_pts - 1))
+        verify_output(tmp_path / "out.mp4", replace(report.file, end_pts=report.end_pts - 1))
 
 
 def at_one_time(path: Path, clip: Clip) -> Path:
@@ -214,7 +214,7 @@ def test_segments_count_frames_of_one_time(tmp_path: Path) -> None:
 
     report = in_segments(source, CLIP, SMART)
 
-    assert (len(report.pts), report.tally.merged) == (9, 1)
+    assert (len(report.pts), report.file.tally.merged) == (9, 1)
     assert report.frames_decoded == scene.plan().frames
 
 

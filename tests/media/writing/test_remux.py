@@ -6,7 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
 
 from blur_container.rendering.progress import Progress
 from blur_container.rendering.report import RenderReport
@@ -172,3 +174,71 @@ def test_sound_that_begins_before_the_video_stays_in_step(tmp_path: Path) -> Non
         video = container.streams.video[0]
         assert (video.start_time or 0) * (video.time_base or 0) == 2
     assert audio_starts(tmp_path / "out.mp4") == audio_starts(source)
+
+
+def with_windows_sound(path: Path, codec: str, layout: str) -> Path:
+    """Write a clip to `path` with two seconds of a sound whose decoder holds frames back."""
+    clip = make_clip(path.with_name("plain.mp4"), Clip(size=(64, 48), seconds=2.0, codec="mpeg4", options={}))
+    channels = {"mono": 1, "stereo": 2}[layout]
+    wave = np.sin(np.arange(2 * 44_100) / 20, dtype=np.float32)
+    with av.open(str(clip)) as plain, av.open(str(path), "w") as container:
+        video = container.add_stream_from_template(plain.streams.video[0])
+        sound = container.add_stream(codec, rate=44_100, layout=layout)
+        sound.bit_rate = 128_000
+        frame = AudioFrame.from_ndarray(np.tile(wave, (channels, 1)), format="fltp", layout=layout)
+        frame.rate, frame.pts, frame.time_base = 44_100, 0, Fraction(1, 44_100)
+        for packet in [*sound.encode(frame), *sound.encode(None)]:
+            container.mux_one(packet)
+        for packet in [packet for packet in plain.demux(video=0) if packet.size]:
+            packet.stream = video
+            container.mux_one(packet)
+    return path
+
+
+def test_sound_in_avi_has_no_gaps(tmp_path: Path) -> None:
+    """FFmpeg tells 262 s for a packet of G.726 that lasts 256 ms; players hear one second."""
+    clip = make_clip(tmp_path / "plain.mp4", Clip(size=(64, 48), codec="mpeg4", options={}))
+    source = tmp_path / "in.avi"
+    with av.open(str(clip)) as plain, av.open(str(source), "w") as container:
+        video = container.add_stream_from_template(plain.streams.video[0])
+        sound = container.add_stream("g726", rate=8_000, layout="mono")
+        wave = (8_000 * np.sin(np.arange(8_000) / 5)).astype(np.int16)
+        frame = AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+        frame.rate, frame.pts, frame.time_base = 8_000, 0, Fraction(1, 8_000)
+        for packet in [*sound.encode(frame), *sound.encode(None)]:
+            container.mux_one(packet)
+        for packet in [packet for packet in plain.demux(video=0) if packet.size]:
+            packet.stream = video
+            container.mux_one(packet)
+
+    render(source)
+
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        last = [packet for packet in container.demux(audio=0) if packet.size][-1]
+        assert float((last.pts + last.duration) * last.time_base) == pytest.approx(1.0, abs=0.2)
+    assert seconds_of_sound(tmp_path / "out.mp4") == pytest.approx([1.0], abs=0.2)
+
+
+@pytest.mark.parametrize(("codec", "layout"), [("wmav2", "mono"), ("wmav1", "mono"), ("wmav2", "stereo")])
+def test_sound_whose_last_frame_has_no_time_goes_on_to_its_end(
+    tmp_path: Path, codec: str, layout: str
+) -> None:
+    """Decoders that hold a frame back give it out at the end, without a time: it follows the one before."""
+    source = with_windows_sound(tmp_path / "in.avi", codec, layout)
+
+    report = render(source)
+
+    assert [name for name, _, _ in sound_of(tmp_path / "out.mp4")] == ["aac"]
+    assert seconds_of_sound(tmp_path / "out.mp4") == pytest.approx(seconds_of_sound(source), abs=0.05)
+    assert f"{codec} became aac" in report.beside.changes[0]
+
+
+def test_lines_without_text_are_no_missing_packets(tmp_path: Path) -> None:
+    """Matroska's index names them; MP4 says the same by showing nothing."""
+    plain = make_clip(tmp_path / "plain.mp4", Clip(size=(64, 48)))
+    lines = Extras(subtitle_codec="subrip", lines=["first", "", "third", ""])
+    source = with_extras(plain, tmp_path / "in.mkv", lines)
+
+    render(source)
+
+    assert [said for _, said in subtitle_lines(tmp_path / "out.mp4")] == ["first", "third"]

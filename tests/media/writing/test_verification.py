@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blur_container.rendering.progress import Progress
-from blur_container.rendering.report import RenderReport
+from blur_container.rendering.report import RenderedFile
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from blur_container.writing.packet_digest import StreamDigest
@@ -23,20 +23,20 @@ def ignore(_: Progress) -> None:
     """Take progress and say nothing."""
 
 
-def with_audio(report: RenderReport, *digests: StreamDigest) -> RenderReport:
+def with_audio(report: RenderedFile, *digests: StreamDigest) -> RenderedFile:
     """Return `report` with other digests of its sound."""
     return replace(report, beside=replace(report.beside, audio=digests))
 
 
 @pytest.fixture
-def rendered(tmp_path: Path) -> tuple[Path, RenderReport]:
+def rendered(tmp_path: Path) -> tuple[Path, RenderedFile]:
     """Return an output that is right, with its report."""
     source = make_clip(tmp_path / "in.mp4", Clip(faces=[Face()], audio=["aac"]))
     target = tmp_path / "out.mp4"
-    return target, redact_video(source, target, document_of([]), RenderSettings(), ignore)
+    return target, redact_video(source, target, document_of([]), RenderSettings(), ignore).file
 
 
-def test_right_output_passes(rendered: tuple[Path, RenderReport]) -> None:
+def test_right_output_passes(rendered: tuple[Path, RenderedFile]) -> None:
     """Nothing is said about a file that is as promised."""
     verify_output(*rendered)
 
@@ -52,7 +52,7 @@ def test_right_output_passes(rendered: tuple[Path, RenderReport]) -> None:
     ],
 )
 def test_every_difference_is_found(
-    rendered: tuple[Path, RenderReport], change: Callable[[RenderReport], RenderReport]
+    rendered: tuple[Path, RenderedFile], change: Callable[[RenderedFile], RenderedFile]
 ) -> None:
     """Frames, times and sound are compared one by one."""
     path, report = rendered
@@ -62,7 +62,7 @@ def test_every_difference_is_found(
 
 
 @pytest.mark.parametrize("tenths", [0, 3, 9])
-def test_cut_output_is_found(rendered: tuple[Path, RenderReport], tenths: int) -> None:
+def test_cut_output_is_found(rendered: tuple[Path, RenderedFile], tenths: int) -> None:
     """A full disk ends a file early."""
     path, report = rendered
     content = path.read_bytes()
@@ -73,7 +73,7 @@ def test_cut_output_is_found(rendered: tuple[Path, RenderReport], tenths: int) -
         verify_output(path, report)
 
 
-def test_broken_keyframe_is_found(rendered: tuple[Path, RenderReport]) -> None:
+def test_broken_keyframe_is_found(rendered: tuple[Path, RenderedFile]) -> None:
     """The index is right, the picture is not decodable."""
     path, report = rendered
     content = bytearray(path.read_bytes())

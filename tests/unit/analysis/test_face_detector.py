@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_container.analysis.face_detector import LANDMARK_KINDS, FaceDetector, analysis_size
+from blur_container.analysis.face_detector import LANDMARK_KINDS, Detector, analysis_size, make_detector
 from local_cloud.commands.demo_clip import portrait_path
 
 Picture = NDArray[np.uint8]
@@ -16,9 +16,9 @@ FACE = (180, 64, 270, 178)
 
 
 @pytest.fixture(scope="module")
-def detector() -> FaceDetector:
+def detector() -> Detector:
     """Return one detector for all tests: it keeps nothing between pictures."""
-    return FaceDetector()
+    return make_detector()
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def portrait() -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def test_black_picture_has_no_face(detector: FaceDetector) -> None:
+def test_black_picture_has_no_face(detector: Detector) -> None:
     """Nothing is found in a picture without content."""
     faces = detector.detect(np.zeros((180, 320, 3), np.uint8))
 
@@ -39,7 +39,7 @@ def test_black_picture_has_no_face(detector: FaceDetector) -> None:
 @pytest.mark.parametrize(
     "name", ["brick.png", "grass.png", "gravel.png", "coffee.png", "hubble_deep_field.jpg"]
 )
-def test_picture_without_people_has_no_face(detector: FaceDetector, name: str) -> None:
+def test_picture_without_people_has_no_face(detector: Detector, name: str) -> None:
     """Textures, a coffee cup and galaxies are no faces."""
     picture = np.asarray(cv2.imread(str(portrait_path().with_name(name))), np.uint8)
 
@@ -48,7 +48,7 @@ def test_picture_without_people_has_no_face(detector: FaceDetector, name: str) -
     assert faces == ()
 
 
-def test_portrait_has_one_face_in_its_place(detector: FaceDetector, portrait: Picture) -> None:
+def test_portrait_has_one_face_in_its_place(detector: Detector, portrait: Picture) -> None:
     """The box lies within a tenth of the face's size around the true one, with high confidence."""
     face, *others = detector.detect(portrait)
 
@@ -58,7 +58,7 @@ def test_portrait_has_one_face_in_its_place(detector: FaceDetector, portrait: Pi
     assert found == pytest.approx([edge / 512 for edge in FACE], abs=0.025)
 
 
-def test_landmarks_lie_where_a_face_has_them(detector: FaceDetector, portrait: Picture) -> None:
+def test_landmarks_lie_where_a_face_has_them(detector: Detector, portrait: Picture) -> None:
     """Eyes are above the nose, the nose above the mouth; left and right are the picture's."""
     (face,) = detector.detect(portrait)
 
@@ -69,7 +69,7 @@ def test_landmarks_lie_where_a_face_has_them(detector: FaceDetector, portrait: P
     assert face.box.left < mark["nose"].x < face.box.right
 
 
-def test_box_is_the_same_fraction_at_any_size(detector: FaceDetector, portrait: Picture) -> None:
+def test_box_is_the_same_fraction_at_any_size(detector: Detector, portrait: Picture) -> None:
     """Fractions refer to the picture as given, whatever its size."""
     small = np.asarray(cv2.resize(portrait, (200, 200), interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -80,7 +80,7 @@ def test_box_is_the_same_fraction_at_any_size(detector: FaceDetector, portrait: 
 
 
 def test_face_over_the_left_border_has_a_box_that_leaves_the_frame(
-    detector: FaceDetector, portrait: Picture
+    detector: Detector, portrait: Picture
 ) -> None:
     """With the left 40 % of the face outside, the box begins left of the frame."""
     (face,) = detector.detect(np.ascontiguousarray(portrait[:, 216:]))
@@ -89,7 +89,7 @@ def test_face_over_the_left_border_has_a_box_that_leaves_the_frame(
 
 
 def test_face_over_the_right_border_has_a_box_that_leaves_the_frame(
-    detector: FaceDetector, portrait: Picture
+    detector: Detector, portrait: Picture
 ) -> None:
     """With the right 40 % of the face outside, the box ends right of the frame."""
     (face,) = detector.detect(np.ascontiguousarray(portrait[:, :234]))
@@ -98,7 +98,7 @@ def test_face_over_the_right_border_has_a_box_that_leaves_the_frame(
 
 
 def test_face_over_the_top_border_has_a_box_that_leaves_the_frame(
-    detector: FaceDetector, portrait: Picture
+    detector: Detector, portrait: Picture
 ) -> None:
     """With the upper third of the face outside, the box begins above the frame."""
     (face,) = detector.detect(np.ascontiguousarray(portrait[102:]))
@@ -107,7 +107,7 @@ def test_face_over_the_top_border_has_a_box_that_leaves_the_frame(
 
 
 def test_face_over_the_lower_border_has_a_box_that_leaves_the_frame(
-    detector: FaceDetector, portrait: Picture
+    detector: Detector, portrait: Picture
 ) -> None:
     """With the chin outside, the box ends below the frame."""
     (face,) = detector.detect(np.ascontiguousarray(portrait[:144]))
@@ -115,7 +115,7 @@ def test_face_over_the_lower_border_has_a_box_that_leaves_the_frame(
     assert face.box.bottom > 1.03
 
 
-def test_face_close_to_the_border_is_one_face(detector: FaceDetector, portrait: Picture) -> None:
+def test_face_close_to_the_border_is_one_face(detector: Detector, portrait: Picture) -> None:
     """Its mirror image outside the frame is not reported."""
     faces = detector.detect(np.ascontiguousarray(portrait[:, 178:]))
 

@@ -105,7 +105,7 @@ def test_longest_run_ends_where_the_face_is_covered() -> None:
     exposure = Exposure(seen=True, covered=(0.0, 0.4, 0.6, 0.0, 0.1, 0.2, 1.0))
 
     assert exposure.longest_run == 3
-    assert exposure.bare_frames(0.5) == 5
+    assert exposure.uncovered_frames(0.5) == 5
 
 
 def test_unseen_appearances_count_in_all_only() -> None:
@@ -114,7 +114,7 @@ def test_unseen_appearances_count_in_all_only() -> None:
 
     figures = score(exposures, [])
 
-    assert (figures.leak_50, figures.seen_leak_50, figures.bare_appearances) == (0.5, 0, 0.5)
+    assert (figures.leak_50, figures.seen_leak_50, figures.uncovered_appearances) == (0.5, 0, 0.5)
 
 
 def test_hidden_frames_part_appearances() -> None:
@@ -193,8 +193,8 @@ def test_blinks_of_the_detector_are_filled_in_pseudo_truth() -> None:
 
 def test_faces_are_where_the_truth_says(tmp_path: Path) -> None:
     """The detector finds the drawn head in the encoded frame, with the box of the truth."""
-    way = (Place(0, 300, 300, 140, roll=20), Place(0.2, 700, 350, 120))
-    clip = Clip("walk", "kind", (Shot(0.2, "brick", (Actor(0, way),)),))
+    keyframes = (Place(0, 300, 300, 140, roll=20), Place(0.2, 700, 350, 120))
+    clip = Clip("walk", "kind", (Shot(0.2, "brick", (Actor(0, keyframes),)),))
 
     (face,) = make_clip(tmp_path, clip).frames[3].faces
 

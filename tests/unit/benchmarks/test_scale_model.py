@@ -77,9 +77,9 @@ def test_a_single_render_takes_its_processor_time() -> None:
 def test_one_second_of_a_function_costs_its_memory_and_its_storage() -> None:
     """By hand, with no price but those two."""
     prices = replace(FREE, lambda_gb_second=2.0, lambda_storage_gb_second=1.0)
-    way = Model(Parameters(), prices).single(MINUTE)
+    estimate = Model(Parameters(), prices).single(MINUTE)
 
-    assert way.usd / way.wall_s == pytest.approx(2.0 * 3538 / 1024 + (10_240 - 512) / 1024)
+    assert estimate.usd / estimate.wall_s == pytest.approx(2.0 * 3538 / 1024 + (10_240 - 512) / 1024)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Prices)])

@@ -1,4 +1,4 @@
-"""What a storm counts: endings that break the promise, calls done and refused, seconds of functions."""
+"""The storm benchmark reports violations of the promise, calls by result, and run times of functions."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from local_cloud.http.iam_calls import AnsweredCall, ServiceCall
 @pytest.mark.parametrize(
     ("ending", "violation"),
     [
-        (Ending("a", (), has_output=False, told=""), "lost: no execution"),
-        (Ending("a", ("SUCCEEDED",), has_output=True, told="SUCCEEDED"), ""),
-        (Ending("a", ("FAILED",), has_output=False, told="FAILED"), ""),
-        (Ending("a", ("SUCCEEDED", "FAILED"), has_output=True, told="FAILED"), "done twice: 2 executions"),
+        (Ending("a", (), has_output=False, manifest_status=""), "lost: no execution"),
+        (Ending("a", ("SUCCEEDED",), has_output=True, manifest_status="SUCCEEDED"), ""),
+        (Ending("a", ("FAILED",), has_output=False, manifest_status="FAILED"), ""),
         (
-            Ending("a", ("FAILED",), has_output=True, told="FAILED"),
-            "neither way: FAILED, an output, manifest: FAILED",
+            Ending("a", ("SUCCEEDED", "FAILED"), has_output=True, manifest_status="FAILED"),
+            "processed twice: 2 executions",
         ),
         (
-            Ending("a", ("RUNNING",), has_output=False, told=""),
-            "neither way: RUNNING, no output, manifest: none",
+            Ending("a", ("FAILED",), has_output=True, manifest_status="FAILED"),
+            "neither delivered nor failed: FAILED, an output, manifest: FAILED",
+        ),
+        (
+            Ending("a", ("RUNNING",), has_output=False, manifest_status=""),
+            "neither delivered nor failed: RUNNING, no output, manifest: none",
         ),
     ],
 )
 def test_only_the_two_ways_are_no_violation(ending: Ending, violation: str) -> None:
-    """One execution, and output or failure as its manifest tells."""
+    """A delivered or failed upload is no violation; everything else is, by name."""
     assert ending.violation == violation
 
 
 def test_no_calls_are_no_traffic() -> None:
-    """Nor is what the cloud writes into the logs of its functions."""
+    """Without calls, or with only the cloud's own log writes, there is no traffic."""
     log = AnsweredCall(ServiceCall("a", "logs:PutLogEvents", "arn:group"), 200, "")
 
     assert calls_by_action(Counter()) == {}
@@ -42,7 +45,7 @@ def test_no_calls_are_no_traffic() -> None:
 
 
 def test_calls_are_done_refused_or_something_else() -> None:
-    """Refused is what was turned down for want of a place; an error of the function is no refusal."""
+    """Throttled calls count as refused, errors of the function as others."""
     invoke = ServiceCall("machine", "lambda:InvokeFunction", "arn:aws:lambda:r:1:function:blur")
     answers = Counter(
         {
@@ -71,5 +74,5 @@ def test_calls_are_done_refused_or_something_else() -> None:
     ],
 )
 def test_a_start_takes_a_place_as_a_run_does(line: str, seconds: float | None) -> None:
-    """The account counts both."""
+    """Cold starts count towards the account's concurrency like runs."""
     assert seconds_of(line) == seconds

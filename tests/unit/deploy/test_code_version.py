@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.installed_packages import installed_versions, source_version
+from blur_container.settings import installed_versions, source_version
 from chalicelib.contract.code_version import code_version
 from deploy.image import ImageSource, base_name
 from deploy.settings import StageSettings

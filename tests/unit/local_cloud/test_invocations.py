@@ -115,7 +115,7 @@ def test_no_sandbox_takes_another_event_while_it_is_struck() -> None:
     """What strikes one upload never strikes the next one in the same sandbox."""
     lock = LockWithAGap()
     held: list[bool] = []
-    start = Started(during=lambda: pool.strike(b"first", lambda _sandbox: held.append(lock.locked())))
+    start = Started(during=lambda: pool.act_on(b"first", lambda _sandbox: held.append(lock.locked())))
     pool = SandboxPool(function(), start, 1, lock)
 
     pool.invoke(Invocation(b"first"))

@@ -52,7 +52,7 @@ class Meeting:
         self.order.append(f"{name} in")
         {"/first": self._first, "/second": self.second_is_in.set}[name]()
         self.order.append(f"{name} out")
-        return Answer("200 OK").send(start_response)
+        return Answer()(environ, start_response)
 
     def _first(self) -> None:
         self.first_is_in.set()
@@ -110,7 +110,7 @@ def test_moto_is_prepared_once_before_it_is_asked_for_step_functions() -> None:
 
     def moto(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         order.append(environ["PATH_INFO"])
-        return Answer("200 OK").send(start_response)
+        return Answer()(environ, start_response)
 
     serial = SerialMoto(moto, lambda: order.append("prepared"))
     for path, service in (("/bucket", "s3"), ("/start", "states"), ("/stop", "states")):

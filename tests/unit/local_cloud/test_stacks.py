@@ -14,7 +14,7 @@ import pytest
 from local_cloud.cloudformation_service.apply import RESOURCE_KINDS, StackResources, planned
 from local_cloud.cloudformation_service.scope import Scope
 from local_cloud.cloudformation_service.stacks import InvalidRequest, StackInput, Stacks
-from local_cloud.cloudformation_service.template import UnsupportedTemplate, read_template
+from local_cloud.cloudformation_service.template import UnsupportedTemplate, parse_template
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -54,7 +54,9 @@ def apply(
     resources: StackResources, path: Path, parameters: dict[str, str], calls: list[tuple[str, dict[str, Any]]]
 ) -> None:
     """Apply the template at `path` to `resources` and note the calls."""
-    resources.apply(read_template(path), parameters, lambda _service: RecordingService(calls))
+    resources.apply(
+        parse_template(path.read_text(encoding="utf-8")), parameters, lambda _service: RecordingService(calls)
+    )
 
 
 def template(folder: Path, text: str) -> Path:
@@ -127,7 +129,7 @@ def test_depends_on_orders_too(tmp_path: Path) -> None:
     [
         ("Resources: {A: {Type: 'AWS::EC2::Instance'}}", "AWS::EC2::Instance"),
         ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {KmsKeyId: k}}}", "KmsKeyId"),
-        ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Condition: C}}", "names no condition"),
+        ("Resources: {A: {Type: 'AWS::Logs::LogGroup', Condition: C}}", "there is no condition"),
         ("Mappings: {}", "Mappings"),
         (
             "Resources: {A: {Type: 'AWS::Logs::LogGroup', Properties: {LogGroupName: !Ref Nobody}}}",
@@ -144,7 +146,7 @@ def test_depends_on_orders_too(tmp_path: Path) -> None:
         ("Parameters: {Needed: {Type: String}}", "Needed"),
         (
             "Resources: {A: {Type: 'AWS::Logs::LogGroup', DependsOn: A}}",
-            "wait for each other",
+            "depend on each other",
         ),
     ],
     ids=["type", "property", "attribute", "section", "ref", "short form", "intrinsic", "parameter", "circle"],
@@ -175,7 +177,9 @@ def test_escaped_reference_stays_text() -> None:
 @pytest.mark.parametrize("name", ["foundation", "pipeline"])
 def test_projects_templates_are_understood(name: str) -> None:
     """Every type and property of the project's own stacks is applied."""
-    resources = read_template(ROOT / "statemachine" / f"{name}.yaml").in_order()
+    resources = parse_template(
+        (ROOT / "statemachine" / f"{name}.yaml").read_text(encoding="utf-8")
+    ).in_order()
 
     assert [one.name for one in resources if one.kind not in RESOURCE_KINDS] == []
     assert [
@@ -237,7 +241,7 @@ def test_second_application_changes_nothing(tmp_path: Path) -> None:
     apply(resources, path, {}, calls)
 
     assert calls == []
-    assert planned(read_template(path), {}, resources) == []
+    assert planned(parse_template(path.read_text(encoding="utf-8")), {}, resources) == []
 
 
 def test_changed_parameter_changes_the_resource_in_place(tmp_path: Path) -> None:
@@ -245,7 +249,7 @@ def test_changed_parameter_changes_the_resource_in_place(tmp_path: Path) -> None
     resources, path, calls = StackResources(), template(tmp_path, GROUP), list[tuple[str, dict[str, Any]]]()
     apply(resources, path, {}, [])
 
-    plan = planned(read_template(path), {"Days": "7"}, resources)
+    plan = planned(parse_template(path.read_text(encoding="utf-8")), {"Days": "7"}, resources)
     apply(resources, path, {"Days": "7"}, calls)
 
     assert plan == [("Modify", "Group", "AWS::Logs::LogGroup")]

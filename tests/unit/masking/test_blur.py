@@ -1,4 +1,4 @@
-"""Pixels: what is in a patch is gone, what is beside it is untouched."""
+"""Blur: the pixels in a patch are gone, the pixels beside it are untouched."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from blur_container.geometry import Plane, Rect, Size
-from blur_container.masking.blur import BlurOptions, Patch, blur_patches, cell_grid
+from blur_container.masking.blur import BlurOptions, blur_patches, cell_grid
+from blur_container.masking.regions import Patch
 from blur_container.settings import BlurShape, BlurStyle
 
 CELLS = 7
 RECT = Rect(40, 20, 110, 118)
 MOSAIC = BlurOptions(BlurStyle.MOSAIC, BlurShape.BOX, CELLS, 0.2)
-LOOKS = [
+OPTIONS = [
     pytest.param(BlurOptions(style, shape, CELLS, 0.2), id=f"{style.value} {shape.value}")
     for style in BlurStyle
     for shape in BlurShape
@@ -36,9 +37,9 @@ def planes() -> list[Plane]:
     return [noise(120, 160), noise(60, 80, 2), noise(60, 80, 3)]
 
 
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_no_patch_changes_nothing(options: BlurOptions) -> None:
-    """Empty in, nothing done."""
+    """Without patches the planes stay equal."""
     after = planes()
 
     blur_patches(after, [], options)
@@ -46,7 +47,7 @@ def test_no_patch_changes_nothing(options: BlurOptions) -> None:
     assert all(np.array_equal(one, two) for one, two in zip(after, planes(), strict=True))
 
 
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_detail_inside_is_gone_in_all_planes(options: BlurOptions) -> None:
     """Neighbouring pixels differ by 127 on average before, by a few steps after."""
     after = planes()
@@ -59,7 +60,7 @@ def test_detail_inside_is_gone_in_all_planes(options: BlurOptions) -> None:
     assert max(np.abs(np.diff(plane, axis=1)).mean() for plane in chroma) < 10
 
 
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_pixels_outside_are_untouched(options: BlurOptions) -> None:
     """Not one of them changes, in any plane."""
     after = planes()
@@ -87,7 +88,7 @@ def test_equal_averages_give_equal_pixels(style: BlurStyle) -> None:
 
 
 def test_solid_leaves_one_value() -> None:
-    """Nothing of the picture decides the grey."""
+    """The grey does not depend on the picture."""
     one, two = planes(), [noise(120, 160, 7), noise(60, 80, 8), noise(60, 80, 9)]
 
     for picture in (one, two):
@@ -131,7 +132,7 @@ def test_deep_samples_stay_in_their_range(style: BlurStyle, depth: int) -> None:
         pytest.param((120, 160), slice(20, 118), slice(40, 110), id="4:4:4"),
     ],
 )
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_colours_are_covered_at_any_subsampling(
     shape: tuple[int, int], rows: slice, columns: slice, options: BlurOptions
 ) -> None:
@@ -158,12 +159,12 @@ def test_colours_are_covered_at_any_subsampling(
     ],
 )
 def test_cells_grow_with_the_face(rect: Rect, short_px: float, grid: Size) -> None:
-    """A fixed strength would leave large faces readable, and a border would sharpen what it cuts."""
+    """A fixed cell size would leave large faces readable, and a border would sharpen the part it cuts off."""
     assert cell_grid(patch_at(rect, short_px), CELLS) == grid
 
 
 @pytest.mark.parametrize("rect", [Rect(0, 0, 2, 2), Rect(158, 118, 160, 120), Rect(0, 0, 160, 120)])
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_patches_at_the_edges_are_blurred(rect: Rect, options: BlurOptions) -> None:
     """From one chroma sample to the whole frame."""
     after = planes()
@@ -173,9 +174,9 @@ def test_patches_at_the_edges_are_blurred(rect: Rect, options: BlurOptions) -> N
     assert not np.array_equal(after[0], planes()[0])
 
 
-@pytest.mark.parametrize("options", LOOKS)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_odd_frames_are_blurred_up_to_their_last_pixel(options: BlurOptions) -> None:
-    """The last chroma sample of an odd frame stands for one pixel only."""
+    """The last chroma sample of an odd frame belongs to one pixel only."""
     after: list[Plane] = [noise(121, 161), noise(61, 81, 2), noise(61, 81, 3)]
     before = [plane.copy() for plane in after]
     patch = Patch(Rect(100, 60, 161, 121), Rect(100, 60, 222, 182), 100.0, b"one")

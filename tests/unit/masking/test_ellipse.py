@@ -1,4 +1,4 @@
-"""Masks: an ellipse covers the whole face box, whatever the margin, and stays inside the padded one."""
+"""Ellipse masks: the whole face box is covered at any margin, and nothing outside the padded one."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def mask_of(rect: Rect, margin: float) -> Mask:
 
 
 @given(faces, margins, st.floats(0, 1))
-def test_every_pixel_of_the_face_box_is_covered(face: Box, base: float, flag: float) -> None:
-    """At any margin, and where doubt has widened it; also cut off by the border."""
-    whole = around(padded(face, base + flag), FRAME)
+def test_every_pixel_of_the_face_box_is_covered(face: Box, base: float, growth: float) -> None:
+    """At any margin, also where uncertainty has widened it or the border cuts it off."""
+    whole = around(padded(face, base + growth), FRAME)
     visible = whole.within(FRAME) or Rect(0, 0, 0, 0)
     mask = np.zeros((FRAME.height, FRAME.width), np.uint8)
 
@@ -41,7 +41,7 @@ def test_every_pixel_of_the_face_box_is_covered(face: Box, base: float, flag: fl
 
 
 def test_no_margin_covers_the_rect() -> None:
-    """Then nothing around the face may be left out."""
+    """Without a margin the whole rect is the face."""
     assert mask_of(Rect(0, 0, 40, 60), 0.0).all()
 
 
@@ -70,7 +70,7 @@ def test_mask_at_the_border_is_a_part_of_the_whole() -> None:
 
 
 def test_large_masks_are_drawn_like_small_ones() -> None:
-    """Those that are kept and those that are not have the same form."""
+    """Cached masks and others have the same form."""
     mask = mask_of(Rect(0, 0, 800, 800), 0.2)
 
     assert mask[0, 400] == mask[400, 0] == mask[799, 399] == 255
@@ -95,7 +95,7 @@ def test_box_without_end_has_a_mask() -> None:
 def test_sample_is_covered_where_one_of_its_pixels_is(
     ratio: tuple[int, int], expected: list[list[int]]
 ) -> None:
-    """Colours show a face as well; a doubtful sample is covered."""
+    """Colours show a face as well; a sample on the edge is covered."""
     mask = np.array([[0, 0, 0], [0, 255, 0], [0, 0, 0]], np.uint8)
 
     assert shrunk(mask, *ratio).tolist() == expected

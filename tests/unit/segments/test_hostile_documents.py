@@ -1,4 +1,4 @@
-"""Plans and records that nobody honest would write, as the fuzz of the functions found them."""
+"""Hostile documents: malformed plans, records and tracks, found by the fuzz of the functions, are refused."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PLAN = Plan(
 )
 
 RECORD: dict[str, Any] = {
-    "version": 2,
+    "version": 3,
     "video": {"bucket": "work", "key": "executions/clip/plan/0-try.mp4"},
     "pts": [0, 512],
     "packets": 2,
     "digest": "63f697795fe0531f75ab8cc38f97dd3b",
     "end_pts": 1024,
     "frames_with_faces": 2,
-    "findings": {
+    "track_summary": {
         "tracks": 1,
         "edges": {"begin": {"border": 0, "cut": 0, "open": 1}},
         "review_flags": [],
@@ -53,7 +53,7 @@ RECORD: dict[str, Any] = {
 }
 
 TRACKS: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "source_id": "id",
     "section_ms": [0.0, 133.25],
     "interval_ms": 500,
@@ -71,7 +71,7 @@ def plan_with(**changed: Any) -> str:
 
 @pytest.mark.parametrize("time_base", ["1e999999999", "1e-999999999", "0", "0/1", "-1/15360", "1/0", "x", ""])
 def test_time_base_that_no_video_has_is_refused(time_base: str) -> None:
-    """At once: ten to the power of a billion would take the function's 15 minutes to be written down."""
+    """At once: computing ten to the power of a billion would take the function's 15 minutes."""
     with pytest.raises(InvalidDocument, match="time_base"):
         Plan.from_json(plan_with(time_base=time_base))
 
@@ -81,7 +81,7 @@ def test_time_base_that_no_video_has_is_refused(time_base: str) -> None:
 )
 @pytest.mark.parametrize("name", ["first_pts", "end_pts", "start_pts", "stop_dts"])
 def test_time_that_no_file_holds_is_refused(name: str, pts: int) -> None:
-    """A float of a larger number is an error without a name; -2^63 is FFmpeg's word for no time at all."""
+    """A float of a larger number is an unnamed error; -2^63 means "no time" in FFmpeg."""
     first, last = (json.loads(PLAN.to_json())["segments"][number] for number in (0, 1))
     text = plan_with(**{"segments": [{**first, name: pts}, last], name: pts})
 
@@ -93,7 +93,7 @@ def test_time_that_no_file_holds_is_refused(name: str, pts: int) -> None:
     "pts", [[0, -(2**63)], [0, 2**63], [0, 10**400], [0, True], [0, 0.5], ["0"], "0", None]
 )
 def test_record_of_packets_that_have_no_time_is_refused(pts: object) -> None:
-    """FFmpeg takes -2^63 for none, and the packet then has nothing to be compared with."""
+    """FFmpeg takes -2^63 for no time, and the packet could not be compared."""
     with pytest.raises(InvalidDocument, match="pts"):
         SegmentRecord.from_json(json.dumps({**RECORD, "pts": pts}))
 
@@ -112,21 +112,21 @@ def test_record_of_packets_that_have_no_time_is_refused(pts: object) -> None:
     ids=ascii,
 )
 def test_record_whose_seconds_are_no_numbers_is_refused(steps: object) -> None:
-    """They go into the manifest, which is written when the output is there."""
+    """They go into the manifest, which is written after the output."""
     with pytest.raises(InvalidDocument):
         SegmentRecord.from_json(json.dumps({**RECORD, "steps": steps}))
 
 
 def test_record_whose_counts_have_no_names_is_refused() -> None:
     """Half a character cannot be written to the manifest."""
-    summary = {**RECORD["findings"], "edges": {"begin": {"\ud800": 1}}}
+    summary = {**RECORD["track_summary"], "edges": {"begin": {"\ud800": 1}}}
 
     with pytest.raises(InvalidDocument):
-        SegmentRecord.from_json(json.dumps({**RECORD, "findings": summary}))
+        SegmentRecord.from_json(json.dumps({**RECORD, "track_summary": summary}))
 
 
 def test_plan_and_record_of_the_examples_are_read() -> None:
-    """What is refused above is refused for the one change."""
+    """The documents above are refused for their one change."""
     assert Plan.from_json(plan_with()) == PLAN
     assert json.loads(SegmentRecord.from_json(json.dumps(RECORD)).to_json()) == RECORD
 
@@ -134,7 +134,7 @@ def test_plan_and_record_of_the_examples_are_read() -> None:
 @pytest.mark.parametrize("time_ms", [10**400, 2**63, 86_400_001, -1, True, 0.5])
 @pytest.mark.parametrize("part", ["tracklets", "names"])
 def test_tracks_at_a_time_that_no_video_has_are_refused(part: str, time_ms: object) -> None:
-    """Whoever follows a face to there is on the way until the function's time is up."""
+    """Following a face to there would take the function's whole time."""
     face = [time_ms, 0.5, 0.3, 0.15, 0.3, 99.0]
     fresh = {"tracklets": [*TRACKS["tracklets"][:1], [face]], "names": [None, face]}
 
@@ -157,7 +157,7 @@ NEEDED = [
 @pytest.mark.parametrize(("kind", "name"), NEEDED)
 @pytest.mark.parametrize("absent", [{}, {"null": None}], ids=["absent", "null"])
 def test_document_that_lacks_a_field_is_refused(kind: str, name: str, absent: dict[str, None]) -> None:
-    """Absent is not empty: what is not told of faces, frames or times would be taken for none."""
+    """Absent is not empty: missing faces, frames or times would be taken for none."""
     document, reader = READERS[kind]
     left = {other: value for other, value in document.items() if other != name}
 
@@ -178,7 +178,7 @@ def test_segment_that_lacks_a_field_is_refused(name: str) -> None:
 @fuzzed
 @given(changed(json.loads(PLAN.to_json())))
 def test_any_plan_is_read_or_refused_by_name(document: Any) -> None:
-    """What is accepted is written as it came, and all its segments have a time."""
+    """An accepted plan is written unchanged, and all its segments have a time."""
     plans = read_or_refused(lambda: Plan.from_json(json.dumps(document)))
 
     assert [Plan.from_json(plan.to_json()) for plan in plans] == plans
@@ -188,7 +188,7 @@ def test_any_plan_is_read_or_refused_by_name(document: Any) -> None:
 @fuzzed
 @given(changed(RECORD))
 def test_any_record_is_read_or_refused_by_name(document: Any) -> None:
-    """What is accepted can be written into a manifest, which is text without infinities."""
+    """An accepted record can be written into a manifest, which is text without infinities."""
     records = read_or_refused(lambda: SegmentRecord.from_json(json.dumps(document)))
 
     assert [SegmentRecord.from_json(record.to_json()) for record in records] == records
@@ -198,7 +198,7 @@ def test_any_record_is_read_or_refused_by_name(document: Any) -> None:
 @fuzzed
 @given(changed(TRACKS))
 def test_any_tracks_document_is_read_or_refused_by_name(document: Any) -> None:
-    """What is accepted is written as it came."""
+    """An accepted document is written unchanged."""
     read = read_or_refused(lambda: TracksDocument.from_json(json.dumps(document), TrackSettings()))
 
     assert [TracksDocument.from_json(tracks.to_json(), TrackSettings()).source_id for tracks in read] == [

@@ -1,4 +1,4 @@
-"""Cutting: segments are as many as help, and share the work evenly."""
+"""Split: as many segments as help, with about equal work."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def test_as_many_as_help_and_more_where_one_takes_too_long(work_s: float, count:
 
 
 def test_a_costly_index_makes_fewer_segments() -> None:
-    """Each segment reads the index: at 5 % of the file, three segments."""
+    """Each segment reads the index: fewer segments if it is large."""
     assert segment_count(Costs(6000, 1000, 49), SETTINGS) == 14
     assert segment_count(Costs(600, 1000, 49), SETTINGS) == 3
 
 
 def test_what_fits_no_disk_is_cut() -> None:
-    """Even where there is little to do."""
+    """Even with little work."""
     assert segment_count(Costs(1, 10_000, 100), SETTINGS) == 5
 
 
 def test_even_groups_are_shared_out_evenly() -> None:
-    """Twelve groups, four segments."""
+    """Twelve GOPs, four segments."""
     assert segment_starts([1.0] * 12, 4) == [0, 3, 6, 9]
 
 
@@ -60,7 +60,7 @@ def test_few_groups_make_few_segments() -> None:
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=200), st.integers(1, 50))
 def test_no_segment_is_empty_or_more_than_one_group_too_heavy(work: list[float], count: int) -> None:
-    """Cuts rise from 0; between two of them lies no more than the fair share and one group on each side."""
+    """Starts rise from 0; no segment has more than the fair share and one GOP on each side."""
     found = segment_starts(work, count)
     heaviest = max(sum(work[start:stop]) for start, stop in pairwise([*found, len(work)]))
 

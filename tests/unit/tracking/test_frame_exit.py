@@ -1,4 +1,4 @@
-"""Departures: who was seen to cross the border of the frame has left, and nobody else."""
+"""Frame exit: a face that was seen to cross the border of the frame has left, and no other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def face(left: float) -> Box:
 
 
 def trajectory(*places: tuple[float, float]) -> Trajectory:
-    """Return a path through (ms, left)."""
+    """Return a trajectory through (ms, left)."""
     return Trajectory(tuple(TrackedBox(time_ms, face(left)) for time_ms, left in places))
 
 
@@ -30,7 +30,7 @@ def trajectory(*places: tuple[float, float]) -> Trajectory:
     ids=["left", "right", "top", "bottom"],
 )
 def test_face_that_crosses_a_border_departs(steps: tuple[float, float], sign: int) -> None:
-    """Half outside and on its way: soon after it is gone, and the way there is covered."""
+    """Half outside and moving outward: soon after it is gone, and covered until then."""
     start = Box(0.45 + 0.42 * sign * bool(steps[0]), 0.45 + 0.42 * sign * bool(steps[1]), 0.1, 0.1)
     tracked_boxes = [
         TrackedBox(100 * step, Box(start.left + steps[0] * step, start.top + steps[1] * step, 0.1, 0.1))
@@ -75,7 +75,7 @@ def test_face_that_is_not_leaving_does_not_depart(found: Trajectory) -> None:
 
 @pytest.mark.parametrize("before", [-0.04, -0.12999])
 def test_face_found_wholly_outside_is_gone_at_once(before: float) -> None:
-    """However slow it is out there: its way back to the border is no time that it needs."""
+    """However slow it is outside: it needs no time to reach the border."""
     gone = frame_exit(Detection(0, face(before), 99.0), trajectory((200, -0.13)), INTERVAL_MS, SETTINGS)
 
     assert gone is not None

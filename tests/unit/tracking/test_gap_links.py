@@ -1,4 +1,4 @@
-"""Bridges: a face too fast for the association is covered on its way."""
+"""Gap links: a face too fast for the association is covered between two tracklets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_no_chain_needs_no_bridge() -> None:
 
 
 def test_small_fast_face_is_covered_between_two_samples() -> None:
-    """Eight face widths in half a second are too many for one chain, but not for one face."""
+    """Eight face widths in half a second are too many for one tracklet, but not for one face."""
     times = [0, 500, 1000, 1500]
     tracks = Tracks.of([seen(time_ms, 0.05 + 0.4 * time_ms / 500 / 2) for time_ms in times], SETTINGS)
 
@@ -44,21 +44,21 @@ def test_far_jump_is_no_bridge() -> None:
 
 
 def test_start_long_after_the_end_is_no_bridge() -> None:
-    """After two and a half intervals a face is another one."""
+    """After two and a half intervals it is another face."""
     earlier, later = seen(0, 0.4), seen(1300, 0.4)
 
     assert gap_links([(earlier,), (later,)], 500, SETTINGS) == []
 
 
 def test_closest_start_gets_the_bridge() -> None:
-    """An end leads to one start only; the bridge never takes a hold away, so the other keeps its own."""
+    """An end is linked to one start only; a gap link takes no hold away, so the other keeps its own."""
     end, near, far = seen(0, 0.4), seen(500, 0.5), seen(500, 0.75)
 
     assert gap_links([(end,), (near,), (far,)], 500, SETTINGS) == [(end, near)]
 
 
 def test_crowd_gets_no_bridges() -> None:
-    """Where very many chains break at once, bridges would cover the whole picture."""
+    """If very many tracklets break at once, gap links would cover the whole frame."""
     ends = [(seen(0, index / 100),) for index in range(100)]
     starts = [(seen(500, index / 100 + 0.005),) for index in range(100)]
 
@@ -67,7 +67,7 @@ def test_crowd_gets_no_bridges() -> None:
 
 @given(tracklets, st.integers(100, 1000))
 def test_bridge_leads_forward_in_time(found: list[tuple[Detection]], interval_ms: int) -> None:
-    """From an earlier end to a later start, within the time a chain stays open."""
+    """From an earlier end to a later start, within the time a tracklet stays open."""
     built = gap_links(found, interval_ms, SETTINGS)
 
     longest_ms = SETTINGS.open_intervals * interval_ms

@@ -1,4 +1,4 @@
-"""Ways: what followed paths say of a face between and beyond its detections, and what they leave open."""
+"""Interpolation: the boxes of a face between and beyond its detections, certain and uncertain."""
 
 from __future__ import annotations
 
@@ -34,33 +34,33 @@ def seen(time_ms: int, left: float, top: float = 0.4) -> Detection:
 
 
 def trajectory(*places: tuple[float, float]) -> Trajectory:
-    """Return a path through (ms, left)."""
+    """Return a trajectory through (ms, left)."""
     return Trajectory(tuple(TrackedBox(time_ms, face(left)) for time_ms, left in places))
 
 
 def places(keyframes: tuple[Keyframe, ...]) -> list[tuple[float, float]]:
-    """Return (ms, left) of knots, rounded."""
+    """Return (ms, left) of keyframes, rounded."""
     return [(keyframe.time_ms, round(keyframe.box.left, 6)) for keyframe in keyframes]
 
 
-@pytest.mark.parametrize("found", [LOST, trajectory((100, 0.2))], ids=["empty", "one fix"])
+@pytest.mark.parametrize("found", [LOST, trajectory((100, 0.2))], ids=["empty", "one box"])
 def test_short_path_is_kept_whole(found: Trajectory) -> None:
-    """A single fix tells no direction."""
+    """A single box has no direction."""
     assert found.until(0) == found
 
 
 def test_onward_path_ends_with_its_moment() -> None:
-    """That moment is included, also where it was rounded to milliseconds."""
+    """That time is included, also if it was rounded to milliseconds."""
     assert trajectory((100, 0.1), (200.4, 0.2), (300, 0.3)).until(200) == trajectory((100, 0.1), (200.4, 0.2))
 
 
 def test_path_back_ends_with_its_moment() -> None:
-    """Backward in time the earlier fixes are left out."""
+    """Backward in time the earlier boxes are left out."""
     assert trajectory((300, 0.3), (199.6, 0.2), (100, 0.1)).until(200) == trajectory((300, 0.3), (199.6, 0.2))
 
 
 def test_path_tells_nothing_far_from_its_fixes() -> None:
-    """A fix counts for its own picture and the few around that were left out."""
+    """A box counts for its own frame and the few skipped frames around it."""
     found = trajectory((100, 0.1), (200, 0.2))
 
     assert LOST.box_at(100) is None
@@ -69,7 +69,7 @@ def test_path_tells_nothing_far_from_its_fixes() -> None:
 
 
 def test_one_path_that_arrives_tells_the_way() -> None:
-    """The other was lost; the way is drawn so that it ends in the detection."""
+    """The other was lost; the boxes are moved so that the last is the detection's."""
     onward = trajectory((250, 0.4), (500, 0.38))
 
     interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS)
@@ -79,7 +79,7 @@ def test_one_path_that_arrives_tells_the_way() -> None:
 
 
 def test_path_back_that_arrives_tells_the_way() -> None:
-    """The same the other way round, its knots in time."""
+    """The same backward, with keyframes in the order of time."""
     back = trajectory((300, 0.35), (150, 0.3), (0, 0.22))
 
     interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), LOST, back, SETTINGS)
@@ -99,7 +99,7 @@ def test_paths_that_agree_are_blended() -> None:
 
 
 def test_paths_that_differ_are_both_covered() -> None:
-    """Both arrive, and were a face apart on the way."""
+    """Both arrive, and were a face apart between the detections."""
     onward, back = trajectory((250, 0.25), (500, 0.40)), trajectory((250, 0.35), (0, 0.20))
 
     (keyframe,) = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS).keyframes
@@ -109,7 +109,7 @@ def test_paths_that_differ_are_both_covered() -> None:
 
 
 def test_paths_that_meet_on_their_way_tell_it() -> None:
-    """Neither arrives: one leads to where they meet, the other from there."""
+    """Neither arrives: one leads to the meeting point, the other from there."""
     onward, back = trajectory((100, 0.25), (200, 0.30)), trajectory((400, 0.38), (300, 0.34), (200, 0.31))
 
     interpolation = interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, back, SETTINGS)
@@ -119,7 +119,7 @@ def test_paths_that_meet_on_their_way_tell_it() -> None:
 
 
 def test_path_to_another_place_tells_no_way() -> None:
-    """It ends more than half a face beside the detection."""
+    """The trajectory ends more than half a face beside the detection."""
     onward = trajectory((250, 0.5), (500, 0.6))
 
     assert not interpolation_between(seen(0, 0.2), seen(500, 0.4), onward, LOST, SETTINGS).certain
@@ -129,7 +129,7 @@ def test_path_to_another_place_tells_no_way() -> None:
 def test_doubt_covers_both_paths_and_the_straight_line(
     ahead_ms: list[float], behind_ms: list[float], data: st.DataObject
 ) -> None:
-    """Nothing that was looked at is left out where the paths lead to no end."""
+    """Without a certain interpolation every tracked box is covered."""
     earlier, later = Detection(0, data.draw(boxes), 99.0), Detection(500, data.draw(boxes), 99.0)
     onward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
     back = Trajectory(
@@ -147,7 +147,7 @@ def test_doubt_covers_both_paths_and_the_straight_line(
 
 
 def between(earlier: Detection, later: Detection, time_ms: float) -> Box:
-    """Return the place on the straight line, counted anew."""
+    """Return the box on the straight line, computed independently."""
     share = (time_ms - earlier.time_ms) / (later.time_ms - earlier.time_ms)
     one, other = earlier.box, later.box
     left, top = one.left + share * (other.left - one.left), one.top + share * (other.top - one.top)
@@ -162,7 +162,7 @@ def between(earlier: Detection, later: Detection, time_ms: float) -> Box:
 def test_knots_lie_strictly_between_the_detections(
     ahead_ms: list[float], behind_ms: list[float], data: st.DataObject
 ) -> None:
-    """The detections are knots of their own; between them time only goes on."""
+    """The detections are keyframes of their own; between them times rise."""
     earlier, later = Detection(100, data.draw(boxes), 99.0), Detection(400, data.draw(boxes), 99.0)
     onward = Trajectory(tuple(TrackedBox(time_ms, data.draw(boxes)) for time_ms in sorted(ahead_ms)))
     back = Trajectory(
@@ -184,22 +184,22 @@ def test_way_out_of_a_lost_face_has_no_knot() -> None:
 
 
 def test_doubt_grows_on_the_way_out() -> None:
-    """A follower drifts, the more the longer ago the detection."""
+    """Optical flow drifts with the time from the detection."""
     interpolation = interpolation_to_border(
         seen(0, 0.4), trajectory((100, 0.4), (300, 0.4), (600, 0.4)), INTERVAL_MS, SETTINGS
     )
 
-    flags = [keyframe.flag for keyframe in interpolation.keyframes]
-    assert flags == sorted(set(flags))
+    uncertainties = [keyframe.uncertainty for keyframe in interpolation.keyframes]
+    assert uncertainties == sorted(set(uncertainties))
     assert not interpolation.certain
 
 
 def test_box_of_no_size_is_visible() -> None:
-    """There is nothing of it outside."""
+    """No part of it is outside."""
     assert visible_share(Box(2, 2, 0, 0)) == 1
     assert visible_share(Box(-0.05, 0.4, 0.1, 0.1)) == pytest.approx(0.5)
 
 
 def test_boxes_of_no_size_are_far_apart() -> None:
-    """Distances count in faces, and there is none."""
+    """Distances are in face sizes, and the size is zero."""
     assert distance_faces(Box(0, 0, 0, 0), Box(0, 0, 0, 0)) == math.inf

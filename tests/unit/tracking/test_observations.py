@@ -1,4 +1,4 @@
-"""Sightings: what was followed from each detection, and where shots begin and end."""
+"""Observations: trajectories from each detection, and where shots begin and end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CUTS = [Cut(2000, 2033), Cut(1000, 1033)]
 
 
 def trajectory(*times_ms: float) -> Trajectory:
-    """Return a path of a face at rest."""
+    """Return the trajectory of a face at rest."""
     return Trajectory(tuple(TrackedBox(time_ms, FACE) for time_ms in times_ms))
 
 
@@ -31,7 +31,7 @@ def test_nothing_seen_knows_no_path_and_no_cut() -> None:
 
 
 def test_faces_that_were_all_lost_were_looked_for() -> None:
-    """Pictures that show no way are doubt, and doubt enlarges the blur: not the same as no look at all."""
+    """A face that was followed and lost enlarges the blur: not the same as a face that was not followed."""
     seen = Observations([(FlowRequest(START, 1500), LOST)])
 
     assert not seen.is_empty
@@ -40,7 +40,7 @@ def test_faces_that_were_all_lost_were_looked_for() -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_longest_path_from_a_detection_wins(order: int) -> None:
-    """A face is chased to more than one other; the chase that came farthest knows most."""
+    """A face is followed to more than one other; the longest trajectory counts."""
     found = [
         (FlowRequest(START, 1500), trajectory(1100, 1200)),
         (FlowRequest(START, 2000), trajectory(1100, 1400)),
@@ -52,7 +52,7 @@ def test_longest_path_from_a_detection_wins(order: int) -> None:
 
 
 def test_paths_lie_between_their_detections() -> None:
-    """Each is cut at the other detection."""
+    """Each trajectory ends at the other detection."""
     seen = Observations(
         [
             (FlowRequest(START, 2000), trajectory(1100, 1500, 1900)),
@@ -68,7 +68,7 @@ def test_paths_lie_between_their_detections() -> None:
     [(0, 999, False), (1000, 1033, True), (900, 1100, True), (1001, 1999, False), (1010, 1020, False)],
 )
 def test_cut_lies_between_two_moments(start_ms: int, end_ms: int, *, expected: bool) -> None:
-    """The picture before it and the one after it may be those moments."""
+    """The two frames of the cut may be at the two times."""
     assert Observations(cuts=CUTS).cut_between(start_ms, end_ms) is expected
 
 
@@ -84,12 +84,12 @@ def test_cut_lies_between_two_moments(start_ms: int, end_ms: int, *, expected: b
     ids=["first", "middle", "last", "across a cut", "between the pictures of a cut"],
 )
 def test_shot_lasts_from_cut_to_cut(first_ms: int, last_ms: int, expected: tuple[float, float]) -> None:
-    """Pictures of a cut that were not looked at may belong to both shots."""
+    """Skipped frames of a cut may belong to both shots."""
     assert Observations(cuts=CUTS).shot(first_ms, last_ms) == expected
 
 
 def test_face_that_is_followed_far_behind_a_cut_was_not_cut() -> None:
-    """A swift pan looks like a cut; whoever was seen before and long after it is still there."""
+    """A fast pan resembles a cut; a face that was followed long past it is still there."""
     start = Detection(1000, Box(0.4, 0.3, 0.1, 0.1), 99.0)
     tracked_boxes = tuple(TrackedBox(1000.0 + 50 * step, start.box) for step in range(1, 10))
     seen = Observations([(FlowRequest(start, 2250.0), Trajectory(tracked_boxes))], [Cut(1120, 1140)])
@@ -98,7 +98,7 @@ def test_face_that_is_followed_far_behind_a_cut_was_not_cut() -> None:
 
 
 def test_way_out_ends_at_the_next_cut() -> None:
-    """Behind a cut there is another face in its place; of the cut itself both pictures count."""
+    """After a cut another face is in its place; both frames of the cut count."""
     start, end = Detection(1100, FACE, 99.0), Detection(1900, FACE, 99.0)
     onward, back = trajectory(1966, 2000, 2033, 2066), trajectory(1066, 1033, 1000, 966)
 
@@ -123,7 +123,7 @@ def test_way_out_ends_at_the_next_cut() -> None:
 def test_cut_within_a_glitch_is_none(
     cuts: list[Cut], glitches: list[Glitch], kept: tuple[list[Cut], list[Glitch]]
 ) -> None:
-    """A glitch that makes no cut is none either."""
+    """A glitch without a cut is dropped too."""
     assert without_glitches(cuts, glitches) == kept
 
 
@@ -131,5 +131,5 @@ def test_cut_within_a_glitch_is_none(
     ("start_ms", "end_ms", "count"), [(0, 1000, 0), (0, 1001, 1), (1499, 3000, 1), (1500, 3000, 0)]
 )
 def test_glitches_between_two_moments_are_found(start_ms: float, end_ms: float, count: int) -> None:
-    """Its own ends are sound."""
+    """The frames at both ends of a glitch are intact."""
     assert len(Observations(glitches=[Glitch(1000, 1500)]).glitches_between(start_ms, end_ms)) == count

@@ -1,4 +1,4 @@
-"""Tracks of faces that were followed: whatever paths and cuts there are, no detection is lost to them."""
+"""Tracks of followed faces: whatever trajectories and cuts there are, every detection is covered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOLD_MS = SETTINGS.hold_intervals * 500
 
 
 def cuts_after(gaps: list[tuple[int, int]]) -> list[Cut]:
-    """Return cuts one after the other: ms since the last one, and between the pictures of each."""
+    """Return consecutive cuts from pairs: ms since the last cut, and ms between the cut's frames."""
     ends = list(accumulate(wait + length for wait, length in gaps))
     return [Cut(end - length, end) for end, (_, length) in zip(ends, gaps, strict=True)]
 
@@ -40,14 +40,14 @@ steps = st.lists(st.tuples(st.floats(1, 200), boxes), max_size=5)
 
 @dataclass(frozen=True)
 class Scene:
-    """Detections, and what their pictures showed."""
+    """Detections, and the observations around them."""
 
     found: list[Detection]
     trajectories: list[tuple[FlowRequest, Trajectory]]
     cuts: list[Cut]
 
     def tracks(self) -> Tracks:
-        """Return its tracks."""
+        """Return the tracks of the scene."""
         return Tracks([TrackletGraph.of(self.found, SETTINGS)], Observations(self.trajectories, self.cuts))
 
     def later(self, by_ms: int) -> Scene:
@@ -55,7 +55,7 @@ class Scene:
         return Scene(
             [moved(detection, by_ms) for detection in self.found],
             [
-                (later_chase(request, by_ms), later_path(trajectory, by_ms))
+                (later_request(request, by_ms), later_trajectory(trajectory, by_ms))
                 for request, trajectory in self.trajectories
             ],
             [Cut(cut.before_ms + by_ms, cut.after_ms + by_ms) for cut in self.cuts],
@@ -64,14 +64,14 @@ class Scene:
 
 @st.composite
 def scenes(draw: Any) -> Scene:
-    """Return detections, a random path for each of their chases, and random cuts."""
+    """Return detections, a random trajectory for each of their flow requests, and random cuts."""
     found = draw(documents)
     requests = list(TrackletGraph.of(found, SETTINGS).requests())
-    return Scene(found, [(request, path_of(request, draw(steps))) for request in requests], draw(cuts))
+    return Scene(found, [(request, trajectory_of(request, draw(steps))) for request in requests], draw(cuts))
 
 
-def path_of(request: FlowRequest, walk: list[tuple[float, Box]]) -> Trajectory:
-    """Return a path that begins where its chase does, and ends before it does."""
+def trajectory_of(request: FlowRequest, walk: list[tuple[float, Box]]) -> Trajectory:
+    """Return a trajectory within the time of its flow request."""
     sign, time_ms, tracked_boxes = -1 if request.leads_back else 1, float(request.start.time_ms), []
     for step_ms, box in walk:
         time_ms += sign * step_ms
@@ -86,13 +86,13 @@ def moved(detection: Detection, by_ms: int) -> Detection:
     return replace(detection, time_ms=detection.time_ms + by_ms)
 
 
-def later_chase(request: FlowRequest, by_ms: int) -> FlowRequest:
-    """Return a chase at another time."""
+def later_request(request: FlowRequest, by_ms: int) -> FlowRequest:
+    """Return a flow request at another time."""
     return request._replace(start=moved(request.start, by_ms), until_ms=request.until_ms + by_ms)
 
 
-def later_path(trajectory: Trajectory, by_ms: int) -> Trajectory:
-    """Return a path at another time."""
+def later_trajectory(trajectory: Trajectory, by_ms: int) -> Trajectory:
+    """Return a trajectory at another time."""
     return Trajectory(
         tuple(TrackedBox(tracked.time_ms + by_ms, tracked.box) for tracked in trajectory.tracked_boxes)
     )
@@ -104,14 +104,14 @@ def seen(time_ms: int, left: float = 0.4) -> Detection:
 
 
 def trajectory(*places: tuple[float, float]) -> Trajectory:
-    """Return a path through (ms, left)."""
+    """Return a trajectory through (ms, left)."""
     return Trajectory(tuple(TrackedBox(time_ms, Box(left, 0.4, 0.1, 0.1)) for time_ms, left in places))
 
 
 def tracks_of(
     found: list[Detection], trajectories: list[tuple[FlowRequest, Trajectory]], *cut_at: Cut
 ) -> Tracks:
-    """Return the tracks of detections, paths and cuts."""
+    """Return the tracks of detections, trajectories and cuts."""
     return Scene(found, trajectories, list(cut_at)).tracks()
 
 
@@ -125,7 +125,7 @@ def test_no_detection_gives_no_track_whatever_was_seen() -> None:
 
 @given(scenes())
 def test_every_detection_is_covered_at_its_own_time(scene: Scene) -> None:
-    """No path leads away from it, no cut parts it from itself."""
+    """No trajectory and no cut uncovers it."""
     tracks = scene.tracks()
 
     assert all(is_covered(tracks, detection.time_ms, detection.box) for detection in scene.found)
@@ -142,7 +142,7 @@ def test_order_does_not_matter(scene: Scene, random: Any, time_ms: int) -> None:
 
 @given(scenes(), moments, st.integers(1, 100_000))
 def test_later_scene_gives_the_same_masks_later(scene: Scene, time_ms: int, by_ms: int) -> None:
-    """Only differences in time count. Moments stay off the edges of tracks, where sums are rounded."""
+    """Only differences in time count. Sampled times avoid the edges of tracks, where sums are rounded."""
     at_ms = time_ms + 0.37
 
     shifted = rounded(scene.later(by_ms).tracks().boxes_at(at_ms + by_ms))
@@ -154,7 +154,7 @@ def test_later_scene_gives_the_same_masks_later(scene: Scene, time_ms: int, by_m
 
 @given(scenes())
 def test_track_lasts_across_a_cut_only_where_a_path_crosses_it(scene: Scene) -> None:
-    """Behind a cut there is another face, unless one was followed across."""
+    """After a cut there is another face, unless one was followed across."""
     lone = Scene(scene.found, [(request, LOST) for request, _ in scene.trajectories], scene.cuts).tracks()
 
     crossed = [
@@ -163,7 +163,7 @@ def test_track_lasts_across_a_cut_only_where_a_path_crosses_it(scene: Scene) -> 
         for cut in scene.cuts
         if track.start_ms <= cut.before_ms
         and track.end_ms >= cut.after_ms
-        # A sample between the two pictures of a cut may belong to either shot; samples are always looked at.
+        # A sample between the two frames of a cut may belong to either shot; samples are always decoded.
         and not any(cut.before_ms < detection.time_ms < cut.after_ms for detection in scene.found)
     ]
     assert crossed == []
@@ -176,10 +176,10 @@ def test_lost_path_gives_no_less_than_the_hold(
     share: float,
     back: bool,  # noqa: FBT001 drawn
 ) -> None:
-    """Where it was lost the face is held, as long as if nobody had looked; unless it left the frame."""
+    """Where it was lost the face is held as long as without following it, unless it left the frame."""
     start = seen(1000)
     request = FlowRequest(start, -250 if back else 2250)
-    interpolation = path_of(request, walk)
+    interpolation = trajectory_of(request, walk)
     (track,) = tracks_of([start], [(request, interpolation)]).of_faces
     last = interpolation.tracked_boxes[-1] if interpolation.tracked_boxes else TrackedBox(1000, start.box)
 
@@ -191,7 +191,7 @@ def test_lost_path_gives_no_less_than_the_hold(
 
 
 def test_faces_that_were_lost_at_once_are_covered_wider() -> None:
-    """A look that finds nothing is doubt: never less is covered than with no look."""
+    """A face that was followed and lost is covered no less than one that was not followed."""
     one, other = seen(0, 0.40), seen(500, 0.45)
     lost = [(FlowRequest(one, 500), LOST), (FlowRequest(other, 0), LOST)]
 
@@ -202,7 +202,7 @@ def test_faces_that_were_lost_at_once_are_covered_wider() -> None:
 
 
 def test_cut_ends_a_hold() -> None:
-    """The face behind it is another one."""
+    """The face after it is another one."""
     tracks = tracks_of([seen(1000)], [], Cut(1200, 1233))
 
     assert tracks.boxes_at(1232.9) != []
@@ -211,7 +211,7 @@ def test_cut_ends_a_hold() -> None:
 
 @pytest.mark.parametrize("time_ms", [1100, 1400])
 def test_chain_across_a_cut_is_held_on_both_sides(time_ms: int) -> None:
-    """Each face until the cut, and not the way between them."""
+    """Each face up to the cut, and not the line between them."""
     found = [seen(1000, 0.40), seen(1500, 0.45)]
     tracks = tracks_of(found, [(FlowRequest(found[0], 1500), LOST)], Cut(1233, 1267))
 

@@ -1,4 +1,4 @@
-"""Doubts: what deserves a human look is counted, and listed with its time and place."""
+"""Review flags: moments to review are counted, and listed with their times and boxes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def seen(time_ms: int, left: float = 0.4, size: float = 0.1, confidence: float =
 
 
 def tracks(*detections: Detection, cuts: tuple[Cut, ...] = ()) -> Tracks:
-    """Return the tracks of detections whose faces were looked for, and lost at once."""
+    """Return the tracks of detections whose faces were followed and lost at once."""
     graph = TrackletGraph.of(detections, SETTINGS)
     lost = [(request, Trajectory()) for request in graph.requests()]
     return Tracks([graph], Observations(lost, cuts))
 
 
 def kinds(found: Tracks) -> list[ReviewReason]:
-    """Return the kinds of the review flags about a long video."""
+    """Return the kinds of the review flags of a long video."""
     return [flag.kind for flag in review_flags_of(found, LONG_MS)]
 
 
@@ -84,7 +84,7 @@ def test_link_that_no_path_joins_is_a_bridged_gap() -> None:
 
 
 def test_without_a_look_only_long_gaps_are_listed() -> None:
-    """Every link is a guess then; those across a missed sample are the worst."""
+    """Every link is a guess then; links across a missed sample are the least certain."""
     found = Tracks.of([seen(500), seen(1000), seen(1500), seen(2500), seen(3000)], SETTINGS)
 
     gaps = [flag for flag in review_flags_of(found, LONG_MS) if flag.kind is ReviewReason.BRIDGED_GAP]
@@ -99,7 +99,7 @@ def test_cut_inside_a_track_is_listed() -> None:
 
 @pytest.mark.parametrize(("confidence", "is_listed"), [(59.0, True), (60.0, False)])
 def test_face_that_no_sample_was_sure_of_is_listed(confidence: float, *, is_listed: bool) -> None:
-    """It may be none, or one that is hard to see."""
+    """It may be no face, or a face that is hard to see."""
     assert (ReviewReason.LOW_CONFIDENCE in kinds(tracks(seen(1000, confidence=confidence)))) is is_listed
 
 
@@ -107,7 +107,7 @@ def test_face_that_no_sample_was_sure_of_is_listed(confidence: float, *, is_list
     ("size", "time_ms", "is_listed"), [(0.3, 2000, True), (0.2, 2000, False), (0.3, 100, False)]
 )
 def test_face_first_seen_large_is_listed(size: float, time_ms: int, *, is_listed: bool) -> None:
-    """Unless the video begins with it, it was there before it was found."""
+    """Unless the video begins with it, it was there before its first detection."""
     assert (ReviewReason.LARGE_AT_FIRST in kinds(tracks(seen(time_ms, size=size)))) is is_listed
 
 
@@ -120,7 +120,7 @@ def test_face_lost_inside_the_frame_is_listed(duration_ms: float, *, is_listed: 
 
 
 def test_doubts_are_in_the_order_of_their_times() -> None:
-    """Whoever looks goes through the video once."""
+    """A reviewer goes through the video once."""
     flags = review_flags_of(tracks(seen(5000, confidence=10), seen(1000, confidence=10)), LONG_MS)
 
     assert [flag.from_ms for flag in flags] == sorted(flag.from_ms for flag in flags)

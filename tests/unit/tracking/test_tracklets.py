@@ -1,4 +1,4 @@
-"""Layout: where the faces of detections have to be looked for."""
+"""Tracklet graph: the flow requests of detections."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def test_lone_detection_is_chased_out_both_ways() -> None:
 
 
 def test_lone_detection_has_no_speed() -> None:
-    """Whoever is in the picture for one sample only may be as fast as can be."""
+    """A face in one sample only may have any speed."""
     requests = list(TrackletGraph.of([seen(1000, 0.4)], SETTINGS).requests())
 
     assert [request.speed for request in requests] == [None, None]
 
 
 def test_chain_is_chased_both_ways_between_its_detections() -> None:
-    """And out of its ends."""
+    """And beyond its first and last detection."""
     one, other = seen(0, 0.4), seen(500, 0.45)
 
     requests = {
@@ -57,7 +57,7 @@ def test_chain_is_chased_both_ways_between_its_detections() -> None:
 
 
 def test_bridge_is_chased_both_ways() -> None:
-    """A face too fast for one chain may be followed all the same."""
+    """A face too fast for one tracklet may be followed all the same."""
     one, other = seen(0, 0.1, 0.05), seen(500, 0.5, 0.05)
     graph = TrackletGraph.of([one, other], SETTINGS)
 
@@ -68,7 +68,7 @@ def test_bridge_is_chased_both_ways() -> None:
 
 
 def test_speed_is_the_same_both_ways() -> None:
-    """It counts in time, wherever a chase leads."""
+    """Speed is per time forward, whatever the direction of the request."""
     graph = TrackletGraph.of([seen(0, 0.40), seen(500, 0.45)], SETTINGS)
 
     speeds = [speed for request in graph.requests() for speed in request.speed or ()]
@@ -78,7 +78,7 @@ def test_speed_is_the_same_both_ways() -> None:
 
 @given(documents)
 def test_every_detection_is_chased_both_ways(found: list[Detection]) -> None:
-    """Nothing that was detected is left to chance."""
+    """No detection is left without requests in both directions."""
     requests = list(TrackletGraph.of(found, SETTINGS).requests())
 
     assert {request.start for request in requests if request.leads_back} == set(found)

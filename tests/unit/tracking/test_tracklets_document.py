@@ -31,7 +31,7 @@ def document(*found: Detection) -> TracksDocument:
 
 
 def plain() -> dict[str, Any]:
-    """Return a document of two chains and the bridge between them as JSON values."""
+    """Return a document of two tracklets and the gap link between them as JSON values."""
     ones = Detection(2000, Box(0.1, 0.4, 0.1, 0.1), 99.0), Detection(2500, Box(0.5, 0.4, 0.1, 0.1), 98.5)
     value: dict[str, Any] = json.loads(document(*ones).to_json())
     return value
@@ -46,14 +46,14 @@ def test_document_without_faces_comes_back() -> None:
 
 @given(st.lists(faces, max_size=25))
 def test_every_window_comes_back_to_the_last_digit(found: list[Detection]) -> None:
-    """Masks are drawn from it as from the layout itself."""
+    """The masks are those of the window itself."""
     written = document(*found)
 
     assert TracksDocument.from_json(written.to_json(), SETTINGS) == written
 
 
 def test_detection_is_one_list_of_six_numbers() -> None:
-    """A million of them fit."""
+    """The form is short: a document may have a million detections."""
     assert plain()["tracklets"] == [[[2000, 0.1, 0.4, 0.1, 0.1, 99.0]], [[2500, 0.5, 0.4, 0.1, 0.1, 98.5]]]
     assert plain()["names"] == [None, None]
     assert plain()["gap_links"] == [[0, 1]]
@@ -62,7 +62,7 @@ def test_detection_is_one_list_of_six_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("version", 2),
+        ("version", 1),
         ("source_id", None),
         ("section_ms", [0]),
         ("section_ms", [5, 4]),
@@ -91,7 +91,7 @@ def test_detection_is_one_list_of_six_numbers() -> None:
     ],
 )
 def test_malformed_document_is_refused(name: str, value: object) -> None:
-    """By one error, whatever is wrong."""
+    """With InvalidDocument, whatever is wrong."""
     text = json.dumps({**plain(), name: value})
 
     with pytest.raises(InvalidDocument):
@@ -100,6 +100,6 @@ def test_malformed_document_is_refused(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{", b"\xff"])
 def test_what_is_no_document_is_refused(text: str | bytes) -> None:
-    """It is no JSON object."""
+    """The text is no JSON object."""
     with pytest.raises(InvalidDocument):
         TracksDocument.from_json(text, SETTINGS)

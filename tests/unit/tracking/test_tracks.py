@@ -47,7 +47,7 @@ def test_every_detection_is_covered_at_its_own_time(found: list[Detection]) -> N
 
 @given(documents, st.randoms(use_true_random=False), st.integers(0, 6000))
 def test_order_of_detections_does_not_matter(found: list[Detection], random: object, time_ms: int) -> None:
-    """A document is a set."""
+    """A document is a set of detections."""
     shuffled = sorted(found, key=lambda _: random.random())  # type: ignore[attr-defined]  # hypothesis' own Random
 
     assert Tracks.of(found, SETTINGS).boxes_at(time_ms) == Tracks.of(shuffled, SETTINGS).boxes_at(time_ms)

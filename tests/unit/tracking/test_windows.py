@@ -1,4 +1,4 @@
-"""Windows: the masks of a section need only what lies near it, and are the same to the last digit."""
+"""Windows: the masks of a section need only detections near it, and are the same to the last digit."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ STEP_MS = 40
 
 @dataclass(frozen=True)
 class Film:
-    """A long scene: faces that wander, cross, stand still and are missed; a chase always sees the same."""
+    """A long scene: faces that move, cross, rest and are missed; each request always has one trajectory."""
 
     seed: int
     settings: TrackSettings = SETTINGS
 
     def graph(self) -> TrackletGraph:
-        """Return the layout of the whole."""
+        """Return the tracklet graph of the whole."""
         return TrackletGraph.of(wanderers(chances(self.seed)), self.settings)
 
     def cuts(self) -> list[Cut]:
@@ -42,7 +42,7 @@ class Film:
         return [Cut(time_ms, time_ms + STEP_MS) for time_ms in times]
 
     def glitches(self) -> list[Glitch]:
-        """Return a few stretches of broken pictures, some of which overlap."""
+        """Return a few glitches, some of which overlap."""
         chance = chances(self.seed + 2)
         times = [chance.randrange(0, LENGTH_MS, STEP_MS) for _ in range(chance.randrange(6))]
         return [
@@ -50,12 +50,12 @@ class Film:
         ]
 
     def tracks(self, graph: TrackletGraph) -> Tracks:
-        """Return the tracks of the layout or of a window of it."""
+        """Return the tracks of the graph or of a window of it."""
         trajectories = [(request, self.trajectory(request)) for request in graph.requests()]
         return Tracks([graph], Observations(trajectories, *without_glitches(self.cuts(), self.glitches())))
 
     def trajectory(self, request: FlowRequest) -> Trajectory:
-        """Return where a chase leads: near its goal, elsewhere, or nowhere; the same in every window."""
+        """Return the trajectory of a request: to its goal, elsewhere, or lost; the same in every window."""
         chance = chances(self.seed, request)
         length_ms = chance.choice((0.0, 0.3, 1.0, 1.0, 1.0)) * (request.end_ms - request.begin_ms)
         sign = -1 if request.leads_back else 1
@@ -104,7 +104,7 @@ def differing(film: Film, section: Section) -> list[float]:
 
 
 def parts(graph: TrackletGraph, length_ms: int) -> list[TrackletGraph]:
-    """Return the windows of a layout, one for each part of its time."""
+    """Return the windows of a graph, one for each part of its time."""
     windows = Windows(graph)
     starts = range(0, LENGTH_MS + 5000, length_ms)
     return [windows.of(Section(start_ms, start_ms + length_ms)) for start_ms in starts]
@@ -122,14 +122,14 @@ sections = st.tuples(st.integers(0, LENGTH_MS), st.integers(STEP_MS, 12_000)).ma
 
 
 def test_window_of_nothing_is_empty() -> None:
-    """No detection, no chain."""
+    """No detection, no tracklet."""
     window = Windows(TrackletGraph.of([], SETTINGS)).of(Section(0, 1000))
 
     assert (window.tracklets, window.names, window.gap_links) == ((), (), ())
 
 
 def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
-    """Its own detections would tell another one."""
+    """Its own detections alone would give another interval."""
     every = [seen(time_ms) for time_ms in range(0, 60_000, 200)]
 
     window = Windows(TrackletGraph.of(every, SETTINGS)).of(Section(30_000, 30_200))
@@ -140,7 +140,7 @@ def test_window_keeps_the_interval_and_the_names_of_the_whole() -> None:
 
 
 def test_cut_chain_is_not_chased_out_of_its_window() -> None:
-    """It goes on there."""
+    """The tracklet goes on beyond the window."""
     every = [seen(time_ms) for time_ms in range(0, 60_000, 200)]
     window = Windows(TrackletGraph.of(every, SETTINGS)).of(Section(30_000, 31_000))
 
@@ -160,7 +160,7 @@ def test_masks_of_a_window_are_those_of_the_whole(film: Film, section: Section) 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("hold", [1.0, 4.0, 10.0])
 def test_masks_are_the_same_with_long_holds(seed: int, hold: float) -> None:
-    """The look of a window is as much wider."""
+    """The searched section of a window is as much wider."""
     film = Film(seed, TrackSettings(hold_intervals=hold))
 
     assert differing(film, Section(9000 + seed * 1000, 13_000 + seed * 1500)) == []
@@ -169,7 +169,7 @@ def test_masks_are_the_same_with_long_holds(seed: int, hold: float) -> None:
 @settings(max_examples=20, deadline=None)
 @given(films, st.sampled_from([3000, 7000, 20_000]))
 def test_sums_over_windows_are_those_of_the_whole(film: Film, length_ms: int) -> None:
-    """Each doubt, each beginning and each end of a track belongs to one section."""
+    """Each review flag, each beginning and each end of a track belongs to one section."""
     graph = film.graph()
     whole = film.tracks(graph)
     windows = [(film.tracks(window), window.section) for window in parts(graph, length_ms)]
