@@ -77,7 +77,7 @@ class EventLog:
 
 
 def without_secrets(text: str) -> str:
-    """Return `text` with each URL cut to host and path: boto3's errors quote presigned URLs."""
+    """Return `text` with each URL cut to host and path: boto3's errors quote URLs with signatures."""
     return _SECRETS.sub(lambda found: found[1] + found[2] + ("?..." if found[3] else ""), text)
 
 

@@ -36,6 +36,11 @@ class Body(io.BytesIO):
         self.is_read.set()
         return super().read(size)
 
+    def readinto(self, buffer: Any, /) -> int:
+        """Put the next bytes into `buffer`."""
+        self.is_read.set()
+        return super().readinto(buffer)
+
 
 class Meeting:
     """Stands where moto is: holds the first answer up until the second request came in, or for a while."""

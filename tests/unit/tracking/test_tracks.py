@@ -142,13 +142,13 @@ def test_face_of_another_size_is_another_face() -> None:
 
 
 def test_crowd_in_one_place_is_no_trap() -> None:
-    """3,000 boxes on top of each other take seconds at most."""
+    """3,000 boxes on top of each other take seconds of CPU at most."""
     crowd = [seen(time_ms, 0.4 + index / 1e6) for time_ms in (0, 500) for index in range(1500)]
-    begin_s = time.monotonic()
+    begin_s = time.process_time()
 
     Tracks.of(crowd, SETTINGS)
 
-    assert time.monotonic() - begin_s < 20
+    assert time.process_time() - begin_s < 20
 
 
 @settings(deadline=None, max_examples=20)
