@@ -21,8 +21,8 @@ CLIP = PortraitClip(
     [(60 + 3 * step, 135) for step in range(24)],
     options=(("preset", "ultrafast"), ("x264-params", "keyint=6:min-keyint=6:scenecut=0")),
 )
-COVERS = "return np.full(area.shape, 1 << (look.depth - 1), area.dtype)"
-JOINS = "        if job.segments is None:\n"
+COVERS = "return np.full(area.shape, 1 << (options.depth - 1), area.dtype)"
+JOINS = "    if job.segments is None:\n"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def upgrade(project: Path, tmp_path: Path) -> Iterator[Upgrade]:
         pipeline = Pipeline(cloud, tmp_path)
         container = project / "blur_container"
         replace_in(container / "masking" / "blur.py", COVERS, "return area.copy()")
-        replace_in(container / "functions" / "assemble_video.py", JOINS, f"        raise KeyError\n{JOINS}")
+        replace_in(container / "functions" / "assemble_video.py", JOINS, f"    raise KeyError\n{JOINS}")
         cloud.deploy(project)
         upload = pipeline.put(clip, "walk.mp4")
         before = pipeline.wait(upload)
