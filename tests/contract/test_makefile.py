@@ -21,7 +21,7 @@ def test_every_command_has_one_recipe() -> None:
 
 def test_every_command_of_the_documents_exists() -> None:
     """Whoever types what stands there gets something done."""
-    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
     texts = "\n".join(path.read_text(encoding="utf-8") for path in documents)
 
     assert set(re.findall(r"`make ([a-z-]+)", texts)) <= PHONY
