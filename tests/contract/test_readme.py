@@ -44,7 +44,7 @@ def documented() -> dict[str, str]:
 
 
 def test_every_variable_the_code_reads_is_in_the_table_and_no_other() -> None:
-    """Settings are found in one place."""
+    """The README's table lists exactly the variables that the code reads."""
     renderer = AskedEnvironment({"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"})
     starter = AskedEnvironment(
         {"INPUT_BUCKET": "in", "OUTPUT_BUCKET": "out", "STATE_MACHINE_ARN": "arn", "AWS_REGION": "us-east-1"}
