@@ -146,7 +146,7 @@ def attacks(cloud: LocalCloud, host: str) -> list[Wanted]:
     ],
 )
 def test_page_of_another_site_does_nothing_and_reads_nothing(tmp_path: Path, page: str, called: str) -> None:
-    """By fetch in each mode and by forms of each kind; nor by a name that leads to this machine."""
+    """A foreign page can neither call nor read the local services, by fetch, form or another host name."""
     with LocalCloud() as cloud, site() as server:
         tiny = TinyCloud(cloud, tmp_path)
         tiny.deploy("greeting", CODE)

@@ -91,7 +91,7 @@ def over_http(netloc: str, call: Call, headers: dict[str, str]) -> Seen:
 
 
 def test_request_signed_with_this_runs_key_is_answered(stocked: TinyCloud) -> None:
-    """And says nothing to browsers."""
+    """A request signed with the run's own key is answered, without CORS headers."""
     seen = sent(stocked.cloud, LIST)
 
     assert (seen.status, seen.cors) == (200, {})
@@ -125,7 +125,7 @@ def test_request_signed_with_this_runs_key_is_answered(stocked: TinyCloud) -> No
     ids=lambda call: f"{call.method} {call.path}",
 )
 def test_unsigned_request_is_refused(stocked: TinyCloud, call: Call) -> None:
-    """Whatever it asks for, in its service's words."""
+    """Every service refuses an unsigned request, with an error in its own format."""
     seen = sent(stocked.cloud, call, is_signed=False)
 
     assert (seen.status, seen.cors) == (403, {})
@@ -154,7 +154,7 @@ def test_unsigned_request_is_refused(stocked: TinyCloud, call: Call) -> None:
 def test_what_a_browser_sends_for_another_site_is_refused(
     stocked: TinyCloud, call: Call, added: dict[str, str]
 ) -> None:
-    """Though it is signed well."""
+    """A request with another site's Origin is refused, even if its signature is valid."""
     seen = sent(stocked.cloud, call, added=added)
 
     assert (seen.status, seen.cors) == (403, {})
@@ -163,7 +163,7 @@ def test_what_a_browser_sends_for_another_site_is_refused(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost:{port}", "stocked.localhost:{port}"])
 def test_this_machines_names_are_answered(stocked: TinyCloud, host: str) -> None:
-    """With the port or without; a bucket may stand in front."""
+    """Host names of this machine are accepted, with or without port and with a bucket in front."""
     port = stocked.cloud.endpoint_url.rpartition(":")[2]
 
     seen = sent(stocked.cloud, Call("GET", "/", headers={"Host": host.format(port=port)}))
@@ -181,7 +181,7 @@ def test_own_pages_and_typed_addresses_are_answered(stocked: TinyCloud, added: d
 
 
 def test_signature_of_another_request_is_refused(stocked: TinyCloud) -> None:
-    """A key's name is no secret."""
+    """A valid key is not enough: the signature must match the request."""
     address = urlsplit(stocked.cloud.endpoint_url)
     request = AWSRequest("GET", stocked.cloud.endpoint_url + "/")
     key = stocked.cloud.environment
@@ -253,7 +253,7 @@ def own_client(cloud: LocalCloud, **config: Any) -> Any:
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
 @pytest.mark.parametrize("style", ["path", "virtual"])
 def test_presigned_address_is_answered_and_no_other_one(stocked: TinyCloud, version: str, style: str) -> None:
-    """By both ways of signing, with the bucket in the path or in front of the host."""
+    """Presigned URLs of both signature versions work, with the bucket in the path or in the host."""
     s3 = own_client(stocked.cloud, signature_version=version, s3={"addressing_style": style})
     key = f"{version} {style}/ü+.mp4"
     put = urlsplit(s3.generate_presigned_url("put_object", {"Bucket": "stocked", "Key": key}))
@@ -285,7 +285,7 @@ def test_signed_form_is_taken_and_told(stocked: TinyCloud, version: str) -> None
     "fields", [{}, {"AWSAccessKeyId": "testing", "policy": "e30=", "signature": "x"}], ids=str
 )
 def test_form_that_nobody_signed_is_refused(stocked: TinyCloud, fields: dict[str, str]) -> None:
-    """It is the one thing that any web page may send without asking."""
+    """An unsigned upload form is refused: any web page can send a form without asking."""
     netloc = urlsplit(stocked.cloud.endpoint_url).netloc
 
     seen = over_http(netloc, *_form("/stocked", {"key": "evil.mp4", **fields}))
@@ -308,7 +308,7 @@ def _form(path: str, fields: dict[str, str]) -> tuple[Call, dict[str, str]]:
 
 
 def test_page_that_a_buckets_rule_names_may_upload(stocked: TinyCloud) -> None:
-    """Its browser is told so, before and with the answer; of other pages and methods nothing is said."""
+    """CORS headers go to pages and methods that the bucket's rule names, and to no others."""
     s3 = stocked.cloud.client("s3")
     s3.create_bucket(Bucket="shared")
     s3.put_bucket_cors(Bucket="shared", CORSConfiguration=RULES)
@@ -351,7 +351,7 @@ def test_rule_of_a_bucket_lets_nobody_call_other_services(stocked: TinyCloud) ->
 
 
 def test_keys_that_the_cloud_gave_are_good(stocked: TinyCloud) -> None:
-    """Those of a role that was assumed, and of a user."""
+    """Keys of an assumed role and of a created user are accepted."""
     sts, iam = stocked.cloud.client("sts"), stocked.cloud.client("iam")
     role = sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/any", RoleSessionName="test")[
         "Credentials"
@@ -365,7 +365,7 @@ def test_keys_that_the_cloud_gave_are_good(stocked: TinyCloud) -> None:
 
 
 def test_code_in_a_request_with_a_key_still_runs(stocked: TinyCloud) -> None:
-    """What is refused to web pages is open to who holds the key."""
+    """A caller with a key can run its own code: only web pages are kept out."""
     stocked.cloud.client("lambda").update_function_code(
         FunctionName="greeting", ZipFile=zipped("def handler(event, context):\n    return 'hi'\n")
     )

@@ -73,7 +73,7 @@ def test_a_call_over_the_limit_is_refused_as_lambda_does(tiny: TinyCloud, held: 
 
 
 def test_events_over_the_limit_wait_and_are_no_failures(tiny: TinyCloud, held: Path) -> None:
-    """They are accepted, and run once a place is free; more waiting than tries costs none of them."""
+    """Events beyond the concurrency limit are accepted and run later; waiting uses up no retries."""
     tiny.deploy("waiting", PLAIN)
     _send(tiny, "waiting", 4)
     with pytest.raises(TimeoutError):
@@ -108,7 +108,7 @@ def test_what_a_state_machine_is_told_without_a_retry(tiny: TinyCloud, held: Pat
 
 
 def test_the_account_tells_its_limit(tiny: TinyCloud) -> None:
-    """What `make deploy` warns of."""
+    """GetAccountSettings reports the limit, which `make deploy` warns about."""
     limits = tiny.cloud.client("lambda").get_account_settings()["AccountLimit"]
 
     assert limits["ConcurrentExecutions"] == 1

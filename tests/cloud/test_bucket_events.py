@@ -95,7 +95,7 @@ def test_odd_key_arrives_url_encoded(
 
 
 def test_suffix_knows_case(tiny: TinyCloud) -> None:
-    """.mp4 does not ask for .MP4."""
+    """A notification for .mp4 ignores .MP4."""
     tiny.watched_bucket("suffix", Watch(suffix=".mp4"))
     tiny.upload("suffix", "capitals.MP4")
     tiny.upload("suffix", "small.mp4")

@@ -94,7 +94,7 @@ def test_next_cloud_starts_empty(tmp_path: Path) -> None:
 
 
 def test_keys_are_new_with_each_cloud() -> None:
-    """Those of an earlier run, and made-up ones, are good for nothing."""
+    """A key from an earlier run, or an invented one, is refused."""
     with LocalCloud() as earlier:
         before = earlier.environment
 
@@ -123,7 +123,7 @@ def refusal(cloud: LocalCloud, key_id: str, secret: str) -> str:
 
 
 def test_second_cloud_in_the_process_is_refused() -> None:
-    """Two clouds would share moto's state."""
+    """A process can open one local cloud only, as two would share moto's state."""
     with LocalCloud(), pytest.raises(CloudBusy), LocalCloud():
         pass
 

@@ -73,7 +73,7 @@ def engine_that_fails_to(verb: str, folder: Path) -> str:
 def test_without_credentials_nothing_is_begun(
     cloud: LocalCloud, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AWS does not know who asks."""
+    """A deployment without AWS credentials stops before its first call."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
 
@@ -100,7 +100,7 @@ def test_region_without_rekognition_is_refused(
 
 
 def test_bucket_name_that_is_taken_is_refused(cloud: LocalCloud, commands: Commands) -> None:
-    """Bucket names are the whole world's."""
+    """A bucket name that another account owns is refused."""
     client_of(OTHER_ACCOUNT, cloud).create_bucket(Bucket=bucket("work"))
 
     ended = commands.run("up")
@@ -110,7 +110,7 @@ def test_bucket_name_that_is_taken_is_refused(cloud: LocalCloud, commands: Comma
 
 
 def test_bucket_in_another_region_is_refused(cloud: LocalCloud, commands: Commands) -> None:
-    """Rekognition reads its own region only."""
+    """A bucket in another region is refused, because Rekognition reads its own region only."""
     cloud.client("s3").create_bucket(
         Bucket="my-videos", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
@@ -139,7 +139,7 @@ def test_input_bucket_without_versions_is_refused(
 
 
 def test_named_bucket_that_is_not_there_is_refused(cloud: LocalCloud, commands: Commands) -> None:
-    """A misspelt name is not made."""
+    """A named bucket that does not exist is refused, not created."""
     commands.configure(input_bucket="my-vidoes")
 
     ended = commands.run("up")
@@ -171,7 +171,7 @@ def test_named_bucket_that_is_not_there_is_refused(cloud: LocalCloud, commands: 
 def test_settings_that_cannot_be_are_refused(
     cloud: LocalCloud, commands: Commands, entry: dict[str, Any], mend: str
 ) -> None:
-    """Before anything is called."""
+    """Invalid settings are refused before the first call to AWS."""
     commands.configure(**entry)
 
     ended = commands.run("up")
@@ -231,7 +231,7 @@ def test_failed_pipeline_answers_no_event(cloud: LocalCloud, commands: Commands)
 
 
 def test_lost_pipeline_is_made_again(cloud: LocalCloud, commands: Commands) -> None:
-    """Whatever part is missing, the same command brings it back."""
+    """Deploying again restores any missing part."""
     commands.run("up")
     cloud.client("cloudformation").delete_stack(StackName=f"face-blur-{STAGE}-pipeline")
     cloud.client("lambda").delete_function(FunctionName=f"face-blur-{STAGE}-record-failure")
@@ -244,7 +244,7 @@ def test_lost_pipeline_is_made_again(cloud: LocalCloud, commands: Commands) -> N
 
 
 def test_stale_record_of_chalice_does_no_harm(cloud: LocalCloud, commands: Commands, tmp_path: Path) -> None:
-    """What chalice noted of an account that is gone is not believed."""
+    """A record of Chalice about a deleted deployment is ignored."""
     record = tmp_path / "staged" / STAGE / ".chalice" / "deployed" / f"{STAGE}.json"
     record.parent.mkdir(parents=True)
     gone = {

@@ -53,9 +53,9 @@ def sids(cloud: LocalCloud, name: str) -> list[str]:
 def test_own_bucket_keeps_what_it_had(
     cloud: LocalCloud, own_bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its policy gains one statement and loses it again; it is never deleted.
+    """A user's own bucket gains one policy statement, loses it on removal, and is never deleted.
 
-    What would stay for ever in a work bucket is said: its lifecycle is its owner's to write.
+    The command reports a work bucket without an expiry rule, but does not change its lifecycle.
     """
     commands = Commands(tmp_path, lambda: capsys.readouterr().out)
     commands.configure(input_bucket=own_bucket, work_bucket="my-work")
@@ -226,7 +226,7 @@ def test_stage_that_is_isolated_no_longer_has_no_vpc(
 def test_limits_of_a_stage_reach_the_functions_that_start_detections(
     cloud: LocalCloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And no other; an alarm on minutes is there once a stage asks, reviews stay as long as it says."""
+    """Limits reach the intake functions only; the alarm on minutes and the expiry of reviews are set."""
     commands = Commands(tmp_path, lambda: capsys.readouterr().out)
     commands.configure(max_duration_s=600, uploads_per_hour=20, rekognition_minutes_a_day=90, review_days=5)
 

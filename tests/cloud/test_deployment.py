@@ -126,7 +126,7 @@ def _keys(cloud: LocalCloud, part: str) -> list[str]:
 
 
 def test_every_command_ends_well(life: Life) -> None:
-    """Exit code 0, and no traceback."""
+    """Every command ends with exit code 0 and prints no traceback."""
     assert {chapter: ended for chapter, ended in life.ended.items() if ended.code} == {}
 
 
@@ -143,7 +143,7 @@ def test_upload_comes_out_blurred(life: Life) -> None:
 
 
 def test_code_version_is_the_images_tag_everywhere(life: Life) -> None:
-    """In the manifest and in every line of the renderer's log: which code drew a video can be told."""
+    """The manifest and every log line of the renderer contain the image's tag as code version."""
     [tag, *told] = life.versions
 
     assert len(told) == 2
@@ -151,7 +151,7 @@ def test_code_version_is_the_images_tag_everywhere(life: Life) -> None:
 
 
 def test_second_deployment_changes_nothing(life: Life) -> None:
-    """It says so for each part, and the account holds what it held."""
+    """A second deployment reports each part as unchanged, and the account's content is the same."""
     assert life.ended["again"].printed.count("no change") == 4
     assert life.held["again"] == life.held["deploy"]
 
@@ -175,7 +175,7 @@ def test_status_lists_state_source_and_cause(life: Life) -> None:
 
 
 def test_status_of_one_upload_lists_no_other(life: Life) -> None:
-    """KEY names the upload."""
+    """`make status KEY=...` lists the named upload only."""
     [line] = life.ended["status of one"].printed.splitlines()
 
     assert "unlucky.mp4" in line
@@ -192,18 +192,18 @@ def test_redrive_starts_what_failed_and_can_succeed(life: Life) -> None:
 
 
 def test_replay_says_that_nothing_was_lost(life: Life) -> None:
-    """Every event found its function."""
+    """`make replay` reports that there are no lost events."""
     assert life.ended["replay"].printed == "No event was lost.\n"
 
 
 def test_dry_removal_takes_nothing(life: Life) -> None:
-    """It says which buckets would go."""
+    """A dry removal lists the buckets and removes nothing."""
     assert "goes, with all in it" in life.ended["dry removal"].printed
     assert life.held["dry removal"] == life.held["setting"]
 
 
 def test_removal_leaves_buckets_with_content_and_says_so(life: Life) -> None:
-    """Nothing else is left, and the message holds the command that takes them too."""
+    """Removal keeps buckets with content only, and prints the command that removes them too."""
     assert "make remove STAGE=dev BUCKETS=delete" in life.ended["remove"].printed
     assert life.held["remove"] == {
         "s3.list_buckets": [bucket("input"), bucket("output"), bucket("work")],

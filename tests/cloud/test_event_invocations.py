@@ -68,7 +68,7 @@ def test_event_that_always_fails_is_kept_as_lost(tiny: TinyCloud, capfd: pytest.
 
 
 def test_upload_is_delivered_twice_where_asked(tiny: TinyCloud) -> None:
-    """Both deliveries carry the same sequencer: they are one event."""
+    """Both deliveries of an event have the same sequencer."""
     tiny.watched_bucket("twice", Watch())
     tiny.upload("twice", "clip.mp4")
 

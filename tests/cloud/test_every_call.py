@@ -44,7 +44,7 @@ def found() -> Iterator[Laboratory]:
 
 
 def test_the_recorded_run_has_calls_of_every_function(found: Laboratory) -> None:
-    """What is struck is derived from a run, not from a list."""
+    """The calls into which faults are injected come from a recorded run and include every function."""
     principals = {step.principal.removeprefix("face-blur-local-") for step in found.steps}
 
     assert principals >= {
@@ -66,37 +66,37 @@ def test_one_fault_at_any_call_ends_in_exactly_one_way(found: Laboratory) -> Non
     runs = found.all_runs(every)
 
     final = [run for run in runs if run.faults[0].kind in FINAL]
-    # Where one of two faults made a function go on from what was delivered, the other had no call to strike.
+    # If one of two faults made a function reuse what was delivered, the other one's call was not made.
     alone = found.all_runs(
         [
             [replace(fault, marker=f"alone{n:04}")]
             for n, fault in enumerate(
-                fault for run in runs if run.strikes < len(run.faults) for fault in run.faults
+                fault for run in runs if run.injected < len(run.faults) for fault in run.faults
             )
         ]
     )
     assert [(run.violation, run.faults) for run in [*runs, *alone] if run.violation] == []
-    assert [run.faults for run in alone if not run.strikes] == []
+    assert [run.faults for run in alone if not run.injected] == []
     assert {run.ending for run in final} == {"FAILED"}
     assert [run.faults for run in runs if run not in final and run.ending != "SUCCEEDED"] == []
 
 
 def test_what_nobody_can_try_again_ends_in_exactly_one_way(found: Laboratory) -> None:
-    """What is wrong for good is recorded, or comes out all the same, where a client tries again."""
+    """A permanent fault ends in a recorded failure, or in an output where a client retries."""
     runs = found.all_runs(samples(found.steps, FOR_A_PERSON, "person"))
 
     assert [(run.violation, run.faults) for run in runs if run.violation] == []
-    assert [run.faults for run in runs if run.strikes == 0] == []
+    assert [run.faults for run in runs if run.injected == 0] == []
 
 
 def test_the_recording_of_a_failure_is_tried_again(found: Laboratory) -> None:
-    """Whatever meets it once, the failure is recorded."""
+    """The failure is recorded even if any one call of the recording fails once."""
     kinds = (FaultKind.UNAVAILABLE, FaultKind.ARTIFACT_PENDING, FaultKind.FUNCTION_GONE, *LOST_ANSWERS)
 
     runs = found.all_runs(recording_plans(found.failed_steps, kinds, [1], "note"))
 
     assert [(run.violation, run.faults) for run in runs if run.violation] == []
-    assert [run.faults for run in runs if run.strikes < len(run.faults)] == []
+    assert [run.faults for run in runs if run.injected < len(run.faults)] == []
     assert {run.ending for run in runs} == {"FAILED"}
 
 

@@ -34,7 +34,7 @@ def test_silent_function_logs_the_frame_only(tiny: TinyCloud) -> None:
 
 
 def test_printed_lines_stand_between(tiny: TinyCloud) -> None:
-    """Both streams are logged, in order, the unfinished last line too."""
+    """Standard output and error are logged in order between START and END, an unfinished line too."""
     tiny.deploy("talking", TALKING)
     tiny.invoke("talking")
 
@@ -57,7 +57,7 @@ def test_lines_are_there_while_the_function_runs(tiny: TinyCloud) -> None:
 
 
 def test_second_report_has_no_init_duration(tiny: TinyCloud) -> None:
-    """Only a cold start reports its start."""
+    """Only the REPORT line of a cold start contains an Init Duration."""
     tiny.deploy("warm", "def handler(event, context):\n    pass\n")
     tiny.invoke("warm")
     tiny.invoke("warm")

@@ -135,7 +135,7 @@ def test_environment_is_lambdas(tiny: TinyCloud) -> None:
 
 
 def test_callers_variables_stay_outside(tiny: TinyCloud) -> None:
-    """Nothing that the caller exported reaches a function, but what the interpreter needs."""
+    """No environment variable of the caller reaches a function, except those that the interpreter needs."""
     tiny.deploy("outside", "import os\ndef handler(event, context):\n    return dict(os.environ)\n")
 
     seen = tiny.invoke("outside").payload
@@ -224,7 +224,7 @@ def test_unknown_function_is_not_found(tiny: TinyCloud) -> None:
 
 
 def test_deleted_function_is_not_found(tiny: TinyCloud) -> None:
-    """A function is gone with DeleteFunction."""
+    """After DeleteFunction the function no longer exists."""
     tiny.deploy("deleted", COUNTING)
     client = tiny.cloud.client("lambda")
     client.delete_function(FunctionName="deleted")

@@ -157,7 +157,7 @@ def test_a_lifecycle_that_may_not_be_read_does_not_stop_the_deployment() -> None
 
 
 def test_a_public_access_block_that_may_not_be_read_does_not_stop_the_deployment() -> None:
-    """It is said, as it may be open."""
+    """Without permission to read the bucket's public access block the deployment goes on with a warning."""
     (note,) = exposure_notes(Refusing(), "mine")
 
     assert "may not be read" in note

@@ -77,7 +77,7 @@ def test_no_function_no_calls(session: Session) -> None:
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, STATE_MACHINE])
 def test_every_action_that_was_called_is_allowed(session: Session, function: str) -> None:
-    """On the very resource, by the policy of the very role."""
+    """Each recorded call is allowed on its resource by the policy of the role that made it."""
     refused = [
         call
         for call in session.calls_of(function)

@@ -207,7 +207,7 @@ def analyse(client: Any, video: dict[str, Any]) -> dict[str, Any]:
 def test_video_without_faces_succeeds_with_an_empty_list(
     make_rekognition: MakeClient, s3: Any, short_clip: bytes
 ) -> None:
-    """No face is an answer, not an error."""
+    """A video without faces is analysed successfully, with an empty list."""
     client = make_rekognition(FixedDetector(0))
     put(s3, short_clip)
 
@@ -275,7 +275,7 @@ def test_metadata_describes_the_video(rekognition: Any, s3: Any, short_clip: byt
 
 
 def test_real_detector_finds_the_face_of_a_video(s3_endpoint: str, s3: Any, tmp_path: Path) -> None:
-    """Without a detector handed in, faces are looked for in the pixels."""
+    """Without an injected detector, faces are detected in the pixels."""
     with av.open(str(portrait_path())) as container:
         portrait = next(container.decode(video=0)).to_ndarray(format="rgb24")
     put(s3, write_video(tmp_path / "face.mp4", [portrait] * 3).read_bytes())
@@ -315,7 +315,7 @@ def test_analysed_version_is_the_one_asked_for(rekognition: Any, s3: Any, short_
 def test_version_is_settled_when_the_job_starts(
     make_rekognition: MakeClient, s3: Any, short_clip: bytes
 ) -> None:
-    """Without a version the newest at that moment is analysed."""
+    """A job without a version analyses the version that is newest at its start."""
     client = make_rekognition()
     version = put(s3, short_clip)
     job_id = client.start_face_detection(Video=place())["JobId"]
@@ -347,7 +347,7 @@ def test_all_pages_together_hold_every_face_once(
 def test_page_holds_as_many_as_asked_up_to_a_thousand(
     make_rekognition: MakeClient, s3: Any, short_clip: bytes, asked: int, got: int
 ) -> None:
-    """MaxResults over 1000 counts as 1000."""
+    """A page has MaxResults faces; a value over 1000 counts as 1000."""
     client = make_rekognition(FixedDetector(500))
     put(s3, short_clip)
     job_id = client.start_face_detection(Video=place())["JobId"]
@@ -398,7 +398,7 @@ def test_same_token_with_same_parameters_is_the_same_job(
 
 
 def test_without_a_token_each_call_is_a_job(rekognition: Any, s3: Any, short_clip: bytes) -> None:
-    """No token, no idempotence."""
+    """Two calls without ClientRequestToken start two jobs."""
     put(s3, short_clip)
 
     first = rekognition.start_face_detection(Video=place())
@@ -408,7 +408,7 @@ def test_without_a_token_each_call_is_a_job(rekognition: Any, s3: Any, short_cli
 
 
 def test_same_token_with_other_parameters_is_refused(rekognition: Any, s3: Any, short_clip: bytes) -> None:
-    """A token stands for one request."""
+    """A ClientRequestToken cannot be used again with other parameters."""
     put(s3, short_clip)
     rekognition.start_face_detection(Video=place(), ClientRequestToken="once")
 
@@ -435,7 +435,7 @@ def test_same_token_with_other_parameters_is_refused(rekognition: Any, s3: Any, 
 def test_malformed_start_is_refused(
     rekognition: Any, s3: Any, short_clip: bytes, arguments: dict[str, Any]
 ) -> None:
-    """What breaks the documented pattern, or what the stand-in lacks, is an invalid parameter."""
+    """A parameter that breaks the documented pattern, or that the stand-in lacks, is invalid."""
     put(s3, short_clip)
 
     with pytest.raises(rekognition.exceptions.InvalidParameterException):
@@ -477,7 +477,7 @@ def test_large_object_is_refused(make_rekognition: MakeClient, s3: Any, short_cl
 
 
 def test_job_over_the_limit_is_refused(make_rekognition: MakeClient, s3: Any, short_clip: bytes) -> None:
-    """With two open jobs allowed, the third is one too many."""
+    """With two jobs in progress allowed, a third one is refused."""
     client = make_rekognition(settings=RekognitionSettings(open_jobs=2, in_progress_at_least_s=600))
     put(s3, short_clip)
     client.start_face_detection(Video=place())
@@ -488,7 +488,7 @@ def test_job_over_the_limit_is_refused(make_rekognition: MakeClient, s3: Any, sh
 
 
 def test_finished_job_makes_room(make_rekognition: MakeClient, s3: Any, short_clip: bytes) -> None:
-    """Only jobs in progress count."""
+    """Finished jobs do not count towards the limit."""
     settings = RekognitionSettings(open_jobs=1, in_progress_at_least_s=0)
     client = make_rekognition(settings=settings)
     put(s3, short_clip)
@@ -500,7 +500,7 @@ def test_finished_job_makes_room(make_rekognition: MakeClient, s3: Any, short_cl
 
 
 def test_operation_the_stand_in_lacks_is_unknown(rekognition: Any) -> None:
-    """The answer names the operation."""
+    """The error for an unsupported operation names it."""
     with pytest.raises(ClientError, match="ListCollections") as raised:
         rekognition.list_collections()
 
@@ -524,7 +524,7 @@ def test_what_is_no_video_fails(rekognition: Any, s3: Any) -> None:
 def test_other_codec_or_container_fails(
     rekognition: Any, s3: Any, tmp_path: Path, name: str, codec: str
 ) -> None:
-    """Only H.264 in MP4 or MOV is analysed."""
+    """A job on anything but H.264 in MP4 or MOV fails."""
     put(s3, write_video(tmp_path / name, gray_pictures(3), codec=codec).read_bytes())
 
     answer = analyse(rekognition, place())
@@ -534,7 +534,7 @@ def test_other_codec_or_container_fails(
 
 
 def test_mov_is_analysed(rekognition: Any, s3: Any, tmp_path: Path) -> None:
-    """QuickTime is as good as MP4."""
+    """A QuickTime file is analysed like an MP4 file."""
     put(s3, write_video(tmp_path / "clip.mov", gray_pictures(3)).read_bytes())
 
     answer = analyse(rekognition, place())
@@ -558,7 +558,7 @@ def test_sound_without_video_fails(rekognition: Any, s3: Any, tmp_path: Path) ->
 
 
 def test_truncated_video_is_analysed_as_far_as_it_decodes(rekognition: Any, s3: Any, tmp_path: Path) -> None:
-    """With the index in front, half of the bytes give about half of the samples."""
+    """With half of the file missing, about half of the samples are analysed if the moov box comes first."""
     noise = np.random.default_rng(7).integers(0, 255, (60, 48, 64, 3), dtype=np.uint8)
     content = write_video(tmp_path / "noise.mp4", list(noise), movflags="faststart").read_bytes()
     put(s3, content[: len(content) // 2])
@@ -613,7 +613,7 @@ def test_break_inside_the_stand_in_is_a_failed_job(
 
 
 def test_close_ends_a_job_at_work(s3_endpoint: str, s3: Any, tmp_path: Path) -> None:
-    """Of 60 slow samples only the first ones are analysed."""
+    """Closing ends a job before all of its 60 slow samples are analysed."""
     seen = threading.Semaphore(0)
     put(s3, write_video(tmp_path / "clip.mp4", gray_pictures(60)).read_bytes())
     application = RekognitionVideo(

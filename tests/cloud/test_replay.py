@@ -80,7 +80,7 @@ def test_a_lost_event_becomes_its_execution(pipeline: Pipeline, upload: Upload) 
 
 
 def test_the_same_event_twice_is_one_execution(pipeline: Pipeline, upload: Upload) -> None:
-    """S3 told twice, both were lost."""
+    """Two lost deliveries of one event start one execution when replayed."""
     bury(pipeline, lost(upload))
     bury(pipeline, lost(upload))
 
@@ -107,7 +107,7 @@ def test_what_is_no_event_of_the_app_is_left_and_named(pipeline: Pipeline, body:
 
 
 def test_an_event_that_fails_again_is_left_with_its_error(pipeline: Pipeline, upload: Upload) -> None:
-    """Until its cause is mended."""
+    """A replayed event that fails again stays in the queue, and its error is printed."""
     event = lost(upload)
     event["requestPayload"]["Records"][0]["s3"]["object"]["size"] = "many"
     bury(pipeline, event)

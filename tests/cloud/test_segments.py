@@ -70,7 +70,7 @@ def test_every_frame_and_sound_is_there_at_its_time(done: tuple[Upload, Outcome]
 
 
 def test_the_video_went_through_segments(pipeline: Pipeline, done: tuple[Upload, Outcome]) -> None:
-    """Planned, rendered four at once, joined."""
+    """The video was planned, rendered in four parallel segments, and joined."""
     upload, _ = done
 
     states = pipeline.states(upload)
@@ -81,7 +81,7 @@ def test_the_video_went_through_segments(pipeline: Pipeline, done: tuple[Upload,
 
 
 def test_it_decodes_without_a_warning(done: tuple[Upload, Outcome]) -> None:
-    """All packets belong to one stream with one set of parameters."""
+    """The joined video decodes without a warning."""
     with av.logging.Capture() as warnings, av.open(str(output_of(done[1]))) as container:
         container.streams.video[0].codec_context.options = {"err_detect": "explode"}
         frames = list(container.decode(video=0))
@@ -131,7 +131,7 @@ def test_logs_of_segments_hold_no_secret_and_no_pixels(
 def test_a_joined_output_is_noted_and_named_like_any_other(
     pipeline: Pipeline, done: tuple[Upload, Outcome]
 ) -> None:
-    """It is copied inside of S3: nothing that stood beside the joined video comes along."""
+    """The joined output has the metadata of any output, and contains no place and no foreign tag."""
     output = output_of(done[1])
 
     assert notes_on(pipeline.cloud, "walk.mp4") == wanted_notes(done[1].manifest)

@@ -54,7 +54,7 @@ def test_version_is_read_though_a_later_one_is_there(
 
 
 def test_overwritten_object_is_changed(tiny: TinyCloud, storage: Storage, tmp_path: Path) -> None:
-    """Without versions the ETag tells."""
+    """In a bucket without versions, another ETag means a changed source."""
     name = bucket(tiny, "plain")
     first = tiny.upload(name, "clip.mp4", OLD)
     source = SourceObject(name, "clip.mp4", None, first["ETag"].strip('"'), "01", len(OLD))
@@ -75,7 +75,7 @@ def test_overwritten_object_is_changed(tiny: TinyCloud, storage: Storage, tmp_pa
 def test_written_object_appears_whole_and_is_copied(
     tiny: TinyCloud, storage: Storage, tmp_path: Path, count: int
 ) -> None:
-    """In one step or in parts; the copy has a type and tags of its own."""
+    """An object written in one step or in parts appears whole; its copy has its own type and tags."""
     name = bucket(tiny, f"written-{count}")
     written, copied = ObjectReference(name, "run/a b/ü+.mp4"), ObjectReference(name, "copy.mp4")
 
@@ -99,7 +99,7 @@ def test_written_object_appears_whole_and_is_copied(
 def test_a_write_over_another_object_is_refused(
     tiny: TinyCloud, storage: Storage, tmp_path: Path, count: int, etag: str | None
 ) -> None:
-    """In one step and in parts: what is there is not what was read, or something is there at all."""
+    """A conditional write, in one step or in parts, is refused if the object changed or exists already."""
     name = bucket(tiny, f"conditions-{count}-{etag is None}".lower())
     tiny.upload(name, "out.mp4", OLD)
     target = ObjectReference(name, "out.mp4")
@@ -115,7 +115,7 @@ def test_a_write_over_another_object_is_refused(
 def test_a_write_over_what_was_read_is_taken(
     tiny: TinyCloud, storage: Storage, tmp_path: Path, count: int
 ) -> None:
-    """In one step and in parts, and as a copy."""
+    """A conditional write over the unchanged object succeeds: in one step, in parts, and as a copy."""
     name = bucket(tiny, f"replaced-{count}")
     tiny.upload(name, "out.mp4", OLD)
     target = ObjectReference(name, "out.mp4")
@@ -139,7 +139,7 @@ def test_unfinished_object_leaves_no_parts(tiny: TinyCloud, storage: Storage) ->
 
 
 def test_keys_are_listed_by_their_prefix(tiny: TinyCloud, storage: Storage) -> None:
-    """And nothing beside it."""
+    """Listing a prefix returns its keys and no others."""
     name = bucket(tiny, "listed")
     [tiny.upload(name, key) for key in ("run/1", "run/2", "other")]
 
@@ -148,6 +148,6 @@ def test_keys_are_listed_by_their_prefix(tiny: TinyCloud, storage: Storage) -> N
 
 
 def test_missing_object_is_changed(tiny: TinyCloud, storage: Storage, tmp_path: Path) -> None:
-    """Deleted before it was opened."""
+    """An object deleted before it was opened counts as a changed source."""
     with pytest.raises(SourceChanged):
         read(storage, ObjectReference(bucket(tiny, "missing"), "clip.mp4"), tmp_path)

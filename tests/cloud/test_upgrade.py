@@ -47,7 +47,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def upgrade(project: Path, tmp_path: Path) -> Iterator[Upgrade]:
-    """Return what became of an upload whose faces the old code drew bare, and failed to join."""
+    """Return the result of an upload whose faces the old code left uncovered, and failed to join."""
     renderer = {"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2", "BLUR_STYLE": "solid"}
     clip = make_portrait_clip(tmp_path / "walk.mp4", CLIP)
     with LocalCloud(CloudSettings(retry_delays_s=(0.05,), renderer=renderer)) as cloud:

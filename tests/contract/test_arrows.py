@@ -101,7 +101,7 @@ def test_contract_needs_the_standard_library_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", files("chalicelib"), ids=name)
 def test_light_lambdas_never_import_the_framework_or_pixels(path: Path) -> None:
-    """What they run ships no wheel, and knows nothing of the framework around it."""
+    """The modules of the light functions import neither Chalice nor any wheel."""
     roots = {module.partition(".")[0] for module in imports(path)}
 
     assert not roots & {"chalice", "cv2", "av", "numpy"}
@@ -175,14 +175,14 @@ def part_of(full_name: str, top: str) -> str:
 
 @pytest.mark.parametrize("path", files("deploy"), ids=name)
 def test_deployments_import_the_contract_and_themselves_only(path: Path) -> None:
-    """What deploys knows the code by its files, templates and names."""
+    """The deploy package imports no other code than the contract."""
     allowed = ("deploy", *CONTRACT)
 
     assert all(module.startswith(allowed) for module in own_imports(path))
 
 
 def test_nobody_imports_the_local_cloud() -> None:
-    """Production code has no local mode."""
+    """No production module imports the local cloud."""
     production = [ROOT / "app.py", *files("chalicelib"), *files("blur_container"), *files("deploy")]
 
     importers = [name(path) for path in production if any(m.startswith("local_cloud") for m in imports(path))]
@@ -192,7 +192,7 @@ def test_nobody_imports_the_local_cloud() -> None:
 
 @pytest.mark.parametrize("path", [ROOT / "app.py", *files("chalicelib"), *files("blur_container")], ids=name)
 def test_functions_start_no_program_and_follow_no_address(path: Path) -> None:
-    """Nothing of an upload can become a command, code, or a request to somewhere else."""
+    """No function's code starts a process, evaluates code, or opens a URL."""
     called = {
         node.func.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if is_plain(node)
     }

@@ -49,7 +49,7 @@ def log_groups(*templates: Template) -> dict[str, int | None]:
 
 
 def test_work_objects_expire_after_seven_days_and_videos_never() -> None:
-    """As long as Rekognition keeps its results; reviews for as long as a stage says; definitions stay."""
+    """Work objects expire with Rekognition's results, reviews as the stage says; videos never expire."""
     assert expiring("WorkBucket") == {WORK_PREFIX: 7, REVIEW_PREFIX: {"Ref": "ReviewDays"}}
     assert FOUNDATION.defaults["ReviewDays"] == str(StageSettings("dev").review_days) == "90"
     assert (expiring("InputBucket"), expiring("OutputBucket")) == ({}, {})
@@ -75,7 +75,7 @@ def test_deleted_work_objects_leave_no_version() -> None:
 
 @pytest.mark.parametrize("bucket", BUCKETS)
 def test_parts_of_uploads_that_broke_off_go_after_a_day(bucket: str) -> None:
-    """No list of objects shows them, and no function may abort them."""
+    """Incomplete multipart uploads, which no listing of objects shows, are aborted after a day."""
     aborting = [rule for rule in rules(bucket) if "AbortIncompleteMultipartUpload" in rule]
 
     assert [rule["AbortIncompleteMultipartUpload"] for rule in aborting] == [{"DaysAfterInitiation": 1}]
@@ -83,7 +83,7 @@ def test_parts_of_uploads_that_broke_off_go_after_a_day(bucket: str) -> None:
 
 
 def test_every_log_of_functions_and_machine_has_an_end() -> None:
-    """Keys of uploads stand in them."""
+    """Every log group has a retention time, because logs contain keys of uploads."""
     kept = log_groups(FOUNDATION, PIPELINE)
     functions = {
         f"/aws/lambda/face-blur-${{Stage}}-{name}" for name in [*APP_FUNCTIONS, *CONTAINER_FUNCTIONS]
@@ -101,7 +101,7 @@ def test_every_log_of_functions_and_machine_has_an_end() -> None:
     number=st.integers(0, 99),
 )
 def test_every_work_object_lies_where_the_rule_reaches(key: str, version: str | None, number: int) -> None:
-    """Whatever the upload is called: no part of its key leads out of the folder."""
+    """Every work key starts with the prefix of the expiry rule, whatever the upload's key is."""
     source = SourceObject("input", key, version, "etag", "1", 1)
     keys = segment_keys(source, "0123456789abcdef")
     written = [

@@ -67,7 +67,7 @@ def test_golden_failure_manifest_is_written_byte_for_byte() -> None:
     ],
 )
 def test_broken_job_is_refused_by_name(broken: object) -> None:
-    """Whatever breaks the contract raises InvalidDocument, nothing else."""
+    """A job that breaks the contract raises InvalidDocument."""
     golden = json.loads((DATA / "job.json").read_text(encoding="utf-8"))
     payload = {**golden, **broken} if isinstance(broken, dict) and broken else broken
 

@@ -20,5 +20,5 @@ def test_named_tests_exist(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`(tests/[\w/]+\.py)`", TEXT))))
 def test_named_files_exist(path: str) -> None:
-    """Files move."""
+    """Every file that the page names exists."""
     assert (ROOT / path).is_file()

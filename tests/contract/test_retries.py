@@ -174,7 +174,7 @@ RETRIES = {name: task["Retry"] for name, task in tasks(MACHINE["States"])}
 
 
 def test_the_table_has_every_task() -> None:
-    """A new task gets its row."""
+    """The table of expected retries has a row for every task."""
     assert RETRIES.keys() == TABLE.keys()
 
 
@@ -185,7 +185,7 @@ def test_each_task_retries_what_the_table_says(name: str) -> None:
 
 
 def test_every_error_of_invoke_was_decided_upon() -> None:
-    """What a new botocore knows of Lambda comes up here before it comes up in a holiday."""
+    """Every error that botocore lists for Invoke is either retried or final, by decision."""
     invoke = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
     known = {shape.name for shape in invoke.error_shapes}
     retried = {name.removeprefix("Lambda.") for name in (*PENDING, *BROKEN, *BUSY)}
@@ -202,7 +202,7 @@ def test_a_function_that_is_being_prepared_is_waited_for() -> None:
 
 
 def test_a_place_in_the_queue_of_rekognition_is_waited_for_a_day_and_a_half() -> None:
-    """On average, as the comment, docs/deploying.md and the promises say; three days at most."""
+    """Quota errors of Rekognition are retried for 1.5 days on average and 3 at most, as the documents say."""
     assert 36 * HOUR_S <= PLACE_IN_THE_QUEUE.expected_s < 37 * HOUR_S
     assert sum(PLACE_IN_THE_QUEUE.waits_s()) < 74 * HOUR_S
 

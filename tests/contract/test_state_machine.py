@@ -64,7 +64,7 @@ def test_every_state_is_reachable_and_no_way_leads_nowhere() -> None:
 
 @pytest.mark.parametrize("name", [*STATES, *EACH])
 def test_every_state_says_why_it_is_there(name: str) -> None:
-    """Each state carries a Comment."""
+    """Each state has a Comment."""
     comment = {**STATES, **EACH}[name].get("Comment", "")
 
     assert comment.endswith(".")
@@ -72,7 +72,7 @@ def test_every_state_says_why_it_is_there(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_times_out_and_retries(name: str) -> None:
-    """No task waits for ever, and none that fails for once ends the execution."""
+    """Each task has a timeout and retries errors that pass."""
     task = TASKS[name]
 
     assert task["TimeoutSeconds"] <= MACHINE["TimeoutSeconds"]
@@ -81,13 +81,13 @@ def test_every_task_times_out_and_retries(name: str) -> None:
 
 @pytest.mark.parametrize("name", CAUGHT)
 def test_every_task_and_map_is_caught(name: str) -> None:
-    """None ends the execution without the failure being looked at; a map looks at those of its tasks."""
+    """Each task and map has a Catch, so that no failure ends the execution unrecorded."""
     assert CAUGHT[name]["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
 @pytest.mark.parametrize("name", sorted(CAUGHT.keys() - AFTERWARDS))
 def test_every_failure_is_recorded(name: str) -> None:
-    """Each task goes on to the recording, with the error in the job."""
+    """Each Catch leads to the recording, with the error in the job."""
     catch = CAUGHT[name]["Catch"][-1]
     recording = "Does it still run?" if name in DELIVERING else "Record failure"
 
@@ -114,7 +114,7 @@ def test_a_full_account_is_waited_for_by_the_hour(name: str) -> None:
 
 
 def test_recording_a_failure_outlasts_an_outage_of_hours() -> None:
-    """What cannot be recorded is told by the notification alone."""
+    """The recording is retried for hours; after that only the notification reports the failure."""
     (outage,) = [
         retry for retry in TASKS["Record failure"]["Retry"] if "StorageUnavailable" in retry["ErrorEquals"]
     ]
@@ -149,7 +149,7 @@ def waits_s(retry: dict[str, Any]) -> list[float]:
 
 
 def test_the_machine_is_never_ended_before_it_recorded_why() -> None:
-    """Its own timeout is behind the sum of everything that can take time: nobody records that one."""
+    """The machine's timeout exceeds the sum of all its waits and retries, as nothing records that timeout."""
     once = sum(longest_s(task) for name, task in TASKS.items() if name not in {*EACH, "Start face detection"})
     waves = -(-MOST_SEGMENTS // MACHINE_WIDTH)
     rendering = waves * sum(longest_s(task) for task in EACH.values())
@@ -227,7 +227,7 @@ def test_no_choice_reads_of_an_answer_what_may_not_be_there(name: str) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_no_task_reads_its_own_answer(name: str) -> None:
-    """No Catch sees the error of a path that does not match: the answer is put beside the job as it is."""
+    """Each task stores its result beside the job unread, so that no path in it can fail."""
     task = TASKS[name]
 
     assert "OutputPath" not in task
@@ -245,7 +245,7 @@ def test_every_answer_is_looked_at_before_it_is_read(name: str) -> None:
 
 
 def test_choices_know_the_words_of_the_contract() -> None:
-    """Each status a Choice compares with is a DetectionStatus."""
+    """Each status that a Choice compares with is a DetectionStatus."""
     words = {
         choice["StringEquals"]
         for state in STATES.values()

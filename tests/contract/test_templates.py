@@ -101,7 +101,7 @@ def test_every_function_that_s3_calls_has_a_destination_for_lost_events(pipeline
 
 
 def test_every_bucket_is_private_encrypted_and_tls_only(foundation: Template) -> None:
-    """And outlives its stack."""
+    """Each bucket is private, encrypted, refuses plain HTTP, and is kept when its stack is deleted."""
     buckets = of_kind(foundation, "AWS::S3::Bucket")
     policies = of_kind(foundation, "AWS::S3::BucketPolicy")
 
@@ -137,7 +137,7 @@ def test_roles_reach_buckets_of_the_account_only(pipeline: Template) -> None:
 
 
 def test_isolated_functions_have_no_way_but_to_the_buckets_of_the_stage(pipeline: Template) -> None:
-    """No gateway, no route, no peer: one endpoint, whose policy names buckets, actions and roles."""
+    """The isolated network has one endpoint only, for the stage's buckets, actions and roles."""
     kinds = [one.kind for one in pipeline.resources.values()]
     endpoint = pipeline.resources["IsolatedS3Endpoint"].properties
     [statement] = endpoint["PolicyDocument"]["Statement"]
@@ -183,7 +183,7 @@ def test_what_runs_in_a_function_may_not_use_what_lambda_needs_for_its_vpc(pipel
 
 
 def test_limits_of_a_stage_are_those_of_the_renderer() -> None:
-    """What is refused before Rekognition is paid is what the container would refuse after it."""
+    """The light functions refuse the same videos as the container, before Rekognition is paid."""
     stage, limits = StageSettings("dev"), Limits()
 
     assert (stage.max_duration_s, stage.max_pixels) == (limits.duration_s, limits.frame_px)

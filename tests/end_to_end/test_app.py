@@ -88,7 +88,7 @@ def test_test_event_of_s3_is_answered(functions: Client, function: str) -> None:
 def test_job_goes_from_start_to_its_faces_document(
     functions: Client, pipeline: Pipeline, source: SourceObject
 ) -> None:
-    """What the state machine does in its first half, function by function."""
+    """start-face-detection and get-rekognized-faces turn a new job into one with a faces document."""
     waiting = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
 
     started = invoke(functions, "start-face-detection", waiting)

@@ -45,7 +45,7 @@ def temporary(tmp_path: Path) -> Path:
 
 
 def test_own_video_comes_out_where_it_was_asked_for(tmp_path: Path, temporary: Path) -> None:
-    """With a picture beside it, and nothing else left anywhere."""
+    """The output and a before/after picture are in the named folder; nothing else is left."""
     video = make_portrait_clip(tmp_path / "my clip.mp4", PortraitClip([(240, 135)] * 10))
     target = tmp_path / "there" / "blurred.mp4"
 
@@ -99,7 +99,7 @@ def test_wrong_file_is_refused_at_once(
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_local_cloud_that_is_ended_leaves_nothing_behind(temporary: Path, ending: signal.Signals) -> None:
-    """No folder, no process: the pipe ends only when every process that holds it has ended."""
+    """After a signal no folder and no process of the local cloud is left."""
     with start(temporary, "up", "--port", "0") as process:
         assert process.stdout is not None
         lines = iter(process.stdout)

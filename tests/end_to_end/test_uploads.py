@@ -98,7 +98,7 @@ def test_face_at_a_border_or_none_comes_out_whole(
 
 
 def test_video_without_sound_comes_out_without_sound(pipeline: Pipeline, folder: Path) -> None:
-    """No audio stream is no error."""
+    """A video without an audio stream is delivered without one."""
     silent = make_portrait_clip(folder / "silent.mp4", PortraitClip([(240, 135)] * 10, sound=False))
 
     outcome = pipeline.blur(silent, "silent.mp4")
@@ -167,7 +167,7 @@ def test_bytes_that_are_no_video_end_in_a_recorded_failure(
 
 
 def test_truncated_video_ends_in_a_recorded_failure(pipeline: Pipeline, folder: Path) -> None:
-    """Its first half would decode, which is no reason to deliver half a video."""
+    """A truncated video fails, although its first half decodes."""
     noisy = PortraitClip([(40 + 7 * step, 135) for step in range(50)])
     clip = make_portrait_clip(folder / "whole.mp4", noisy).read_bytes()
 
@@ -190,7 +190,7 @@ def test_codec_that_rekognition_does_not_take_ends_in_a_recorded_failure(
 
 
 def test_audio_without_video_ends_in_a_recorded_failure(pipeline: Pipeline, folder: Path) -> None:
-    """A podcast is no video."""
+    """A file with audio only fails with a recorded failure."""
     path = folder / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44_100, layout="mono")
@@ -250,7 +250,7 @@ def test_what_is_no_mp4_starts_nothing(pipeline: Pipeline, portrait: Path) -> No
 
 
 def test_before_and_after_look_alike_outside_the_face(pipeline: Pipeline, portrait: Path) -> None:
-    """Nothing but the face changes: the plain background stays within the encoder's error."""
+    """Outside the face the output differs from the source by the encoder's error only."""
     outcome = pipeline.blur(portrait, "outside.mp4")
 
     assert outcome.output is not None

@@ -106,7 +106,7 @@ def test_uploads_ended_in_all_the_ways_that_are_logged(left: Left) -> None:
 
 
 def test_no_log_holds_a_secret_or_a_signature(left: Left) -> None:
-    """Neither those of a function's environment nor what signs a request; traces of errors included."""
+    """No log line or traceback contains a secret of the environment or of a signature."""
     assert with_secrets(left.all_lines) == []
 
 
@@ -121,12 +121,12 @@ def test_libraries_print_nothing_of_their_own(left: Left) -> None:
 
 
 def test_the_output_is_noted_with_its_version_and_execution_only(pipeline: Pipeline, left: Left) -> None:
-    """Nothing else stands beside it in S3."""
+    """The output's metadata in S3 is its code version and its execution, nothing else."""
     assert notes_on(pipeline.cloud, GOOD) == wanted_notes(left.outcomes[GOOD].manifest)
 
 
 def test_the_output_names_no_place_it_came_from(pipeline: Pipeline, left: Left) -> None:
-    """No bucket, key or folder in any byte of it, and no tag but the title."""
+    """The output's bytes contain no bucket, key or folder, and no tag but the title."""
     output = output_of(left)
 
     assert places_in(output, pipeline.cloud, GOOD) == []

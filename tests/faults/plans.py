@@ -1,4 +1,4 @@
-"""Plans: which faults the calls of one upload meet. Each plan has a marker of its own, the upload's name."""
+"""Make plans: the faults for the calls of one upload. Each plan has its own marker, the upload's name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from local_cloud.http.iam_calls import STATE_MACHINE
 
-# What botocore and the functions try by themselves within one invocation.
+# Attempts that botocore and the functions make within one invocation.
 ONE_INVOCATION = 5
-# A job that is in progress for ever is waited for by the hour: a test of its own has a clock for that.
+# Waiting for a job that never ends takes hours: another test simulates the clock.
 _ENDLESS = FaultKind.STILL_IN_PROGRESS
-# Faults that may last: a caller that waits a minute at each try for no answer would take hours.
+# Faults that may be permanent; with SILENT each attempt waits a minute, which would take hours.
 LASTING = [kind for kind in FaultKind if kind is not FaultKind.SILENT]
-# A person's to mend, or decided by Rekognition: the upload may end as a recorded failure, even at once.
+# Only a person can repair these, or Rekognition decided them: the upload may fail at the first attempt.
 MAY_FAIL = frozenset(
     {
         FaultKind.JOB_FAILED,
@@ -34,11 +34,11 @@ MAY_FAIL = frozenset(
         FaultKind.ARCHIVED,
         FaultKind.FORBIDDEN,
         FaultKind.MANIFEST_FORBIDDEN,
-        # The answer to a HEAD has no body to say which 403 it is.
+        # The response to a HEAD has no body, so the cause of its 403 is unknown.
         FaultKind.CLOCK_SKEWED,
     }
 )
-# The machine hears no, or nothing that it can use, from Lambda itself.
+# Lambda itself sends the state machine no usable response.
 OF_LAMBDA = [
     FaultKind.NULL_ANSWER,
     FaultKind.CUT_ANSWER,
@@ -49,7 +49,7 @@ OF_LAMBDA = [
     FaultKind.NO_ADDRESS_LEFT,
     FaultKind.NETWORK_THROTTLED,
 ]
-# What clients try again by themselves.
+# Clients retry these by themselves.
 TRIED_AGAIN = [
     FaultKind.THROTTLED,
     FaultKind.SERVER_ERROR,
@@ -59,7 +59,7 @@ TRIED_AGAIN = [
 ]
 DELIVERING = ("-blur-faces", "-assemble-video")
 RECORDING = "-record-failure"
-_NO_WORD = {
+_NO_RESPONSE = {
     FaultKind.THROTTLED,
     FaultKind.SERVER_ERROR,
     FaultKind.UNAVAILABLE,
@@ -76,7 +76,7 @@ _NO_WORD = {
 def plans(
     steps: Sequence[Step], kinds: Iterable[FaultKind], attempts: Iterable[int], prefix: str
 ) -> list[list[Fault]]:
-    """Return one plan for each call, kind and number of attempts; each has a marker of its own."""
+    """Return one plan for each call, kind and number of attempts; each has its own marker."""
     every = [(step, kind, count) for kind in kinds for count in attempts for step in steps]
     sensible = [one for one in every if one[0].can_meet(one[1]) and one[1:] != (_ENDLESS, FOR_EVER)]
     return [[Fault(f"{prefix}{n:04}", *one, after_s=n % 10 / 10)] for n, one in enumerate(sensible)]
@@ -96,15 +96,15 @@ def in_turn(steps: Sequence[Step], kinds: Sequence[FaultKind], prefix: str) -> l
 
 
 def samples(steps: Sequence[Step], kinds: Iterable[FaultKind], prefix: str) -> list[list[Fault]]:
-    """Return one plan for each kind that these calls can meet: a single fault, at the last of them."""
+    """Return one plan for each kind that these calls can meet: a single fault, at the last of those calls."""
     last = [(kind, [step for step in steps if step.can_meet(kind)][-1:]) for kind in kinds]
     return [[Fault(f"{prefix}{n:04}", step, kind)] for n, (kind, found) in enumerate(last) for step in found]
 
 
 def random_plans(steps: Sequence[Step], runs: int, seed: int, prefix: str = "pair") -> list[list[Fault]]:
     """Return plans of two faults each, the same for the same seed."""
-    dice = random.Random(seed)  # noqa: S311 chosen by lot, and again by the same seed
-    return [[_thrown(dice, steps, f"{prefix}{n:04}") for _ in range(2)] for n in range(runs)]
+    dice = random.Random(seed)  # noqa: S311 no secret; reproducible by its seed
+    return [[_random_fault(dice, steps, f"{prefix}{n:04}") for _ in range(2)] for n in range(runs)]
 
 
 def recording_plans(
@@ -125,7 +125,7 @@ def unheard_plans(
     attempts: Iterable[int],
     prefix: str,
 ) -> list[list[Fault]]:
-    """Return plans in which the output is delivered, nobody hears of it, and the recording meets a fault."""
+    """Return plans in which every response after the delivery is lost, and the recording meets a fault."""
     delivering = next(step for step in reversed(steps) if step.asked.endswith(DELIVERING))
     return [
         [Fault(fault.marker, delivering, FaultKind.LOST_ANSWER, FOR_EVER, one_function=True), fault]
@@ -134,11 +134,11 @@ def unheard_plans(
 
 
 def _recording(steps: Iterable[Step]) -> list[Step]:
-    """Return what the recording of a failure asks for, and its being asked, each as the first of its sort."""
+    """Return the calls by the function that records failures, and the calls to it."""
     return [step for step in steps if step.principal.endswith(RECORDING) or step.asked.endswith(RECORDING)]
 
 
-def _thrown(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
+def _random_fault(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
     step = dice.choice(steps)
     kind = dice.choice([kind for kind in FaultKind if step.can_meet(kind)])
     attempts = dice.choice((1, 2, ONE_INVOCATION, 2 if kind is _ENDLESS else FOR_EVER))
@@ -148,7 +148,7 @@ def _thrown(dice: random.Random, steps: Sequence[Step], marker: str) -> Fault:
 
 
 def is_unrecordable(faults: Iterable[Fault]) -> bool:
-    """Return whether the recording of a failure, once it is needed, meets a fault for ever."""
+    """Return whether a permanent fault prevents the recording of a failure."""
     return any(
         fault.attempts == FOR_EVER
         and (fault.step.principal.endswith(RECORDING) or fault.step.asked.endswith(RECORDING))
@@ -157,9 +157,9 @@ def is_unrecordable(faults: Iterable[Fault]) -> bool:
 
 
 def is_cut_off(faults: Iterable[Fault]) -> bool:
-    """Return whether no word of any function reaches the state machine, from some call on and for ever."""
+    """Return whether, from some call on, no response of any function ever reaches the state machine."""
     return any(
-        fault.step.principal == STATE_MACHINE and fault.attempts == FOR_EVER and fault.kind in _NO_WORD
+        fault.step.principal == STATE_MACHINE and fault.attempts == FOR_EVER and fault.kind in _NO_RESPONSE
         for fault in faults
         if not fault.one_function
     )

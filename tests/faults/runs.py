@@ -1,9 +1,9 @@
-"""One upload under faults, and whether the promise was kept: exactly one of two visible ways.
+"""Run uploads with injected faults, and check the promise: exactly one output or one recorded failure.
 
-`python -m tests.faults.runs [RUNS] [SEED] [KIND...]` is the soak: every call under every fault that it can
-meet, once and for ever, and for one whole invocation where clients try again; the recording of failures, too;
-then RUNS random pairs of faults, with every event delivered twice. With KINDs, such as BAD_DIGEST, single
-faults are of those only, and RUNS should be 0. It ends with 1 where a promise was broken.
+`python -m tests.faults.runs [RUNS] [SEED] [KIND...]` is the soak. It injects every fault into every call that
+can meet it: once, permanently, and for one whole invocation where clients retry; the recording of failures is
+included. Then it runs RUNS random pairs of faults, with every event delivered twice. KINDs, like BAD_DIGEST,
+limit the single faults; RUNS should be 0 then. The exit code is 1 if a promise was broken.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from tests.faults.plans import (
     unheard_plans,
 )
 
-# The machine hears nothing any more: its own end and the notification tell (docs/promises.md).
+# No response reaches the state machine: only its status and the notification report (docs/promises.md).
 CUT_OFF = {
-    ("FAILED", "no manifest", ""): "FAILED, told by its notification alone",
-    ("FAILED", "SUCCEEDED", "the good picture"): "FAILED, and delivered, without one answer of Lambda",
+    ("FAILED", "no manifest", ""): "FAILED, reported by its notification alone",
+    ("FAILED", "SUCCEEDED", "the right video"): "FAILED, and delivered, without one response of Lambda",
 }
-# No failure can be written, by no try of hours.
+# The failure cannot be written by any retry within hours.
 UNRECORDED = ("FAILED", "no manifest", "")
-DELIVERED = {"SUCCEEDED", "FAILED, and delivered, without one answer of Lambda"}
+DELIVERED = {"SUCCEEDED", "FAILED, and delivered, without one response of Lambda"}
 LOST = "lost event"
 PATIENCE_S = 400
 TRIES_MAX = 8
@@ -60,7 +60,7 @@ SETTINGS = CloudSettings(
     zip_concurrency=SIDE_BY_SIDE,
     image_concurrency=SIDE_BY_SIDE,
     rekognition=RekognitionSettings(open_jobs=SIDE_BY_SIDE),
-    # The noise of mosaic differs from upload to upload.
+    # Solid, because the noise of mosaic differs from upload to upload.
     renderer={"PRESET": "ultrafast", "ENCODER_THREADS": "1", "BLUR_STYLE": "solid"},
 )
 SEGMENTED = {"SEGMENT_WORK_S": "0.001", "SEGMENTS_AT_ONCE": "2"}
@@ -68,17 +68,17 @@ SEGMENTED = {"SEGMENT_WORK_S": "0.001", "SEGMENTS_AT_ONCE": "2"}
 
 @dataclass(frozen=True)
 class Run:
-    """What became of one upload: which faults it had, how often they struck, and how it ended."""
+    """Result of one upload: its faults, how often they were injected, its ending, and a broken promise."""
 
     faults: tuple[Fault, ...]
-    strikes: int
+    injected: int
     ending: str
     violation: str = ""
 
 
 @dataclass(frozen=True)
 class Laboratory:
-    """A deployed system, a clip, and what its output shows when nothing goes wrong."""
+    """A deployed system, a clip, a digest of its output without faults, and the calls of a run."""
 
     pipeline: Pipeline
     clip: bytes
@@ -87,26 +87,26 @@ class Laboratory:
     failed_steps: tuple[Step, ...] = ()
 
     def run(self, name: str, faults: Sequence[Fault]) -> Run:
-        """Upload the clip as `name` and return what became of it."""
+        """Upload the clip as `name` with the faults injected; return the result."""
         cloud = self.pipeline.cloud
         cloud.faults.watch(name, *faults)
         upload = self.pipeline.put(self.clip, f"{name}.mp4")
         status = self._ending(upload)
-        strikes = cloud.faults.hits(name)
+        injected = cloud.faults.hits(name)
         if status not in ENDED:
-            return Run(tuple(faults), strikes, status, "" if status == LOST else "neither way")
+            return Run(tuple(faults), injected, status, "" if status == LOST else "still running")
         outcome = self.pipeline.wait(upload)
         seen = picture(outcome.output) if outcome.output else ""
-        told = outcome.manifest.get("status", "no manifest")
-        shown = "the good picture" if seen == self.good else seen and "another one"
-        if is_cut_off(faults) and (ending := CUT_OFF.get((status, told, shown))):
-            return Run(tuple(faults), strikes, ending)
-        if is_unrecordable(faults) and (status, told, shown) == UNRECORDED:
-            return Run(tuple(faults), strikes, CUT_OFF[UNRECORDED])
-        return Run(tuple(faults), strikes, status, _violation(status, told, seen, self.good))
+        recorded = outcome.manifest.get("status", "no manifest")
+        shown = "the right video" if seen == self.good else seen and "another video"
+        if is_cut_off(faults) and (ending := CUT_OFF.get((status, recorded, shown))):
+            return Run(tuple(faults), injected, ending)
+        if is_unrecordable(faults) and (status, recorded, shown) == UNRECORDED:
+            return Run(tuple(faults), injected, CUT_OFF[UNRECORDED])
+        return Run(tuple(faults), injected, status, _violation(status, recorded, seen, self.good))
 
     def _ending(self, upload: Upload) -> str:
-        """Return the status of an execution when it has ended, or that its event was lost."""
+        """Return the status of the execution once it has ended, or LOST if its event was lost."""
         stepfunctions = self.pipeline.cloud.client("stepfunctions")
         deadline_s = time.monotonic() + PATIENCE_S
         status = "not started"
@@ -123,15 +123,15 @@ class Laboratory:
         return any(upload.source.key.encode() in event.payload for event in self.pipeline.cloud.lost_events)
 
     def all_runs(self, plans: Sequence[Sequence[Fault]]) -> list[Run]:
-        """Run every plan, some of them side by side; look at failures again when nothing runs any more."""
+        """Run every plan, some in parallel; check failed uploads again once nothing runs any more."""
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             ended = pool.map(lambda plan: self.run(plan[0].marker, plan), plans)
             runs = list(_counted(ended, len(plans)))
         self.pipeline.cloud.settle()
-        return [self._seen_again(run) for run in runs]
+        return [self._checked_again(run) for run in runs]
 
-    def _seen_again(self, run: Run) -> Run:
-        """Return the run, with a violation if its failure has got an output since."""
+    def _checked_again(self, run: Run) -> Run:
+        """Return the run, with a violation if an output appeared after its failure."""
         if run.violation or run.ending in DELIVERED or not self._outputs(run.faults[0].marker):
             return run
         return replace(run, violation=f"an output came after {run.ending}")
@@ -143,7 +143,7 @@ class Laboratory:
 
 
 def _counted(runs: Iterable[Run], total: int) -> Iterator[Run]:
-    """Yield runs; say now and then how many there were, and how many of them broke a promise."""
+    """Yield runs; print progress to stderr after every 50."""
     broken = 0
     for count, run in enumerate(runs, 1):
         broken += bool(run.violation)
@@ -154,7 +154,7 @@ def _counted(runs: Iterable[Run], total: int) -> Iterator[Run]:
 
 @contextmanager
 def laboratory(renderer: dict[str, str], deliveries: int = 1) -> Iterator[Laboratory]:
-    """Open a system, and record the calls of a run in which nothing goes wrong."""
+    """Deploy a system, and record the calls of a run without faults."""
     renderer = {**SETTINGS.renderer, **renderer}
     settings = replace(SETTINGS, renderer=renderer, event_deliveries=deliveries)
     with tempfile.TemporaryDirectory() as name, LocalCloud(settings) as cloud:
@@ -182,7 +182,7 @@ def _failed_steps(pipeline: Pipeline, clip: bytes, steps: Iterable[Step]) -> tup
 
 
 def picture(path: Path) -> str:
-    """Return a digest of what a video shows."""
+    """Return a digest of a video's decoded frames."""
     digest = hashlib.sha256()
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -191,42 +191,42 @@ def picture(path: Path) -> str:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """Return what became of runs, by the kind of their last fault."""
-    lines = ["| fault | runs | struck | endings | violations |", "|---|---|---|---|---|"]
+    """Return a Markdown table of the results, by the kind of the last fault."""
+    lines = ["| fault | runs | injected | endings | violations |", "|---|---|---|---|---|"]
     for kind in FaultKind:
         own = [run for run in runs if run.faults[-1].kind is kind]
         if not own:
             continue
         counts = sorted(Counter(run.ending for run in own).items())
         endings = ", ".join(f"{name} {count}" for name, count in counts)
-        struck, broken = sum(run.strikes > 0 for run in own), sum(bool(run.violation) for run in own)
-        lines.append(f"| {kind.value} | {len(own)} | {struck} | {endings} | {broken} |")
+        injected, broken = sum(run.injected > 0 for run in own), sum(bool(run.violation) for run in own)
+        lines.append(f"| {kind.value} | {len(own)} | {injected} | {endings} | {broken} |")
     return "\n".join(lines)
 
 
-def _violation(status: str, told: str, seen: str, good: str) -> str:
+def _violation(status: str, recorded: str, seen: str, good: str) -> str:
     """Return which part of the promise is broken, if one is."""
-    if (status, told) == ("SUCCEEDED", "SUCCEEDED"):
+    if (status, recorded) == ("SUCCEEDED", "SUCCEEDED"):
         return "" if seen == good else "the output shows something else"
     if seen and seen != good:
         return "an output that shows something else"
     if seen:
-        return f"an output, and {status} with {told}"
-    return "" if (status, told) == ("FAILED", "FAILED") else f"no output, and {status} with {told}"
+        return f"an output, and {status} with {recorded}"
+    return "" if (status, recorded) == ("FAILED", "FAILED") else f"no output, and {status} with {recorded}"
 
 
 def main(runs: int, seed: int, kinds: Sequence[FaultKind]) -> int:
-    """Run the soak; print its tables and what was broken."""
+    """Run the soak; print its tables and violations; return the exit code."""
     broken = 0
     for name, renderer in (("in one piece", {}), ("in segments", SEGMENTED)):
         with laboratory(renderer) as found:
-            broken += _told(f"{name}: {len(found.steps)} calls", found.all_runs(_call_plans(found, kinds)))
+            broken += _printed(f"{name}: {len(found.steps)} calls", found.all_runs(_call_plans(found, kinds)))
             recording = _recording_plans(found, kinds)
-            broken += _told(f"{name}: the recording of failures", found.all_runs(recording))
+            broken += _printed(f"{name}: the recording of failures", found.all_runs(recording))
         if runs:
             with laboratory(renderer, deliveries=2) as found:
                 pairs = random_plans(found.steps, runs // 2, seed)
-                broken += _told(f"{name}: pairs of faults, seed {seed}", found.all_runs(pairs))
+                broken += _printed(f"{name}: pairs of faults, seed {seed}", found.all_runs(pairs))
     return 1 if broken else 0
 
 
@@ -249,8 +249,8 @@ def _those(some: Iterable[FaultKind], kinds: Sequence[FaultKind]) -> list[FaultK
     return [kind for kind in some if kind in kinds]
 
 
-def _told(name: str, runs: Sequence[Run]) -> int:
-    """Print what became of runs; return how many broke a promise."""
+def _printed(name: str, runs: Sequence[Run]) -> int:
+    """Print the results of runs; return the number of broken promises."""
     broken = [run for run in runs if run.violation]
     print(f"\n{name}, {len(runs)} runs, {len(broken)} violations\n\n{table(runs)}", flush=True)
     for run in broken:

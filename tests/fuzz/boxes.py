@@ -1,4 +1,4 @@
-"""Mutations that know MP4: sizes, names, nesting, counts and time scales of boxes that no camera writes."""
+"""Mutate MP4 files by boxes: sizes, names, nesting, entry counts and time scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Mutation = Callable[[bytes, random.Random], bytes]
 _HEAD_BYTES = 8
 _WORD_BYTES = 4
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"dinf", b"mvex", b"moof", b"traf", b"udta"}
-# Where the number of entries stands, behind the head of the box.
+# Offset of the number of entries behind the box's header.
 _COUNTS = {
     **dict.fromkeys((b"stts", b"stsc", b"stco", b"co64", b"elst", b"ctts", b"stss", b"stsd", b"dref"), 4),
     b"stsz": 8,
@@ -25,7 +25,7 @@ _SMALL = (0, 1, 2, 7, 8, 9)
 
 @dataclass(frozen=True)
 class BoxPlace:
-    """Where a box lies: bytes [begin, end), its name, and the boxes around it, the outermost first."""
+    """Bytes [begin, end) of a box, its name, and the boxes that contain it, the outermost first."""
 
     begin: int
     end: int
@@ -34,7 +34,7 @@ class BoxPlace:
 
 
 def boxes(content: bytes) -> list[BoxPlace]:
-    """Return all boxes of an MP4 that is whole, parents before what they hold."""
+    """Return all boxes of a well-formed MP4 file, each before the boxes inside it."""
     return list(_boxes(content, 0, len(content), ()))
 
 
@@ -51,7 +51,7 @@ def _boxes(content: bytes, begin: int, end: int, around: tuple[BoxPlace, ...]) -
 
 
 def resized(content: bytes, chance: random.Random) -> bytes:
-    """Return `content` with another size in the head of one box: none, one, huge, or a little off."""
+    """Return `content` with another size in the header of one box: none, one, huge, or a little off."""
     place = _any(content, chance)
     size = place.end - place.begin
     near = (size - 1, size + 1, size - 8, size + 8, size * 2)
@@ -59,7 +59,7 @@ def resized(content: bytes, chance: random.Random) -> bytes:
 
 
 def renamed(content: bytes, chance: random.Random) -> bytes:
-    """Return `content` with one box under the name of another, or under none that is known."""
+    """Return `content` with one box renamed, to the name of another box or to an unknown one."""
     one, other = _any(content, chance), _any(content, chance)
     name = chance.choice((other.name, b"free", b"\0\0\0\0", b"uuid", b"meta", b"moof", b"mdat"))
     return content[: one.begin + _WORD_BYTES] + name + content[one.begin + _HEAD_BYTES :]
@@ -133,7 +133,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 
 
 def mutated(content: bytes, chance: random.Random) -> tuple[str, bytes]:
-    """Return what was done to `content`, and the result: one to three mutations, the first chosen anew."""
+    """Return names of one to three mutations, and `content` after them."""
     done = []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         if not boxes(content):
@@ -161,7 +161,7 @@ def _with_word(content: bytes, offset: int, number: int) -> bytes:
 
 
 def _replaced(content: bytes, place: BoxPlace, fresh: bytes, chance: random.Random) -> bytes:
-    """Return `content` with `fresh` for a box; the sizes of those around it are mended two times in three."""
+    """Return `content` with `fresh` for a box; sizes of boxes around it are corrected in 2 of 3 cases."""
     changed = content[: place.begin] + fresh + content[place.end :]
     if chance.randrange(3):
         grown = len(fresh) - (place.end - place.begin)

@@ -1,7 +1,7 @@
-"""Fuzzing: clips with flipped bytes; each ends in a verified output or in a named error.
+"""Render clips with flipped bytes; each must end in a verified output or a named error.
 
-`python -m tests.fuzz.byte_flips FOLDER FIRST_SEED SEEDS` renders files and prints how often each end was met.
-tests/fuzz/ has the fuzz of the container's functions.
+`python -m tests.fuzz.byte_flips FOLDER FIRST_SEED SEEDS` prints the number of files by result.
+The other modules of this folder fuzz the container's functions.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SOURCES = {
 
 
 def flipped(content: bytes, seed: int) -> bytes:
-    """Return `content` with some bytes replaced; the same for the same seed."""
+    """Return `content` with some bytes replaced; the same seed gives the same bytes."""
     chance = random.Random(seed)  # noqa: S311 no secret
     changed = bytearray(content)
     for _ in range(chance.choice(_FLIPS)):
@@ -58,7 +58,7 @@ def flipped(content: bytes, seed: int) -> bytes:
 
 
 def ends(folder: Path, seeds: Iterable[int]) -> Counter[str]:
-    """Render one mutated clip for each seed; return how often each end was met."""
+    """Render one mutated clip for each seed; return the number of clips by result."""
     sources = [make_clip(folder / name, clip) for name, clip in _SOURCES.items()]
     contents = [(source.suffix, source.read_bytes()) for source in sources]
     met: Counter[str] = Counter()

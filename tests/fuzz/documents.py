@@ -1,4 +1,4 @@
-"""Mutations of JSON documents: one part, at any depth, left out, doubled, a little off, or unlike it."""
+"""Mutate JSON documents: remove, double, alter or replace a part at any depth."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DEPTH = 9
 
 
 def mutated(text: bytes, chance: random.Random) -> bytes:
-    """Return the JSON `text` with one to three parts changed, or in one case of twelve with bytes flipped."""
+    """Return the JSON `text` with one to three parts changed, or once in twelve times with bytes flipped."""
     if chance.randrange(12) == 0:
         return _flipped(text, chance)
     document = json.loads(text)

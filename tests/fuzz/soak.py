@@ -1,7 +1,7 @@
-"""The soak: mutants for so long, in a process that is started again after a death or a hang.
+"""Run mutants for a given time, in a worker process that is started again after a crash or a hang.
 
-`python -m tests.fuzz.soak SECONDS [FIRST_SEED]` prints each find as it comes, and a table at the end; it ends
-with 1 where there was any. `python -m tests.fuzz.soak worker FOLDER FIRST LAST` is what it starts.
+`python -m tests.fuzz.soak SECONDS [FIRST_SEED]` prints each find, and a table at the end; the exit code is 1
+after any find. It starts `python -m tests.fuzz.soak worker FOLDER FIRST COUNT`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tests.fuzz.trials import FIND, Laboratory
 
 _BATCH = 250
 _HANG_S = 60
-# What the function has, in address space, which is more than what it touches.
+# The function's memory, as a limit on address space, which is more than the memory in use.
 _MEMORY_BYTES = 3538 * 1024**2
 _KILOBYTES = 1024
 
 
 @dataclass
 class Soak:
-    """What was met so far: ends by kind of mutant, finds, and the most memory that a worker took."""
+    """Results so far: ends by kind of mutant, finds, peak memory of a worker, and the slowest mutant."""
 
     ends: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     finds: list[dict[str, Any]] = field(default_factory=list)
@@ -46,12 +46,12 @@ class Soak:
                 seed = self._batch(Path(folder), seed, deadline_s)
 
     def table(self) -> str:
-        """Return ends by kind of mutant."""
+        """Return a text table of ends by kind of mutant."""
         mutants = sum(sum(ends.values()) for ends in self.ends.values())
         lines = [f"{mutants} mutants, {self.memory_mb} MB at most, the slowest {self.slowest_s} s"]
         for kind, ends in sorted(self.ends.items()):
-            told = ", ".join(f"{name} {count}" for name, count in ends.most_common())
-            lines.append(f"{kind} ({sum(ends.values())}): {told}")
+            counts = ", ".join(f"{name} {count}" for name, count in ends.most_common())
+            lines.append(f"{kind} ({sum(ends.values())}): {counts}")
         return "\n".join([*lines, f"{len(self.finds)} finds"])
 
     def _batch(self, folder: Path, first: int, deadline_s: float) -> int:
@@ -63,14 +63,14 @@ class Soak:
                 seed, ended = line["seed"], "end" in line
                 if ended:
                     self._note(line)
-                # Between two mutants only: one that runs is no hang yet.
+                # Stop between two mutants only: a running one is not a hang.
                 if ended and time.monotonic() > deadline_s:
                     break
             hung = worker.poll() is None and not ended
             worker.kill()
             code = worker.wait()
         if not ended:
-            how = f"hang of {_HANG_S} s" if hung else f"death, exit code {code}"
+            how = f"hang of {_HANG_S} s" if hung else f"crash, exit code {code}"
             self._note({"seed": seed, "kind": "process", "how": "", "end": f"{FIND} {how}", "seconds": 0})
         return seed + 1
 
@@ -85,7 +85,7 @@ class Soak:
 
 
 def _lines(worker: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield what the worker prints, until it ends or is silent for too long."""
+    """Yield the worker's lines, parsed as JSON, until it ends or prints nothing for too long."""
     assert worker.stdout is not None
     pending, descriptor = b"", worker.stdout.fileno()
     with selectors.DefaultSelector() as selector:
@@ -107,7 +107,7 @@ def work(folder: Path, first: int, count: int) -> None:
 
 
 def main(seconds: float, first_seed: int = 0) -> int:
-    """Run the soak; return whether there was a find."""
+    """Run the soak; return the exit code."""
     soak = Soak()
     soak.run(seconds, first_seed)
     print(soak.table())

@@ -1,4 +1,4 @@
-"""Trials: one mutant each through the container's functions; what it ended as, and whether that is a find."""
+"""Run mutants through the container's functions, and report each end and whether it is a find."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WHOLE, SHARED, TASK = ("whole",), ("plan", "render", "assemble"), ("task",)
 
 @dataclass(frozen=True)
 class Ending:
-    """How a trial ended: what was mutated, how, an end by name, seconds; and the trace of a find."""
+    """Result of a trial: kind and mutations, the name of its end, seconds, and the traceback of a find."""
 
     seed: int
     kind: str
@@ -54,7 +54,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Trial:
-    """A mutant, the steps that are left to be run on it, and what its output must show, if known."""
+    """A mutant, the steps to run on it, and the known truth about its output."""
 
     how: str
     stages: Stages
@@ -63,12 +63,12 @@ class Trial:
 
 
 class Laboratory:
-    """Clips, and each of them as it lies after every function, to begin a trial there."""
+    """Clips, and the first clip's objects after each function, from which trials start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.scratch = folder / "scratch"
-        # A worker that died has left its files.
+        # A worker that crashed has left files.
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir()
         self._sources = [(clip, make_clip(folder / name, clip).read_bytes()) for name, clip in _CLIPS.items()]
@@ -77,7 +77,7 @@ class Laboratory:
         self._clean = {0: start, 1: self._after(start, "plan"), 2: self._after(start, "plan", "render")}
 
     def run(self, seed: int) -> Ending:
-        """Return how the mutant of that seed ended."""
+        """Run the mutant of that seed; return how it ended."""
         chance = random.Random(seed)  # noqa: S311 no secret
         kind = chance.choice(sorted(_KINDS))
         trial = _KINDS[kind](self, chance)
@@ -108,14 +108,14 @@ class Laboratory:
         return Trial(f"before {steps[ran]}", stages, steps[ran:], self._clean_truth(""))
 
     def of_task(self, chance: random.Random) -> Trial:
-        """Return a trial in which what the machine's Map sends is mutated; no output comes of it."""
+        """Return a trial with a mutated payload of the state machine's Map; it has no output."""
         stages = self._clean[1].copy()
         stages.payload = documents.changed({"job": stages.payload, "segment": 1}, chance)
         return Trial("task", stages, TASK, self._clean_truth(""))
 
     def _clean_truth(self, ending: str) -> Truth:
         clip, content = self._sources[0]
-        # Documents that say where the faces are may say that there are none.
+        # A mutated document of faces or tracks may contain none.
         return Truth(clip, content, content, covered=ending not in ("faces.json", "tracks.json"))
 
     def _after(self, start: Stages, *steps: str) -> Stages:
@@ -133,7 +133,7 @@ class Laboratory:
             end = type(error).__name__
             if stages.outputs:
                 end = f"{FIND} {end}, and an output"
-        except BaseException as error:  # noqa: BLE001 whatever has no name of the contract is a find
+        except BaseException as error:  # noqa: BLE001 an error outside the contract is a find
             return f"{FIND} {type(error).__name__}: {str(error)[:200]}", traceback.format_exc()[-3000:]
         left = [path.name for path in self.scratch.iterdir()]
         return (f"{FIND} files left: {left}" if left else end), ""

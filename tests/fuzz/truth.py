@@ -1,4 +1,4 @@
-"""Truth: what an output must show, as far as it is still known of a mutated clip."""
+"""Check the output of a mutated clip: its frames are complete, and known faces are covered."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from tests.checks.readback import Shown, detail, shown_frames
 from tests.clips import Clip
 
-# The clip's texture has 60 and more, its smooth background near 2; a lossy mosaic of 5 cells stays below.
+# Detail of a covered face: the clip's texture has 60 and more, its background near 2, a lossy mosaic less.
 _GONE = 25
 _MEMORY_S = 0.001
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A clip, its file, and the mutant of it; `covered` unless the mutant says where faces are."""
+    """A clip, its file, and a mutant of it; `covered` unless the mutation may have removed faces."""
 
     clip: Clip
     content: bytes
@@ -27,7 +27,7 @@ class Truth:
     covered: bool = True
 
     def complaint(self, outputs: Mapping[str, bytes], folder: Path) -> str:
-        """Return what is wrong with the outputs of one upload, or nothing."""
+        """Return what is wrong with the outputs of one upload, or an empty text."""
         videos = [content for key, content in outputs.items() if not key.endswith(".json")]
         if len(videos) != 1 or len(outputs) != 2:
             return f"outputs {sorted(outputs)}"
@@ -37,11 +37,13 @@ class Truth:
             return "an output that cannot be read"
         if source is not None and len(source) != len(shown):
             return f"{len(shown)} frames of {len(source)}"
-        bare = sum(1 for face in self._faces(source or [], shown, folder) if face > _GONE)
-        return f"a bare face in {bare} frames of {len(shown)}" if bare and self.covered else ""
+        uncovered = sum(1 for face in self._faces(source or [], shown, folder) if face > _GONE)
+        if not (uncovered and self.covered):
+            return ""
+        return f"uncovered face in {uncovered} frames of {len(shown)}"
 
     def _faces(self, source: list[Shown], shown: list[Shown], folder: Path) -> Iterator[float]:
-        """Yield the detail of the face in each frame that the mutant shows as the clip does, and when."""
+        """Yield the detail of each face in output frames whose source frame is the clip's."""
         clean = _frames(folder / "clean.mp4", self.content) or []
         for one, other, seen, pts in zip(clean, source, shown, self.clip.times, strict=False):
             is_same = one.luma.shape == other.luma.shape and np.array_equal(one.luma, other.luma)

@@ -49,7 +49,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_command_blurs_a_local_file(folder: Path) -> None:
-    """As a process of its own: exit code 0, one line, the output and its manifest."""
+    """The command exits with 0, prints one line, and writes output and manifest."""
     command = [sys.executable, "-m", "blur_container", "render", "in.mp4", "out.mp4", "--faces", "faces.json"]
 
     ended = subprocess.run(
@@ -154,7 +154,7 @@ def test_source_is_never_overwritten(folder: Path) -> None:
 
 
 def test_earlier_output_survives_a_failure(folder: Path) -> None:
-    """It is replaced by a verified file or not at all."""
+    """A failed run leaves an earlier output unchanged."""
     (folder / "out.mp4").write_bytes(b"earlier")
     cut_source(folder)
 
@@ -189,7 +189,7 @@ def test_bar_shows_what_is_known(progress: Progress, text: str) -> None:
 
 
 def test_bar_is_written_ten_times_a_second_at_most() -> None:
-    """Each time over the line before, and cleared in the end."""
+    """The progress bar overwrites its line at most ten times a second, and is cleared at the end."""
     terminal = Terminal()
     moments = iter([0.0, 0.0, 0.05, 0.1])
     bar = ProgressBar(terminal, lambda: next(moments))
@@ -205,7 +205,7 @@ def test_bar_is_written_ten_times_a_second_at_most() -> None:
 
 
 def test_bar_is_silent_in_a_file() -> None:
-    """Logs are not filled with it."""
+    """The progress bar is not written to a file."""
     stream = io.StringIO()
     bar = ProgressBar(stream)
 

@@ -60,7 +60,7 @@ CRAFTS: dict[str, Craft] = {
 
 @pytest.mark.parametrize("craft", CRAFTS)
 def test_crafted_boxes_end_by_name_in_little_memory(tmp_path: Path, craft: str) -> None:
-    """Or the video is read whole: what the box said was not needed."""
+    """A crafted box raises a named error in little memory, or does not matter and the video is read."""
     content = make_clip(tmp_path / "clip.mp4", Clip(seconds=1, audio=["aac"])).read_bytes()
     crafted = tmp_path / "crafted.mp4"
     crafted.write_bytes(CRAFTS[craft](content))

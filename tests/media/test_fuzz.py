@@ -1,4 +1,4 @@
-"""The fuzz of the functions: a few of its mutants, and that it would notice what it looks for."""
+"""The fuzz of the container's functions finds nothing in a few mutants, and notices broken outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.fuzz import boxes, documents
 from tests.fuzz.trials import CLIP, FIND, Laboratory
 from tests.fuzz.truth import Truth
 
-# The last three were finds: HEVC that its decoder shows broken, and says nothing of.
+# The last three were finds: damaged HEVC that its decoder shows without reporting an error.
 SEEDS = (*range(45), 3499, 3662, 4637)
 
 
@@ -24,7 +24,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_mutants_end_in_a_covered_output_or_by_name(tmp_path: Path) -> None:
-    """Of sources, payloads, faces, plans, tracks, records and segments; `make fuzz` takes more time."""
+    """A sample of mutants ends in a covered output or a named error; `make fuzz` runs more."""
     laboratory = Laboratory(tmp_path)
 
     endings = [laboratory.run(seed) for seed in SEEDS]
@@ -36,7 +36,7 @@ def test_mutants_end_in_a_covered_output_or_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mutation", boxes.MUTATIONS, ids=lambda mutation: mutation.__name__)
 def test_mutations_of_boxes_change_the_file_the_same_way_again(clip: bytes, mutation: boxes.Mutation) -> None:
-    """A find can be looked at again by its seed."""
+    """The same seed gives the same mutation, so that a find can be reproduced."""
     once, again = ([mutation(clip, random.Random(seed)) for seed in range(5)] for _ in range(2))  # noqa: S311
 
     assert once == again
@@ -44,7 +44,7 @@ def test_mutations_of_boxes_change_the_file_the_same_way_again(clip: bytes, muta
 
 
 def test_mutations_of_documents_are_json_or_torn() -> None:
-    """Most of them are read as JSON and refused for what they say."""
+    """Most mutants are still JSON, so that their values are checked and not only their syntax."""
     text = json.dumps({"version": 1, "detections": [{"time_ms": 0, "box": [0.1, 0.2, 0.3, 0.4]}]}).encode()
 
     mutants = [documents.mutated(text, random.Random(seed)) for seed in range(50)]  # noqa: S311
@@ -56,7 +56,7 @@ def test_mutations_of_documents_are_json_or_torn() -> None:
 @pytest.mark.parametrize(
     ("seconds", "names", "complaint"),
     [
-        (CLIP.seconds, ("clip.mp4", "clip.mp4.manifest.json"), "a bare face in 12 frames of 12"),
+        (CLIP.seconds, ("clip.mp4", "clip.mp4.manifest.json"), "uncovered face in 12 frames of 12"),
         (0.2, ("clip.mp4", "clip.mp4.manifest.json"), "6 frames of 12"),
         (CLIP.seconds, ("clip.mp4",), "outputs ['clip.mp4']"),
     ],
@@ -64,9 +64,10 @@ def test_mutations_of_documents_are_json_or_torn() -> None:
 def test_a_bare_face_a_lost_frame_or_half_an_output_is_a_find(
     tmp_path: Path, clip: bytes, seconds: float, names: tuple[str, ...], complaint: str
 ) -> None:
-    """What the functions never let out is put in the place of their output."""
-    bare = make_clip(tmp_path / "bare.mp4", type(CLIP)(**{**vars(CLIP), "seconds": seconds})).read_bytes()
+    """The fuzz reports an output with an uncovered face, a missing frame, or a missing manifest."""
+    unblurred = type(CLIP)(**{**vars(CLIP), "seconds": seconds})
+    output = make_clip(tmp_path / "unblurred.mp4", unblurred).read_bytes()
 
-    told = Truth(CLIP, clip, clip).complaint(dict.fromkeys(names, bare), tmp_path)
+    found = Truth(CLIP, clip, clip).complaint(dict.fromkeys(names, output), tmp_path)
 
-    assert told == complaint
+    assert found == complaint

@@ -72,7 +72,7 @@ def test_a_tmp_that_is_full_from_the_start_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_the_folder_goes_when_there_was_no_room(tmp_path: Path, number: int) -> None:
-    """Whatever the system calls it."""
+    """A scratch folder is removed after any of the system's errors for a full disk."""
     with pytest.raises(ScratchFull, match="EphemeralStorage"), scratch_folder(tmp_path):
         raise OSError(number, os.strerror(number))
 
@@ -86,7 +86,7 @@ def test_other_errors_of_files_keep_their_names(tmp_path: Path) -> None:
 
 
 def test_files_of_killed_invocations_go(tmp_path: Path) -> None:
-    """They fill /tmp, and show faces; what others put there stays."""
+    """Scratch folders of killed invocations are removed from /tmp; files of others stay."""
     (tmp_path / "blur-faces-killed").mkdir()
     (tmp_path / "blur-faces-killed" / "source").write_bytes(b"a face")
     (tmp_path / "others").mkdir()

@@ -11,13 +11,13 @@ BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
 
 def test_buckets_are_all_that_must_be_set() -> None:
-    """Everything else has a default."""
+    """All settings but the buckets have a default."""
     assert Settings.from_env(BUCKETS) == Settings("work", "output", source_version(), RenderSettings())
 
 
 @pytest.mark.parametrize("name", ["WORK_BUCKET", "OUTPUT_BUCKET"])
 def test_missing_bucket_is_named(name: str) -> None:
-    """The error names the variable."""
+    """The error for a missing bucket names the variable."""
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_env({**BUCKETS, name: ""})
 
@@ -51,7 +51,7 @@ def test_senseless_value_is_named(name: str, value: str) -> None:
 
 
 def test_values_are_taken() -> None:
-    """What is set is used."""
+    """A variable that is set overrides the default."""
     chosen = {"CRF": "23", "PRESET": "fast", "MIN_CONFIDENCE": "50", "MARGIN": "0.3", "CODE_VERSION": "abc"}
 
     settings = Settings.from_env({**BUCKETS, **chosen})
@@ -76,7 +76,7 @@ def test_faces_are_followed_and_not_looked_for_until_asked() -> None:
 
 
 def test_output_may_be_h264_alone_and_keep_its_metadata() -> None:
-    """Both change what leaves the account: neither is so unless asked for."""
+    """Keeping the codec and keeping metadata are both off unless set."""
     settings = Settings.from_env({**BUCKETS, "OUTPUT_CODEC": "h264", "KEEP_METADATA": "on"})
 
     assert (settings.render.codec, settings.render.keep_metadata) == (OutputCodec.H264, True)

@@ -68,7 +68,7 @@ def test_every_pixel_of_a_box_is_covered(box: Box, frame: Size, across: float, d
     [Box(-0.5, 0.1, 0.4, 0.2), Box(1.0, 0.1, 0.2, 0.2), Box(0.1, -1, 0.2, 0.5), Box(0.1, 1.5, 0.2, 0.5)],
 )
 def test_box_outside_the_frame_has_no_rect(box: Box) -> None:
-    """There is nothing to blur."""
+    """A box outside the frame has no rect."""
     assert around(box, CODED).within(CODED) is None
 
 
@@ -78,13 +78,13 @@ def test_chroma_rect_is_half_the_luma_rect() -> None:
 
 
 def test_hull_of_one_box_is_itself() -> None:
-    """Nothing is added."""
+    """The hull of a single box equals the box."""
     assert hull([TOP_LEFT]) == TOP_LEFT
 
 
 @given(st.lists(boxes, min_size=1, max_size=5))
 def test_hull_reaches_the_farthest_edges(given_boxes: list[Box]) -> None:
-    """It is the smallest box around all."""
+    """The hull of boxes is the smallest box around all of them."""
     around = hull(given_boxes)
 
     assert around.left == min(box.left for box in given_boxes)
@@ -118,7 +118,7 @@ def test_displayed_corner_is_found_in_the_coded_frame(turn: str, corner: Box) ->
 
 
 def test_no_matrix_means_as_it_is() -> None:
-    """Most files have none."""
+    """Without a display matrix the orientation is the identity."""
     assert Orientation.from_display_matrix(None) == Orientation()
 
 

@@ -48,7 +48,7 @@ def test_region_without_rekognition_is_refused_with_those_that_have_it(region: s
 
 
 def test_limits_of_videos_are_those_of_the_renderer() -> None:
-    """What is paid for at Rekognition can be rendered."""
+    """The light functions and the container have the same default limits."""
     assert VideoLimits.from_env({}) == VideoLimits(Limits().duration_s, Limits().frame_px)
 
 
@@ -62,7 +62,7 @@ def test_limits_of_a_stage_are_taken() -> None:
 
 
 def test_counted_uploads_need_a_work_bucket() -> None:
-    """There lie their markers."""
+    """A limit on uploads an hour requires a work bucket for its markers."""
     environment = {**ENVIRONMENT, "UPLOADS_PER_HOUR": "5"}
 
     assert StartSettings.from_env({**environment, "WORK_BUCKET": "work"}).upload_limit == UploadLimit(

@@ -70,7 +70,7 @@ def test_sampling_interval_is_the_usual_gap(times_ms: list[int], interval_ms: in
 
 
 def test_no_span_lasts_at_any_moment_of_an_empty_index() -> None:
-    """Empty in, empty out."""
+    """An empty index returns no span at any time."""
     assert SpanIndex[Lasting]([], 500).at(0) == []
 
 

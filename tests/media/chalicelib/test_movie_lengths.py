@@ -82,14 +82,14 @@ def test_length_and_size_are_those_of_the_video(clip: Path, tmp_path: Path, movf
 
 
 def test_mov_is_read_and_matroska_is_not(clip: Path, tmp_path: Path) -> None:
-    """Whatever the key ends in."""
+    """The length of a MOV file is read; a Matroska file is refused."""
     assert length(remuxed(clip, tmp_path / "copy.mov")).duration_s >= 2
     with pytest.raises(NotAVideo):
         length(remuxed(clip, tmp_path / "copy.mkv"))
 
 
 def test_one_frame_is_a_video(tmp_path: Path) -> None:
-    """The shortest there is."""
+    """A video of a single frame is accepted."""
     assert length(make_bomb(tmp_path / "one.mp4", 1)).duration_s > 0
 
 
@@ -107,7 +107,7 @@ def test_hours_in_half_a_megabyte_are_known_before_they_are_paid_for(tmp_path: P
 
 
 def test_a_second_over_six_hours_is_refused_by_default(tmp_path: Path) -> None:
-    """Rekognition takes no longer ones."""
+    """By default videos over six hours, Rekognition's limit, are refused."""
     found = length(make_bomb(tmp_path / "bomb.mp4", SIX_HOURS_S + 1))
 
     with pytest.raises(VideoTooLarge, match="lasts 21601 s, MAX_DURATION_S is 21600"):

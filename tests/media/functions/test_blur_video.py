@@ -80,7 +80,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_job_comes_back_with_output_and_manifest(scene: Scene) -> None:
-    """Both lie in the output bucket, under the key of the upload and beside it."""
+    """The result names output and manifest, both in the output bucket under the upload's key."""
     job = scene.run()
 
     assert job == replace(
@@ -155,7 +155,7 @@ def test_a_failure_of_an_earlier_execution_stops_nobody(scene: Scene) -> None:
 
 
 def test_damaged_upload_leaves_the_output_bucket_empty(scene: Scene) -> None:
-    """Half a video is no output."""
+    """A damaged upload writes nothing to the output bucket."""
     whole = scene.client.objects["input", SOURCE.key]
     scene.client.objects["input", SOURCE.key] = whole[: len(whole) // 2]
 
@@ -167,7 +167,7 @@ def test_damaged_upload_leaves_the_output_bucket_empty(scene: Scene) -> None:
 
 
 def test_faces_of_another_upload_are_refused(scene: Scene) -> None:
-    """Boxes of another version would leave faces bare."""
+    """The boxes of another version would leave faces uncovered."""
     other = replace(JOB, source=replace(SOURCE, version_id="v8"))
 
     with pytest.raises(InvalidDocument, match="belongs to"):
@@ -177,7 +177,7 @@ def test_faces_of_another_upload_are_refused(scene: Scene) -> None:
 
 
 def test_faces_document_from_another_bucket_is_refused(scene: Scene) -> None:
-    """Only get-rekognized-faces writes to the work bucket."""
+    """A faces document outside the work bucket, where only get-rekognized-faces writes, is refused."""
     elsewhere = replace(JOB, faces=ObjectReference("uploads", "faces.json"))
 
     with pytest.raises(InvalidDocument, match="not in WORK_BUCKET"):
@@ -187,13 +187,13 @@ def test_faces_document_from_another_bucket_is_refused(scene: Scene) -> None:
 
 
 def test_job_without_faces_document_is_refused(scene: Scene) -> None:
-    """No document is not the same as no faces."""
+    """A job without a faces document is refused, not rendered without faces."""
     with pytest.raises(InvalidDocument, match="no faces document"):
         scene.run(replace(JOB, faces=None))
 
 
 def test_upload_that_is_gone_is_named(scene: Scene) -> None:
-    """The analysed version was deleted meanwhile."""
+    """A version that was deleted after the analysis raises SourceChanged."""
     del scene.client.objects["input", SOURCE.key]
 
     with pytest.raises(SourceChanged):

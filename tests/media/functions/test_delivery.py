@@ -114,7 +114,7 @@ def test_output_and_manifest_are_delivered() -> None:
 
 
 def test_the_public_manifest_names_no_account_and_no_bucket() -> None:
-    """It lies where everybody may read."""
+    """The manifest beside the output names neither account nor bucket."""
     courier = Courier()
 
     courier.deliver(replace(JOB, execution=Execution("arn:aws:states:::123456789012:m:first", "2026-11-28")))
@@ -125,7 +125,7 @@ def test_the_public_manifest_names_no_account_and_no_bucket() -> None:
 
 
 def test_a_manifest_that_may_not_be_written_costs_the_output() -> None:
-    """Nothing appears before the manifest is claimed."""
+    """Without permission to write the manifest no output appears."""
     courier = Courier(Denying())
 
     with pytest.raises(ConfigurationError):
@@ -146,7 +146,7 @@ def test_an_output_that_cannot_be_confirmed_is_taken_away() -> None:
 
 
 def test_a_newer_upload_supersedes_an_older_one() -> None:
-    """Its manifest and its output stay."""
+    """The output and manifest of a newer upload are not replaced by an older one."""
     courier = Courier()
     courier.deliver(NEWER)
 
@@ -157,7 +157,7 @@ def test_a_newer_upload_supersedes_an_older_one() -> None:
 
 
 def test_a_newer_upload_that_overtakes_wins() -> None:
-    """It is delivered between the claim and the video of the older one."""
+    """A newer upload delivered between the claim and the video of an older one stays."""
     courier = Courier()
     courier.between = lambda: courier.deliver(NEWER)
 
@@ -205,7 +205,7 @@ def test_a_delivery_whose_answer_was_lost_is_not_rendered_again(status: Manifest
 
 
 def test_a_claim_without_an_output_is_rendered_again() -> None:
-    """The function was killed between both."""
+    """A manifest that was claimed by a killed function does not stop the next attempt."""
     courier = Courier()
     courier.client.objects[MANIFEST] = delivery_manifest(JOB, ManifestStatus.DELIVERING, FACTS).encode()
 

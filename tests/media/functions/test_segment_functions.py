@@ -11,13 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import EndpointConnectionError, ResponseStreamingError
 
-from blur_container.functions.assemble_video import join_segments
-from blur_container.functions.base import FunctionContext
-from blur_container.functions.blur_segment import blur_segment
-from blur_container.functions.blur_video import blur_video
-from blur_container.functions.plan_segments import plan_video
 from blur_container.settings import CuttingSettings, RenderSettings, Settings
-from blur_container.storage.s3 import Storage
 from chalicelib.contract.errors import (
     FaceBlurError,
     FailureRecorded,
@@ -26,22 +20,12 @@ from chalicelib.contract.errors import (
     RendererChanged,
     SourceChanged,
 )
-from chalicelib.contract.job import (
-    DetectionProgress,
-    DetectionStatus,
-    Execution,
-    Failure,
-    Job,
-    faces_key,
-    manifest_key,
-    output_key,
-)
-from chalicelib.contract.log import EventLog
+from chalicelib.contract.job import Failure, Job, manifest_key, output_key
 from chalicelib.contract.manifest import failure_manifest
-from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentKeys
 from tests.clips import Clip, Face, faces_document, make_clip
-from tests.clouds.fake_s3 import FakeS3, etag_of, refusal
+from tests.clouds.container import Container, stored_upload
+from tests.clouds.fake_s3 import refusal
 
 GROUPS = {"preset": "ultrafast", "x264-params": "keyint=10:min-keyint=10:scenecut=0"}
 CLIP = Clip(faces=[Face(speed_x=0.1)], seconds=1, size=(160, 96), options=GROUPS, audio=["aac"])
@@ -57,58 +41,39 @@ FAULTS = {
 STEPS = ("plan", "segment", "assembly")
 
 
-def quiet(function: str) -> EventLog:
-    """Return a log that nobody reads."""
-    return EventLog(function, io.StringIO())
-
-
 @dataclass
-class Functions:
-    """Buckets with one upload and its faces document, and the functions that work on it."""
+class Functions(Container):
+    """The container's functions on one upload, whose `job` goes from function to function."""
 
-    scratch: Path
-    client: FakeS3
-    source: SourceObject
     job: Job
-    settings: Settings = SETTINGS
 
     @classmethod
     def on(cls, folder: Path) -> Functions:
         """Return functions whose upload is the clip."""
         content = make_clip(folder / "clip.mp4", CLIP).read_bytes()
-        source = SourceObject("input", "clip.mp4", None, etag_of(content), "01", len(content))
-        faces = replace(faces_document(CLIP), source_id=source.identity)
-        place = ObjectReference("work", faces_key(source))
-        objects = {("input", "clip.mp4"): content, (place.bucket, place.key): faces.to_json().encode()}
-        progress = DetectionProgress(DetectionStatus.SUCCEEDED, "job-1")
-        job = Job(source, progress, Execution("arn", "2026-01-01T00:00:00Z"), faces=place)
-        return cls(folder, FakeS3(objects), source, job)
-
-    def context(self, function: str) -> FunctionContext:
-        """Return the context of a function whose log nobody reads."""
-        return FunctionContext(Storage(self.client), self.settings, quiet(function), self.scratch)
+        client, job = stored_upload(content, faces_document(CLIP))
+        return cls(client, SETTINGS, folder, io.StringIO(), job)
 
     def plan(self) -> None:
-        """Run plan-segments; the job goes on with its segments."""
-        self.job = plan_video(self.context("plan-segments"), self.job)
+        """Run plan-segments; the job gets its segments."""
+        self.job = self.plan_segments(self.job)
 
     def segment(self, number: int = 1) -> None:
         """Run blur-faces for a segment."""
-        blur_segment(self.context("blur-faces"), self.job, number)
+        self.blur_segment(self.job, number)
 
     def concatenation(self) -> None:
-        """Run assemble-video; the job goes on with its output."""
-        self.job = join_segments(self.context("assemble-video"), self.job)
+        """Run assemble-video; the job gets its output."""
+        self.job = self.assemble_video(self.job)
 
     def whole(self) -> None:
         """Run blur-faces for a video in one piece."""
-        self.job = blur_video(self.context("blur-faces"), self.job)
+        self.job = self.blur_video(self.job)
 
     def until(self, step: str) -> Callable[[], None]:
         """Run what comes before a step, in which nothing goes wrong; return the step."""
         ready: dict[str, list[Callable[[], None]]] = {
             "plan": [],
-            "whole": [],
             "segment": [self.plan],
             "assembly": [self.plan, self.segments],
         }
@@ -116,7 +81,6 @@ class Functions:
         self.client.operations.clear()
         steps: dict[str, Callable[[], None]] = {
             "plan": self.plan,
-            "whole": self.whole,
             "segment": self.segment,
             "assembly": self.concatenation,
         }
@@ -140,13 +104,13 @@ class Functions:
     @property
     def told(self) -> str:
         """Return what the manifest says of the delivery; an empty text without one."""
-        content = self.client.objects.get(("output", manifest_key(self.source)))
+        content = self.client.objects.get(("output", manifest_key(self.job.source)))
         return str(json.loads(content)["status"]) if content else ""
 
     @property
     def output(self) -> bytes | None:
         """Return what lies where the output goes."""
-        return self.client.objects.get(("output", output_key(self.source)))
+        return self.client.objects.get(("output", output_key(self.job.source)))
 
 
 def run_all(steps: Sequence[Callable[[], None]]) -> None:
@@ -199,7 +163,7 @@ def error_of(run: Callable[[], None]) -> str:
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failed_call_is_tried_again_and_leaves_no_output(tmp_path: Path, step: str, fault: str) -> None:
-    """Whichever call it was; after another run the output is there."""
+    """If any one call to S3 fails, there is no output until the functions run again."""
     found = attempts(tmp_path, step, FAULTS[fault])
 
     assert set(found.errors) == {"StorageUnavailable"}
@@ -208,7 +172,7 @@ def test_a_failed_call_is_tried_again_and_leaves_no_output(tmp_path: Path, step:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_streams_that_break_once_are_read_again(tmp_path: Path, step: str) -> None:
-    """A connection that breaks off in the middle of a block costs a second, not the run."""
+    """A broken connection in the middle of a block is retried or named, never an unknown error."""
     functions = Functions.on(tmp_path)
     run = functions.until(step)
     functions.client.streams = [FAULTS["connection reset"]]
@@ -217,7 +181,7 @@ def test_streams_that_break_once_are_read_again(tmp_path: Path, step: str) -> No
 
 
 def test_rendered_segments_are_left_alone(tmp_path: Path) -> None:
-    """An execution that is started again renders what is missing."""
+    """A restarted execution reuses a rendered segment without writing anything."""
     functions = Functions.on(tmp_path)
     functions.until("segment")()
     before = dict(functions.client.objects)
@@ -230,7 +194,7 @@ def test_rendered_segments_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_record_without_its_video_counts_for_nothing(tmp_path: Path) -> None:
-    """Lifecycles take objects one by one."""
+    """A segment whose video expired is rendered again, although its record exists."""
     functions = Functions.on(tmp_path)
     functions.until("segment")()
     videos = [place for place in functions.client.objects if place[1].endswith(".mp4") and place[0] == "work"]
@@ -242,7 +206,7 @@ def test_a_record_without_its_video_counts_for_nothing(tmp_path: Path) -> None:
 
 
 def test_other_settings_begin_anew(tmp_path: Path) -> None:
-    """A segment that was rendered with another style is not used."""
+    """A segment rendered with other settings is not reused."""
     functions = Functions.on(tmp_path)
     functions.until("segment")()
     first = functions.job.segments
@@ -257,7 +221,7 @@ def test_other_settings_begin_anew(tmp_path: Path) -> None:
 
 
 def test_segments_of_other_code_are_never_taken(tmp_path: Path) -> None:
-    """A mended renderer begins anew: what the old one drew may show a face."""
+    """After an upgrade all segments are rendered again: the old renderer may have shown a face."""
     functions = Functions.on(tmp_path)
     functions.until("assembly")
     first = functions.job.segments
@@ -274,7 +238,7 @@ def test_segments_of_other_code_are_never_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("other", ["code", "settings"])
 @pytest.mark.parametrize("step", ["segment", "assembly"])
 def test_a_plan_of_another_renderer_is_refused(tmp_path: Path, step: str, other: str) -> None:
-    """A deployment came while the execution was under way; half a video of each is neither."""
+    """A deployment during an execution makes its plan invalid: no video mixes two renderers."""
     functions = Functions.on(tmp_path)
     run = functions.until(step)
     functions.settings = {"code": MENDED, "settings": replace(SETTINGS, render=replace(RENDER, crf=30))}[
@@ -288,7 +252,7 @@ def test_a_plan_of_another_renderer_is_refused(tmp_path: Path, step: str, other:
 
 
 def test_a_segment_of_another_renderer_is_rendered_again(tmp_path: Path) -> None:
-    """Its record says whose it is, whatever plan it lies beside."""
+    """A segment whose record names another code version is rendered again."""
     functions = Functions.on(tmp_path)
     functions.until("segment")()
     functions.other_record(1)
@@ -300,7 +264,7 @@ def test_a_segment_of_another_renderer_is_rendered_again(tmp_path: Path) -> None
 
 
 def test_a_segment_of_another_renderer_is_not_joined(tmp_path: Path) -> None:
-    """The assembly looks at every record too."""
+    """The assembly refuses a record of another code version."""
     functions = Functions.on(tmp_path)
     concatenation = functions.until("assembly")
     functions.other_record(1)
@@ -313,7 +277,7 @@ def test_a_segment_of_another_renderer_is_not_joined(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_an_overwritten_source_is_named(tmp_path: Path, step: str) -> None:
-    """What was analysed is what is blurred: in a bucket without versions another upload ends the run."""
+    """A source overwritten after the analysis raises an error that names it, and there is no output."""
     functions = Functions.on(tmp_path)
     run = functions.until(step)
     functions.client.objects["input", "clip.mp4"] = b"another video"
@@ -325,7 +289,7 @@ def test_an_overwritten_source_is_named(tmp_path: Path, step: str) -> None:
 
 
 def test_a_missing_segment_is_no_output(tmp_path: Path) -> None:
-    """The assembly asks for every record."""
+    """Without the record of every segment nothing is joined."""
     functions = Functions.on(tmp_path)
     functions.plan()
     functions.segment(1)
@@ -337,11 +301,11 @@ def test_a_missing_segment_is_no_output(tmp_path: Path) -> None:
 
 
 def test_nothing_is_joined_into_an_execution_that_has_failed(tmp_path: Path) -> None:
-    """An invocation whose answer was lost outlives its execution."""
+    """An invocation that outlives its failed execution writes no output."""
     functions = Functions.on(tmp_path)
     concatenation = functions.until("assembly")
     recorded = failure_manifest(functions.job, Failure("SourceChanged", "gone")).encode()
-    functions.client.objects["output", manifest_key(functions.source)] = recorded
+    functions.client.objects["output", manifest_key(functions.job.source)] = recorded
 
     with pytest.raises(FailureRecorded):
         concatenation()
@@ -350,14 +314,14 @@ def test_nothing_is_joined_into_an_execution_that_has_failed(tmp_path: Path) -> 
 
 
 def test_a_plan_of_another_upload_is_refused(tmp_path: Path) -> None:
-    """Keys are told by the machine; what lies there is looked at."""
+    """A plan whose source is another upload is refused."""
     functions = Functions.on(tmp_path)
     functions.plan()
     assert functions.job.segments is not None
     place = functions.job.segments.plan
     text = functions.client.objects[place.bucket, place.key].decode()
     functions.client.objects[place.bucket, place.key] = text.replace(
-        functions.source.identity, "f" * 64
+        functions.job.source.identity, "f" * 64
     ).encode()
 
     with pytest.raises(InvalidDocument, match="another upload"):
@@ -365,7 +329,7 @@ def test_a_plan_of_another_upload_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_plan_of_fewer_segments_is_refused(tmp_path: Path) -> None:
-    """The job tells how many there are."""
+    """A plan with fewer segments than the job says is refused."""
     functions = Functions.on(tmp_path)
     functions.plan()
     assert functions.job.segments is not None
@@ -379,7 +343,7 @@ def test_a_plan_of_fewer_segments_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_job_without_segments_is_refused(tmp_path: Path) -> None:
-    """Before anything is read."""
+    """A job without segments is refused before anything is read."""
     functions = Functions.on(tmp_path)
 
     with pytest.raises(InvalidDocument, match="no segment"):
@@ -387,7 +351,7 @@ def test_a_job_without_segments_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_verified_is_not_delivered(tmp_path: Path) -> None:
-    """A segment whose frames are not those of the plan."""
+    """Segments whose frame count differs from the plan are not delivered."""
     functions = Functions.on(tmp_path)
     functions.plan()
     functions.segments()

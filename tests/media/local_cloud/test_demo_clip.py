@@ -88,12 +88,12 @@ def test_face_is_where_the_truth_says(clip: Path, time_s: float) -> None:
 
 @pytest.mark.parametrize("time_s", [0.0, 7.9])
 def test_clip_begins_and_ends_without_a_face(clip: Path, time_s: float) -> None:
-    """Before the way in and after the way out nothing is found."""
+    """No face is found before the face enters and after it leaves."""
     assert FaceDetector().detect(frame_at(clip, time_s)) == ()
 
 
 def test_face_crosses_two_borders_on_its_way() -> None:
-    """At some moments the face is half in: on the left as it comes, on the right as it goes."""
+    """The face enters over the left border and leaves over the right one."""
     boxes = [face_box_at(number / 30) for number in range(FRAME_COUNT)]
 
     assert any(box.left < 0 < box.right for box in boxes)
@@ -147,7 +147,7 @@ def test_picture_outside_the_video_takes_its_first_or_last_frame(tmp_path: Path,
 
 
 def test_picture_of_a_file_without_video_is_refused(tmp_path: Path) -> None:
-    """Sound alone has no picture."""
+    """A before/after picture of a file without video is refused."""
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48000)

@@ -98,7 +98,7 @@ def test_faces_of_an_avi_are_covered(tmp_path: Path, settings: RenderSettings) -
 
 
 def test_an_avi_stays_in_one_piece(tmp_path: Path) -> None:
-    """Where it can be cut is not known before all of it is decoded."""
+    """An AVI file is not split, because its keyframe times are unknown before decoding."""
     source = make_clip(tmp_path / "in.avi", replace(CLIP, options={"crf": "12", "g": "5", "bf": "0"}))
 
     planner = Planner(source, 1, lambda: 1, faces_document(CLIP), 500, RenderSettings(), EAGER, "test")
@@ -186,7 +186,7 @@ def begun_later(path: Path, clip: Clip, seconds: int) -> Path:
 def test_fragments_of_a_channel_last_from_their_start_to_their_end(
     tmp_path: Path, name: str, clip: Clip
 ) -> None:
-    """They count from when the channel began; the video lasts a second all the same."""
+    """Fragments from the middle of a channel keep their times; the duration counts from the first."""
     source = begun_later(tmp_path / name, clip, DAY_S)
 
     report = render(source, clip)
@@ -197,7 +197,7 @@ def test_fragments_of_a_channel_last_from_their_start_to_their_end(
 
 
 def test_fragments_since_1970_are_refused_by_their_start(tmp_path: Path) -> None:
-    """No player gets to the first frame; the error tells where the times begin."""
+    """A recording that starts at the Unix epoch is refused, and the error names its start time."""
     source = begun_later(tmp_path / "in.mp4", CLIP, 1_700_000_000)
 
     with pytest.raises(VideoTooLarge, match="times that begin at"):

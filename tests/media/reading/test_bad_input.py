@@ -238,7 +238,7 @@ def test_flipped_bytes_end_in_an_output_or_a_named_error(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["in.mkv", "in.txt", "in.jpg", "in"])
 def test_wrong_extension_does_not_matter(tmp_path: Path, name: str) -> None:
-    """What is in a file counts, not how it is called."""
+    """The content of a file decides, not its extension."""
     source = make_clip(tmp_path / "right.mp4", CLIP).rename(tmp_path / name)
 
     report = redact_video(source, tmp_path / "out.mp4", document_of([]), RenderSettings(), ignore)
@@ -269,7 +269,7 @@ def test_encrypted_video_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("track", "words"), [(1, "follows"), (2, "times go back")], ids=["video", "sound"])
 def test_times_that_go_back_are_damage(tmp_path: Path, track: int, words: str) -> None:
-    """No frame can be shown, and no sound heard, before the one before it."""
+    """A stream whose timestamps go back is refused as damaged."""
     source = make_clip(tmp_path / "in.mkv", replace(CLIP, options={"bf": "0"}))
     content = source.read_bytes()
 

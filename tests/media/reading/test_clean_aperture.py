@@ -168,7 +168,7 @@ def with_matrix(path: Path, matrix: tuple[int, ...]) -> Path:
 def test_a_matrix_that_is_nearly_a_quarter_turn_is_one(
     tmp_path: Path, turn: str, name: str, way: str
 ) -> None:
-    """As players round it; the matrix itself is kept."""
+    """A display matrix near a quarter turn is treated as one, and copied unchanged."""
     source = with_matrix(make_clip(tmp_path / name, CLIP), NEARLY[turn])
     coded = [
         Detection(round(pts * _MS_OF_FRAME), box, 99.0) for pts in CLIP.times[::5] for box in CLIP.boxes(pts)

@@ -52,7 +52,7 @@ def test_each_limit_has_its_words(tmp_path: Path, name: str, limits: Limits, wor
 
 @pytest.mark.parametrize("size", [(8194, 64), (64, 8194), (8192, 4320)])
 def test_frame_over_8k_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
-    """No decoder is asked to make room for it."""
+    """A frame over 8K is refused before a decoder allocates it."""
     clip = Clip(size=size, codec="mjpeg", pixel_format="yuvj420p", options={}, pts=[0])
 
     refuse(make_clip(tmp_path / "in.mov", clip))

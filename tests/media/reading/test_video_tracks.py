@@ -132,7 +132,7 @@ KINDS: dict[str, tuple[str, list[Track], dict[str, str], int]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_track_that_players_show_is_rendered(tmp_path: Path, kind: str) -> None:
-    """All its frames are there and no face; the manifest lists the others too."""
+    """The track that players show is rendered whole; the manifest lists the others."""
     name, tracks, options, rendered = KINDS[kind]
     source = write_tracks(tmp_path / name, tracks, options)
 
@@ -186,7 +186,7 @@ def test_tracks_that_nothing_tells_apart_are_refused(tmp_path: Path, kind: str) 
 
 
 def test_two_tracks_without_a_flag_are_refused(tmp_path: Path) -> None:
-    """Of Matroska, where no track need be the default; and these are alike."""
+    """A Matroska file with two tracks of the same rank is refused."""
     source = write_tracks(tmp_path / "in.mkv", DOUBTFUL["two without a flag"])
 
     with pytest.raises(UnsupportedVideo, match="which of these is the video"):
@@ -194,7 +194,7 @@ def test_two_tracks_without_a_flag_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_detector_refuses_what_the_renderer_refuses(tmp_path: Path) -> None:
-    """In words of its own."""
+    """The Rekognition stand-in fails on the same files, with its own message."""
     source = write_tracks(tmp_path / "in.mp4", DOUBTFUL["two of one size and length"])
 
     with pytest.raises(UnreadableVideo, match="which of these"), open_sampled(source):

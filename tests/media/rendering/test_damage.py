@@ -66,7 +66,7 @@ def seen(*times_ms: int) -> FacesDocument:
     return document_of([Detection(time_ms, FACE, 99.0) for time_ms in times_ms])
 
 
-def bare(tracks: Tracks, begin_ms: int, end_ms: int) -> list[int]:
+def uncovered(tracks: Tracks, begin_ms: int, end_ms: int) -> list[int]:
     """Return the frames from a moment to another in which nothing is covered."""
     return [time_ms for time_ms in range(begin_ms, end_ms, 1000 // RATE) if not tracks.boxes_at(time_ms)]
 
@@ -109,34 +109,34 @@ def test_no_face_is_bare_around_changed_bytes(tmp_path: Path, name: str, options
 
 
 def test_face_is_held_across_a_broken_stretch(tmp_path: Path) -> None:
-    """No sample follows, and pictures change at both ends of the stretch as at cuts."""
+    """A face seen before a broken stretch stays covered until its end, without a later sample."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
     tracks = track_faces(source, seen(2500), SETTINGS)
 
-    assert bare(tracks, 2500, 3400 + 500) == []
+    assert uncovered(tracks, 2500, 3400 + 500) == []
 
 
 def test_face_is_held_back_across_a_broken_stretch(tmp_path: Path) -> None:
-    """It is seen for the first time soon after."""
+    """A face first seen after a broken stretch is covered from the start of the stretch."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
     tracks = track_faces(source, seen(3520), SETTINGS)
 
-    assert bare(tracks, 3000 - 500, 3520) == []
+    assert uncovered(tracks, 3000 - 500, 3520) == []
 
 
 def test_face_is_held_through_a_broken_stretch_longer_than_its_hold(tmp_path: Path) -> None:
-    """What is broken ends with a keyframe, not when a hold does."""
+    """A broken stretch extends a hold until the next keyframe."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 45), (STREET, 65))
 
     tracks = track_faces(source, seen(2920), SETTINGS)
 
-    assert bare(tracks, 2920, 4800 + 500) == []
+    assert uncovered(tracks, 2920, 4800 + 500) == []
 
 
 def test_face_across_a_broken_stretch_is_covered_wider(tmp_path: Path) -> None:
-    """It may have moved on."""
+    """Within a broken stretch the box grows, because the face may have moved."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
     tracks = track_faces(source, seen(2500, 3500), SETTINGS)
@@ -147,7 +147,7 @@ def test_face_across_a_broken_stretch_is_covered_wider(tmp_path: Path) -> None:
 
 
 def test_broken_stretch_is_to_be_looked_at(tmp_path: Path) -> None:
-    """With its time and the place of the face."""
+    """The review list contains the time of the broken stretch and the place of the face."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10), (STREET, 65))
 
     flags = review_flags_of(track_faces(source, seen(2500, 3500), SETTINGS), 6000.0)
@@ -158,30 +158,30 @@ def test_broken_stretch_is_to_be_looked_at(tmp_path: Path) -> None:
 
 
 def test_broken_first_group_does_not_end_a_hold(tmp_path: Path) -> None:
-    """No sound picture tells what was there before."""
+    """A face is held through a broken first group of pictures."""
     source = film(tmp_path / "in.mp4", (BROKEN, 6), (ROOM, 6), (STREET, 65))
 
     tracks = track_faces(source, seen(360), SETTINGS)
 
-    assert bare(tracks, 360, 900) == []
+    assert uncovered(tracks, 360, 900) == []
 
 
 def test_broken_last_group_does_not_end_a_hold(tmp_path: Path) -> None:
-    """No sound picture follows."""
+    """A face is held through a broken last group of pictures."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (BROKEN, 10))
 
     tracks = track_faces(source, seen(2920), SETTINGS)
 
-    assert bare(tracks, 2920, 3400) == []
+    assert uncovered(tracks, 2920, 3400) == []
 
 
 def test_cut_to_another_shot_still_ends_a_hold(tmp_path: Path) -> None:
-    """It stays another shot for long."""
+    """A lasting change of the picture is a cut, which ends a hold."""
     source = film(tmp_path / "in.mp4", (STREET, 75), (ROOM, 75))
 
     tracks = track_faces(source, seen(2920), SETTINGS)
 
-    assert bare(tracks, 3000, 3500) == list(range(3000, 3500, 40))
+    assert uncovered(tracks, 3000, 3500) == list(range(3000, 3500, 40))
     assert ReviewReason.DAMAGED_PICTURE not in {flag.kind for flag in review_flags_of(tracks, 6000.0)}
 
 

@@ -25,5 +25,5 @@ def rows() -> Iterator[Row]:
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in rows()])
 def test_matrix(tmp_path: Path, row: Row) -> None:
-    """Whatever comes in, all but the faces comes out as it was."""
+    """Every combination of input features is rendered with all but the faces unchanged."""
     check_row(tmp_path, row)

@@ -125,7 +125,7 @@ def test_a_size_that_changes_is_scaled_to_the_first(tmp_path: Path, kind: str) -
 def test_a_size_that_changes_between_segments_is_scaled_too(
     tmp_path: Path, kind: str, settings: RenderSettings
 ) -> None:
-    """What a segment's frames become is told by the first of the video."""
+    """Every segment is scaled to the size of the video's first frame."""
     name, clips = clips_of(kind)
     source = join_clips(tmp_path / name, clips)
     expected = render(source, clips, settings)
@@ -224,7 +224,7 @@ def _meant(frame: VideoFrame) -> NDArray[np.uint8]:
 def test_what_cannot_be_converted_exactly_is_refused(
     tmp_path: Path, way: str, other: Clip, words: str
 ) -> None:
-    """No player would show these frames as they are meant, under the tags of the first."""
+    """A change mid-stream that cannot be converted exactly is refused."""
     clips = [replace(PLAIN, color=LIMITED), other]
     source = join_clips(tmp_path / "in.mp4", clips)
 

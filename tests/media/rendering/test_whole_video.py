@@ -53,7 +53,7 @@ def worst_detail(path: Path, clip: Clip) -> float:
 
 
 def test_video_without_faces_comes_back_as_it_was(tmp_path: Path) -> None:
-    """No detection leaves every picture alone; a transcode is all that happens."""
+    """Without detections the picture is unchanged but for the transcoding."""
     clip = Clip(faces=[Face(speed_x=0.3)])
     source = make_clip(tmp_path / "in.mp4", clip)
 
@@ -167,7 +167,7 @@ def test_audio_packets_are_copied_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_video_without_audio_has_none_afterwards(tmp_path: Path) -> None:
-    """A silent video is no error."""
+    """A video without an audio stream gets none."""
     source = make_clip(tmp_path / "in.mp4", Clip())
 
     render(source, document_of([]))
@@ -177,7 +177,7 @@ def test_video_without_audio_has_none_afterwards(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0.3, 2.5])
 def test_audio_may_be_longer_or_shorter_than_the_video(tmp_path: Path, seconds: float) -> None:
-    """All of the audio is kept, whichever ends first."""
+    """All audio is kept, whether audio or video ends first."""
     clip = Clip(audio=["aac"], seconds=seconds, pts=range(30))
     source = make_clip(tmp_path / "in.mp4", clip)
 
@@ -225,7 +225,7 @@ def test_output_plays_in_browsers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pixel_format", ["yuvj420p", "yuv422p", "yuv444p", "yuv420p10le"])
 def test_other_pixel_formats_are_blurred_too(tmp_path: Path, pixel_format: str) -> None:
-    """What is no 8-bit 4:2:0 becomes it, at the same brightness."""
+    """Other pixel formats become 8-bit 4:2:0 of the same brightness, with faces blurred."""
     clip = Clip(faces=[Face()], pixel_format=pixel_format, seconds=0.5)
     source = make_clip(tmp_path / "in.mp4", clip)
 

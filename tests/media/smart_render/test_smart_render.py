@@ -159,7 +159,7 @@ def test_joints_make_no_decoder_complain(tmp_path: Path, name: str, clip: Clip) 
 
 @pytest.mark.parametrize(("first_ms", "last_ms"), [(0, 100), (1900, 2000), (0, 1300), (1000, 1010)])
 def test_runs_lie_anywhere(tmp_path: Path, first_ms: int, last_ms: int) -> None:
-    """At the start, at the end, most of the clip, and for one moment."""
+    """Encoded runs at the start, at the end, over most of the clip, and of one moment are rendered right."""
     clip = clip_of()
     source = make_clip(tmp_path / "in.mp4", clip)
 
@@ -196,7 +196,7 @@ def test_looks_and_rotation_are_kept(tmp_path: Path) -> None:
 
 
 def test_video_without_faces_is_copied_whole(tmp_path: Path) -> None:
-    """Nothing is encoded; the parameter sets stay alone."""
+    """A video without faces is copied without encoding, with its parameter sets unchanged."""
     source = make_clip(tmp_path / "in.mp4", clip_of())
 
     report = render(source, document_of([]))
@@ -206,7 +206,7 @@ def test_video_without_faces_is_copied_whole(tmp_path: Path) -> None:
 
 
 def test_full_render_is_the_default(tmp_path: Path) -> None:
-    """Nobody gets mixed streams unasked."""
+    """Without SMART_RENDER everything is encoded."""
     source = make_clip(tmp_path / "in.mp4", clip_of())
 
     report = render(source, seen(clip_of()), RenderSettings())
@@ -226,7 +226,7 @@ def test_rendering_twice_gives_equal_files(tmp_path: Path) -> None:
 
 
 def test_progress_counts_all_frames(tmp_path: Path) -> None:
-    """Copied and encoded frames alike."""
+    """Copied and encoded frames count towards progress."""
     source = make_clip(tmp_path / "in.mp4", clip_of())
     told: list[Progress] = []
 
@@ -256,7 +256,7 @@ def test_manifest_says_what_was_copied(tmp_path: Path) -> None:
     ],
 )
 def test_other_sources_are_encoded_whole(tmp_path: Path, name: str, clip: Clip, reason: str) -> None:
-    """What must not be copied is blurred all the same, and the reason is told."""
+    """An ineligible source is encoded whole, and the report contains the reason."""
     source = make_clip(tmp_path / name, clip)
 
     report = render(source, seen(clip, 0, 2000))
@@ -313,7 +313,7 @@ def other_sets() -> bytes:
     ],
 )
 def test_every_packet_is_looked_into(tmp_path: Path, added: bytes, reason: str | None) -> None:
-    """What stands in one packet decides for the file."""
+    """The content of a single packet decides whether the file is eligible."""
     source = make_clip(tmp_path / "in.mp4", clip_of(audio=[]))
     changed = rewritten(source, lambda place, packet: added + packet if place == 50 else packet)
 
@@ -323,7 +323,7 @@ def test_every_packet_is_looked_into(tmp_path: Path, added: bytes, reason: str |
 
 
 def test_kept_metadata_keeps_user_data(tmp_path: Path) -> None:
-    """Who asks for places and devices gets them, copied."""
+    """With metadata kept, user data in a packet does not make a file ineligible."""
     source = make_clip(tmp_path / "in.mp4", clip_of(audio=[]))
     changed = rewritten(source, lambda place, packet: note(OTHER_NOTE) + packet if place == 50 else packet)
 

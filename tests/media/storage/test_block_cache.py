@@ -49,7 +49,7 @@ def read(client: FakeS3, source: SourceObject | ObjectReference, folder: Path) -
 
 
 def test_version_is_read_by_ranges(tmp_path: Path) -> None:
-    """Each of them asks for the version that was analysed."""
+    """Each ranged read names the version that was analysed."""
     client = far()
 
     content = read(client, replace(SOURCE, version_id="v7"), tmp_path)
@@ -112,7 +112,7 @@ def test_broken_stream_is_read_again(tmp_path: Path, error: Exception) -> None:
 
 @pytest.mark.parametrize("error", BREAKS)
 def test_streams_that_break_on_and_on_are_named(tmp_path: Path, error: Exception) -> None:
-    """The state machine tries again later."""
+    """A connection that keeps breaking raises the error that the state machine retries."""
     client = far()
     client.streams = [error] * 3
 
@@ -136,6 +136,6 @@ def test_missing_bytes_are_named(tmp_path: Path) -> None:
 def test_refused_ranges_are_named(
     tmp_path: Path, source: SourceObject | ObjectReference, error: Exception, named: type[Exception]
 ) -> None:
-    """As all refusals are."""
+    """Refused ranged reads raise the same errors as other refusals."""
     with pytest.raises(named):
         read(FakeS3(error=error), source, tmp_path)

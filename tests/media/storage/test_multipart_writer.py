@@ -52,7 +52,7 @@ def mebibytes(content: bytes) -> list[int]:
 
 @pytest.mark.parametrize("count", [0, 1, 4, 12])
 def test_little_is_written_in_one_step(count: int) -> None:
-    """Parts cost three requests more."""
+    """A small output is written by a single request."""
     client = FakeS3()
 
     assert write(client, count) == count * MEBIBYTE
@@ -66,7 +66,7 @@ def test_little_is_written_in_one_step(count: int) -> None:
 
 @pytest.mark.parametrize("count", [13, 14, 30])
 def test_much_is_written_in_parts(count: int) -> None:
-    """Whatever the last part holds, the bytes are those that were written, the head comes last."""
+    """A large output is written in parts, the first part last, with unchanged bytes."""
     client = FakeS3()
 
     assert write(client, count) == count * MEBIBYTE
@@ -108,7 +108,7 @@ def test_skipped_head_is_zero() -> None:
 
 @pytest.mark.parametrize("place", [6 * MEBIBYTE - 1, 6 * MEBIBYTE, 14 * MEBIBYTE - 1, 31 * MEBIBYTE])
 def test_sent_bytes_cannot_be_written_over(place: int) -> None:
-    """They are out of reach, and so is what lies behind the end."""
+    """A write into parts that were sent, or beyond the end, is refused."""
     client = FakeS3()
 
     with streamed(client, head_bytes=6 * MEBIBYTE) as writer:
@@ -136,7 +136,7 @@ def test_sent_bytes_cannot_be_written_over(place: int) -> None:
 def test_refused_parts_are_named(
     operation: str, count: int, error: Exception, named: type[Exception]
 ) -> None:
-    """And leave no object, also where forgetting the parts is refused."""
+    """A refused part raises a named error and leaves no object, even if the abort is refused too."""
     client = FakeS3(errors={operation: error, "abort_multipart_upload": refusal("AccessDenied", 403)})
 
     with pytest.raises(named) as raised:
@@ -157,7 +157,7 @@ def test_left_before_it_is_complete_is_nothing() -> None:
 
 
 def test_copy_is_pinned_and_described_anew() -> None:
-    """What was verified is what is delivered."""
+    """The copy is of the verified version, and has its own type and metadata."""
     client = far()
 
     Storage(client).copy_over(PLACE, TARGET, "video/mp4", {"execution": "e1"}, {"IfNoneMatch": "*"})
@@ -183,7 +183,7 @@ def test_copy_over_another_object_is_refused() -> None:
 
 @pytest.mark.parametrize("count", [1, 14])
 def test_upload_over_another_object_is_refused(tmp_path: Path, count: int) -> None:
-    """In one step, and in parts."""
+    """An upload over a changed object is refused, in one step and in parts."""
     client = FakeS3({("output", "out.mp4"): b"another"})
     (tmp_path / "video").write_bytes(bytes(count * MEBIBYTE))
 
@@ -207,7 +207,7 @@ def test_refused_copies_are_named(operation: str, error: ClientError, named: typ
 
 
 def test_keys_are_listed_over_pages() -> None:
-    """All of them, and none beside the prefix."""
+    """Listing returns the keys of all pages."""
     client = FakeS3(
         {("work", f"run/{number}"): b"" for number in range(5)} | {("work", "other"): b""}, page=2
     )
@@ -225,6 +225,6 @@ def test_existence_is_told() -> None:
 
 @pytest.mark.parametrize(("error", "named"), REFUSALS)
 def test_unknown_existence_is_an_error(error: Exception, named: type[Exception]) -> None:
-    """Not being allowed to know is not missing."""
+    """A refused listing raises an error instead of reporting a missing object."""
     with pytest.raises(named):
         Storage(FakeS3(error=error)).exists(PLACE)

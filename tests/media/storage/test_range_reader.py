@@ -97,7 +97,7 @@ def test_empty_object_is_read_without_a_request(tmp_path: Path) -> None:
     reads=st.lists(st.tuples(st.integers(0, len(CONTENT)), st.integers(0, 3 * BLOCK_BYTES)), max_size=20),
 )
 def test_reads_are_those_of_a_file(tmp_path: Path, size: int, reads: list[tuple[int, int]]) -> None:
-    """Whatever the order, the lengths, and what had to make room."""
+    """Reads return the object's bytes in any order and length, whatever the cache dropped."""
     content = CONTENT[:size]
 
     with Far(content).opened(tmp_path, keep_bytes=0) as remote:
@@ -120,7 +120,7 @@ def test_positions_are_those_of_a_file(tmp_path: Path, offset: int, whence: int,
 
 
 def test_place_before_the_start_is_refused(tmp_path: Path) -> None:
-    """As by a file."""
+    """A seek before the start is refused, like by a file."""
     with Far(bytes(100)).opened(tmp_path) as remote, pytest.raises(ValueError, match="before the start"):
         remote.open().seek(-1, os.SEEK_CUR)
 
@@ -140,7 +140,7 @@ def test_requests_grow_while_reading_goes_on(tmp_path: Path) -> None:
 
 
 def test_what_is_read_once_and_whole_takes_few_requests(tmp_path: Path) -> None:
-    """Where many objects share the room, each of them is read right all the same."""
+    """Two objects that share a cache are each read correctly, in requests of growing size."""
     first, second = Far(CONTENT), Far(CONTENT[::-1])
 
     with BlockCache(tmp_path, 4 * BLOCK_BYTES) as cache:
@@ -156,7 +156,7 @@ def test_what_is_read_once_and_whole_takes_few_requests(tmp_path: Path) -> None:
 
 
 def test_jump_starts_small_again(tmp_path: Path) -> None:
-    """What lies between two places is not read."""
+    """After a seek, reading ahead starts small again."""
     far = Far(CONTENT)
 
     with far.opened(tmp_path) as remote:
@@ -169,7 +169,7 @@ def test_jump_starts_small_again(tmp_path: Path) -> None:
 
 
 def test_room_is_limited(tmp_path: Path) -> None:
-    """What was not read for longest is asked for again; what was read just now is not."""
+    """The least recently used block is read again; the most recently used one is not."""
     far = Far(CONTENT)
 
     with far.opened(tmp_path, keep_bytes=4 * BLOCK_BYTES) as remote:
@@ -302,14 +302,14 @@ def test_failed_read_keeps_its_name(
 def test_failed_read_after_a_jump_keeps_its_name(
     noise: bytes, tmp_path: Path, working: int, work: Callable[[Source], object]
 ) -> None:
-    """A seek reads as well."""
+    """A failed read during a seek raises the storage error."""
     with Far(noise, working).opened(tmp_path) as remote, pytest.raises(StorageUnavailable):
         work(remote)
 
 
 @pytest.mark.parametrize("working", [1, 3, 6, 12])
 def test_failed_read_leaves_no_output(noise: bytes, tmp_path: Path, working: int) -> None:
-    """In whichever thread and step it fails."""
+    """A failed read in any thread or step leaves no output."""
     with Far(noise, working).opened(tmp_path, 0) as remote, pytest.raises(StorageUnavailable):
         redact_video(remote, tmp_path / "out.mp4", FACES, RenderSettings(), ignore)
 
@@ -352,7 +352,7 @@ def test_end_that_is_a_failure_is_noticed(noise: bytes, tmp_path: Path, working:
 def test_bad_objects_are_named_as_bad_files_are(
     tmp_path: Path, content: bytes, named: type[Exception]
 ) -> None:
-    """Where every byte has arrived the video is to blame."""
+    """A damaged object raises the same error as a damaged file."""
     with Far(content).opened(tmp_path) as remote, pytest.raises(named):
         read_packets(remote)
 

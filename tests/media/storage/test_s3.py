@@ -70,7 +70,7 @@ def test_short_read_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_upload_carries_type_and_metadata(tmp_path: Path) -> None:
-    """Browsers play what is called video/mp4."""
+    """An upload has the content type video/mp4 and its metadata."""
     client = FakeS3()
     (tmp_path / "out.mp4").write_bytes(b"video")
 
@@ -91,7 +91,7 @@ def test_text_that_is_no_text_is_refused_by_name() -> None:
 
 
 def test_text_comes_back_as_it_was_written() -> None:
-    """Documents are UTF-8."""
+    """Text is written and read as UTF-8."""
     storage = Storage(FakeS3())
 
     storage.write_json('{"name": "ü"}', PLACE)

@@ -71,7 +71,7 @@ def length_of(path: Path) -> Fraction:
         return (stream.duration or 0) * (stream.time_base or Fraction(0))
 
 
-def bare_faces(path: Path, clip: Clip) -> list[float]:
+def uncovered_faces(path: Path, clip: Clip) -> list[float]:
     """Return how much detail the face has in each frame that is not blurred."""
     found = [detail(frame.luma, clip.faces[0].box_at(float(frame.time))) for frame in shown_frames(path)]
     return [one for one in found if one > BLURRED]
@@ -105,7 +105,7 @@ def test_the_last_frame_stays_as_long_as_it_was(
 
     assert length_of(tmp_path / "out.mp4") == Fraction(99, 10)
     assert (report.end_pts - report.pts[-1]) * report.time_base == 9
-    assert bare_faces(tmp_path / "out.mp4", clip) == []
+    assert uncovered_faces(tmp_path / "out.mp4", clip) == []
 
 
 @pytest.mark.parametrize("settings", [FULL, SMART], ids=["full", "smart"])
@@ -197,14 +197,14 @@ def at_one_time(path: Path, clip: Clip) -> Path:
 def test_of_frames_of_one_time_the_last_is_shown(
     tmp_path: Path, name: str, clip: Clip, settings: RenderSettings
 ) -> None:
-    """No player shows the other; the manifest counts it."""
+    """Of two frames with one pts the last is written; the manifest counts the other."""
     source = at_one_time(tmp_path / name, clip)
 
     report = render(source, clip, settings)
 
     assert video_times(tmp_path / "out.mp4") == [Fraction(n, 10) for n in (0, 1, 2, 3, 4, 6, 7, 8, 9)]
     assert report_to_json(report, Steps(), SETTINGS)["frames_merged"] == 1
-    assert bare_faces(tmp_path / "out.mp4", clip) == []
+    assert uncovered_faces(tmp_path / "out.mp4", clip) == []
 
 
 def test_segments_count_frames_of_one_time(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_segments_count_frames_of_one_time(tmp_path: Path) -> None:
 def test_a_sample_without_bytes_prolongs_the_frame_before(
     tmp_path: Path, number: int, run: Callable[[Path], RenderReport]
 ) -> None:
-    """It stands for a frame that was dropped; no frame is lost, and the video lasts as long."""
+    """An empty sample, which stands for a dropped frame, extends the frame before it."""
     source = make_clip(tmp_path / "in.mp4", replace(CLIP, options={**PLAIN, "g": "1"}))
     source.write_bytes(with_empty_sample(source, 0, number))
 
@@ -243,7 +243,7 @@ def test_a_sample_without_bytes_prolongs_the_frame_before(
 
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame"])
 def test_packets_of_sound_of_one_time_are_copied(tmp_path: Path, codec: str) -> None:
-    """They come a tick after each other, where MP4 wants no two at once."""
+    """Audio packets with one pts are copied a tick apart, as MP4 requires."""
     source = make_clip(tmp_path / "in.mp4", replace(CLIP, audio=[codec]))
     content = source.read_bytes()
     count = struct.unpack_from(">I", payload_of(content, b"stsz", 1), 8)[0]
@@ -257,7 +257,7 @@ def test_packets_of_sound_of_one_time_are_copied(tmp_path: Path, codec: str) -> 
 
 @pytest.mark.parametrize("codec", ["aac", "ac3", "libmp3lame"])
 def test_a_sample_of_sound_without_bytes_costs_nothing(tmp_path: Path, codec: str) -> None:
-    """All others are copied, at their times."""
+    """An empty audio sample is left out; all others are copied at their times."""
     source = make_clip(tmp_path / "in.mp4", replace(CLIP, audio=[codec]))
     before = audio_packets(source)[0]
     source.write_bytes(with_empty_sample(source, 1, 7))

@@ -182,7 +182,7 @@ def test_whole_frames_among_fields_keep_the_order_of_the_others(
 
 
 def test_progressive_video_stays_progressive(tmp_path: Path) -> None:
-    """Most video has no fields."""
+    """The output of a progressive video has no field order."""
     render(make_clip(tmp_path / "in.mp4", Clip(seconds=0.2)))
 
     assert field_orders(tmp_path / "out.mp4") == {"P"}

@@ -39,7 +39,7 @@ def readers() -> list[threading.Thread]:
 
 @pytest.mark.parametrize("count", [0, 1, 5, 100])
 def test_read_ahead_yields_everything_in_order(count: int) -> None:
-    """Nothing is lost or turned round, however much fits into the queue."""
+    """Prefetching yields every entry in order, whatever the size of the queue."""
     assert list(read_ahead(numbers(count), depth=4)) == list(range(count))
     assert readers() == []
 
@@ -63,7 +63,7 @@ def test_closing_early_ends_a_reader_that_waits_for_room() -> None:
 
 
 def test_edited_frames_do_not_change_later_ones(tmp_path: Path) -> None:
-    """Each frame is wiped before the next is decoded: all come out as they would without."""
+    """Overwriting a yielded frame does not change later frames."""
     # Without B-frames each frame comes out at once, and the next is predicted from it.
     clip = Clip(faces=[Face(speed_x=0.3)], options={"preset": "veryfast", "bf": "0"})
     source = make_clip(tmp_path / "in.mp4", clip)
@@ -96,7 +96,7 @@ def decoded_luma(source: Path, edit: Callable[[VideoFrame], None]) -> list[Luma]
 
 
 def test_planar_frames_are_not_copied(tmp_path: Path) -> None:
-    """What is 4:2:0 already costs nothing."""
+    """A frame that is 4:2:0 already is not converted."""
     source = make_clip(tmp_path / "in.mp4", Clip(seconds=0.1))
 
     with open_source(source) as container:

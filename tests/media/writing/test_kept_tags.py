@@ -71,7 +71,7 @@ def talkative(folder: Path, layout: str) -> Path:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_no_byte_of_the_output_tells_who_where_or_from_what(tmp_path: Path, layout: str, way: str) -> None:
-    """Neither the source's tags nor its handlers, and not where it lay and was rendered."""
+    """The output contains no tags or handler names of the source, and no path."""
     source, target = talkative(tmp_path, layout), tmp_path / "rendered.mp4"
     words = [word.encode() for word in (*TOLD.values(), *TOLD, "annas-birthday", "rendered", str(tmp_path))]
     told = [word for word in (*words, *HANDLERS.values()) if word in source.read_bytes()]
@@ -84,7 +84,7 @@ def test_no_byte_of_the_output_tells_who_where_or_from_what(tmp_path: Path, layo
 
 @pytest.mark.parametrize("way", WAYS)
 def test_title_time_chapters_and_language_are_kept(tmp_path: Path, way: str) -> None:
-    """They are for the audience; all else is the container's own."""
+    """Title, creation time, chapters and language are kept."""
     source, target = talkative(tmp_path, "boxes"), tmp_path / "rendered.mp4"
 
     WAYS[way](source, target, SETTINGS)

@@ -84,7 +84,7 @@ def test_sound_that_mp4_holds_is_copied(tmp_path: Path, name: str, codec: str) -
     ],
 )
 def test_sound_that_mp4_cannot_hold_becomes_aac(tmp_path: Path, name: str, codec: str) -> None:
-    """All of it, at its time; the manifest says so."""
+    """Audio that MP4 does not support becomes AAC with the same timing, and the manifest says so."""
     source = make_clip(tmp_path / name, Clip(audio=[codec], seconds=1.0, size=(64, 48)))
 
     report = render(source)

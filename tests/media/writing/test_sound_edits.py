@@ -65,7 +65,7 @@ def seconds_of_sound(path: Path) -> Fraction:
 @pytest.mark.parametrize("tracks", [(0, 1), (1,)], ids=["picture and sound", "sound alone"])
 @pytest.mark.parametrize("codec", ["aac", "ac3", "libmp3lame", "alac"])
 def test_packets_that_an_edit_hides_are_left_out(tmp_path: Path, codec: str, tracks: tuple[int, ...]) -> None:
-    """What is heard is copied, bit for bit; what only prepares the decoder for the second piece is not."""
+    """Audible packets are copied bit for bit; packets hidden by the edit list are left out."""
     source = without_the_middle(tmp_path / "in.mp4", codec, tracks)
 
     report = render(source)
@@ -76,7 +76,7 @@ def test_packets_that_an_edit_hides_are_left_out(tmp_path: Path, codec: str, tra
 
 
 def test_sound_before_the_first_edit_does_not_come_back(tmp_path: Path) -> None:
-    """What was cut off at the start stays out of the file, but for what prepares the decoder."""
+    """Audio before the first edit is left out, except for the decoder's pre-roll."""
     source = make_clip(tmp_path / "in.mp4", replace(CLIP, audio=["aac"]))
     source.write_bytes(with_edits(source.read_bytes(), [(2000, 1024 + 44_100)], 1))
 
@@ -89,7 +89,7 @@ def test_sound_before_the_first_edit_does_not_come_back(tmp_path: Path) -> None:
 
 
 def test_the_second_piece_stays_in_step(tmp_path: Path) -> None:
-    """Its first packet comes a second after the start, where the edit list has it."""
+    """The second edit's first packet is written at the time that the edit list gives it."""
     source = without_the_middle(tmp_path / "in.mp4", "aac")
 
     render(source)
@@ -128,7 +128,7 @@ def with_unknown_sound(path: Path, name: bytes, codec: str = "aac") -> Path:
 def test_sound_of_an_unknown_kind_goes_and_the_manifest_says_so(
     tmp_path: Path, file: str, name: bytes, codec: str
 ) -> None:
-    """No player hears it either; the picture is fine."""
+    """An audio stream of unknown codec is dropped, and the manifest lists it."""
     source = with_unknown_sound(tmp_path / file, name, codec)
 
     report = render(source)

@@ -53,7 +53,7 @@ def test_telemetry_is_dropped_and_listed(tmp_path: Path) -> None:
 
 
 def test_dropped_tags_are_listed_by_name_only(tmp_path: Path) -> None:
-    """What the manifest says of a place is that there was one."""
+    """The manifest lists the names of dropped tags without their values."""
     source = camera_file(tmp_path)
 
     report = render(source)
@@ -100,7 +100,7 @@ def test_attachments_are_dropped(tmp_path: Path) -> None:
 
 
 def test_second_video_is_dropped_even_when_metadata_is_kept(tmp_path: Path) -> None:
-    """No box says where its faces are."""
+    """A second video stream, whose faces are unknown, is always dropped."""
     first = make_clip(tmp_path / "first.mp4", SMALL)
     source = tmp_path / "in.mp4"
     with av.open(str(first)) as whole, av.open(str(source), "w") as target:

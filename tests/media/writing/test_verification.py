@@ -37,7 +37,7 @@ def rendered(tmp_path: Path) -> tuple[Path, RenderedFile]:
 
 
 def test_right_output_passes(rendered: tuple[Path, RenderedFile]) -> None:
-    """Nothing is said about a file that is as promised."""
+    """Verification accepts a correct file."""
     verify_output(*rendered)
 
 

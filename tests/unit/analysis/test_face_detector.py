@@ -30,7 +30,7 @@ def portrait() -> Picture:
 
 
 def test_black_picture_has_no_face(detector: Detector) -> None:
-    """Nothing is found in a picture without content."""
+    """The detector finds nothing in a black picture."""
     faces = detector.detect(np.zeros((180, 320, 3), np.uint8))
 
     assert faces == ()
@@ -116,7 +116,7 @@ def test_face_over_the_lower_border_has_a_box_that_leaves_the_frame(
 
 
 def test_face_close_to_the_border_is_one_face(detector: Detector, portrait: Picture) -> None:
-    """Its mirror image outside the frame is not reported."""
+    """The mirrored border, which the detector adds, yields no second face."""
     faces = detector.detect(np.ascontiguousarray(portrait[:, 178:]))
 
     assert len(faces) == 1

@@ -101,7 +101,7 @@ def test_over_blur_is_what_no_face_owns() -> None:
 
 
 def test_longest_run_ends_where_the_face_is_covered() -> None:
-    """One covered frame parts two runs."""
+    """One covered frame separates two uncovered runs."""
     exposure = Exposure(seen=True, covered=(0.0, 0.4, 0.6, 0.0, 0.1, 0.2, 1.0))
 
     assert exposure.longest_run == 3
@@ -109,7 +109,7 @@ def test_longest_run_ends_where_the_face_is_covered() -> None:
 
 
 def test_unseen_appearances_count_in_all_only() -> None:
-    """No method without a detector of its own can cover what no sample saw."""
+    """An appearance that no sample saw counts in the leak over all faces only."""
     exposures = [Exposure(seen=True, covered=(1.0, 1.0)), Exposure(seen=False, covered=(0.0, 0.0))]
 
     figures = score(exposures, [])
@@ -147,7 +147,7 @@ def test_faces_leave_by_degrees(left: float, counts: bool, detectable: bool) -> 
 
 
 def test_samples_are_the_last_frames_of_their_intervals() -> None:
-    """At 30 frames/s half a second ends on frame 14; the last frame of the clip is looked at too."""
+    """At 30 frames/s frame 14 ends the first half second; the clip's last frame is a sample too."""
     assert sampled_frames(truth(40), TWICE_A_SECOND) == [14, 29, 39]
 
 
@@ -172,7 +172,7 @@ def test_samples_are_the_same_every_time() -> None:
 
 
 def test_jitter_is_two_percent_of_the_face() -> None:
-    """Every edge moves on its own."""
+    """Each edge of a sampled box has its own error of 2 % of the face."""
     found = sample(truth(1000, TrueFace(1, MIDDLE)), Sampling(0, Fraction(0), misses=0.0))
 
     edges = np.array([(face.box.left, face.box.bottom) for face in found.faces.detections])

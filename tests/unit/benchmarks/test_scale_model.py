@@ -41,26 +41,26 @@ def test_a_minute_stays_whole_and_an_hour_does_not() -> None:
 
 
 def test_the_number_of_segments_follows_the_settings_of_the_code() -> None:
-    """With fewer at once there are fewer, unless each took too long."""
+    """A lower SEGMENTS_AT_ONCE gives fewer segments, unless each would take too long."""
     few = of_parameters(cutting=CuttingSettings(at_once=15))
 
     assert few.segments(HOUR) == 15
 
 
 def test_rekognition_costs_by_the_minute() -> None:
-    """An hour is sixty minutes."""
+    """An hour of video costs sixty minutes of Rekognition."""
     assert MODEL.rekognition(HOUR).usd == pytest.approx(60 * MODEL.prices.rekognition_minute)
 
 
 def test_one_function_cannot_render_an_hour_and_segments_can() -> None:
-    """That is what they are for."""
+    """An hour of video exceeds one function's 15 minutes, and takes a quarter of that time in segments."""
     assert not MODEL.single(HOUR).finishes
     assert MODEL.segmented(HOUR).finishes
     assert MODEL.segmented(HOUR).wall_s < MODEL.single(HOUR).wall_s / 4
 
 
 def test_a_short_video_takes_one_function_and_its_plan() -> None:
-    """Only plan-segments is more than one function alone."""
+    """A short video takes plan-segments and one function."""
     more_s = MODEL.segmented(MINUTE).wall_s - MODEL.single(MINUTE).wall_s
 
     assert 0 < more_s == pytest.approx(Parameters().cold_start_s + Parameters().plan_cpu_s / 0.5)
@@ -75,7 +75,7 @@ def test_a_single_render_takes_its_processor_time() -> None:
 
 
 def test_one_second_of_a_function_costs_its_memory_and_its_storage() -> None:
-    """By hand, with no price but those two."""
+    """A function's price per second is that of its memory and of its storage."""
     prices = replace(FREE, lambda_gb_second=2.0, lambda_storage_gb_second=1.0)
     estimate = Model(Parameters(), prices).single(MINUTE)
 
@@ -84,7 +84,7 @@ def test_one_second_of_a_function_costs_its_memory_and_its_storage() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Prices)])
 def test_every_price_counts_for_the_system_or_for_rekognition(name: str) -> None:
-    """No price in the file is for nothing."""
+    """Each price in the file changes the price of the system or of Rekognition."""
     model = Model(Parameters(), replace(FREE, **{name: 1.0}))
 
     assert model.segmented(HOUR).usd + model.rekognition(HOUR).usd > 0
@@ -92,7 +92,7 @@ def test_every_price_counts_for_the_system_or_for_rekognition(name: str) -> None
 
 @pytest.mark.parametrize("shape", SIZES.values(), ids=list(SIZES))
 def test_longer_videos_cost_more(shape: tuple[int, int, float]) -> None:
-    """Whichever way."""
+    """The price of every estimate grows with the length of the video."""
     for way_of in (Model.rekognition, Model.single, Model.segmented, Model.sample):
         usd = [way_of(MODEL, Video(*shape, seconds)).usd for seconds in LENGTHS.values()]
         assert usd == sorted(usd)
@@ -112,7 +112,7 @@ def test_no_video_is_larger_than_rekognition_takes() -> None:
 
 
 def test_the_table_has_a_row_for_each_size_and_length() -> None:
-    """And says where a function would run too long, and how long."""
+    """The table has a row for each size and length, and marks functions that would run too long."""
     text = table(MODEL)
 
     assert all(f"| {size}, {length} |" in text for size in SIZES for length in LENGTHS)
@@ -129,7 +129,7 @@ def test_each_price_names_its_source() -> None:
 
 
 def test_a_missing_price_is_an_error(tmp_path: Path) -> None:
-    """Nothing is free by mistake."""
+    """A price file without one of the prices raises KeyError."""
     path = tmp_path / "prices.json"
     path.write_text(json.dumps({"prices": {"s3_get": {"usd": 1}}}))
 

@@ -40,7 +40,7 @@ def test_one_face_in_one_frame_marks_its_whole_group() -> None:
 
 
 def test_neighbours_with_the_same_fate_are_one_run() -> None:
-    """One encoder serves neighbouring groups."""
+    """Neighbouring groups that are all copied, or all encoded, are one run."""
     found = groups([0, 1], [2, 3], [4], [5]).runs(lambda pts: pts in (1, 2))
 
     assert found == (Run(range(4), encoded=True), Run(range(4, 6), encoded=False))
@@ -71,18 +71,18 @@ def test_groups_follow_each_other_or_not(listed: Groups, *, expected: bool) -> N
     ],
 )
 def test_delay_is_how_far_decoding_is_ahead(listed: Groups, delay: int) -> None:
-    """As many packets are decoded before the first frame can be shown."""
+    """The delay is the number of packets decoded before the first frame is shown."""
     assert listed.reorder_delay() == delay
 
 
 def test_early_packets_are_decoded_before_the_first_frame_is_shown() -> None:
-    """Each dts is the pts of the frame `delay` places before, or as far before the first."""
+    """Each dts is the pts `delay` frames earlier, extended to before the first pts."""
     assert list(decode_times([100, 110, 130, 140], 2)) == [80, 90, 100, 110]
 
 
 @pytest.mark.parametrize("shown", [[], [7]])
 def test_short_streams_have_times_too(shown: list[int]) -> None:
-    """Fewer frames than the delay."""
+    """A stream with fewer frames than the delay gets decoding times."""
     assert len(decode_times(shown, 2)) == len(shown)
 
 
@@ -92,7 +92,7 @@ def test_short_streams_have_times_too(shown: list[int]) -> None:
     st.integers(-5000, 5000),
 )
 def test_decoding_rises_and_is_never_after_showing(orders: list[list[int]], step: int, start: int) -> None:
-    """For any order within groups: dts rise strictly, and none is after its pts."""
+    """In any order within groups, dts rise strictly and never exceed their pts."""
     # The first packet of a group is shown first.
     times = [
         [start + step * (6 * place), *(start + step * (6 * place + 1 + one) for one in order)]

@@ -42,7 +42,7 @@ def sequence(parameters: str = "", pixel_format: str = "yuv420p", size: Size = _
 
 
 def test_empty_packet_has_no_unit() -> None:
-    """No bytes, no unit."""
+    """A packet without bytes has no NAL unit."""
     assert list(nal_units(memoryview(b""))) == []
 
 
@@ -73,13 +73,13 @@ def test_slice_names_its_picture_parameter_set() -> None:
 
 @pytest.mark.parametrize("size", [Size(320, 180), Size(1920, 1080), Size(318, 178), Size(16, 16)])
 def test_size_is_that_of_the_picture_not_of_its_macroblocks(size: Size) -> None:
-    """Cropping is counted."""
+    """The frame size takes the cropping into account."""
     assert sequence(size=size).size == size
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 31])
 def test_id_is_read(number: int) -> None:
-    """The id that x264 was told."""
+    """The parsed id equals the one given to x264."""
     assert sequence(f"sps-id={number}").set_id == number
 
 
@@ -87,7 +87,7 @@ def test_id_is_read(number: int) -> None:
     ("parameters", "reorder"), [("bframes=0", 0), ("bframes=3:b-pyramid=none", 1), ("bframes=3", 2)]
 )
 def test_reordering_is_read(parameters: str, reorder: int) -> None:
-    """It stands last, behind every optional part."""
+    """The reorder depth is read from the end of the sequence parameter set."""
     assert sequence(parameters).reorder_frames == reorder
 
 
@@ -107,7 +107,7 @@ def test_optional_parts_are_passed_over(parameters: str) -> None:
 
 
 def test_chroma_location_is_read() -> None:
-    """Where chroma lies decides whether pictures match."""
+    """The chroma sample location is read."""
     assert sequence("chromaloc=2").chroma_location == 2
 
 
@@ -120,7 +120,7 @@ def test_interlaced_pictures_are_told_apart() -> None:
     ("pixel_format", "chroma_format", "depth"), [("yuv420p", 1, 8), ("yuv422p", 2, 8), ("yuv420p10le", 1, 10)]
 )
 def test_samples_are_told_apart(pixel_format: str, chroma_format: int, depth: int) -> None:
-    """Chroma format and depth."""
+    """Chroma format and bit depth are read."""
     found = sequence(pixel_format=pixel_format)
 
     assert (found.chroma_format, found.bit_depths) == (chroma_format, (depth, depth))
@@ -144,7 +144,7 @@ def test_joined_record_holds_both_and_the_highest_demands() -> None:
 
 @pytest.mark.parametrize(("taken", "free"), [(0, 1), (1, 0), (5, 0)])
 def test_free_id_is_that_of_no_set(taken: int, free: int) -> None:
-    """Both kinds of sets count."""
+    """A free id is used by neither a sequence nor a picture parameter set."""
     assert ParameterRecord.parse(record_of(f"sps-id={taken}")).free_id() == free
 
 
@@ -158,7 +158,7 @@ def test_free_id_is_that_of_no_set(taken: int, free: int) -> None:
     ],
 )
 def test_other_records_are_refused(record: bytes) -> None:
-    """What is not understood is not joined."""
+    """A decoder configuration record of another form is refused."""
     with pytest.raises(NotSpliceable):
         ParameterRecord.parse(record)
 

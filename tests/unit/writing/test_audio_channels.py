@@ -37,7 +37,7 @@ def test_each_channel_has_its_place(names: list[str], layout: str, order: tuple[
 
 
 def test_sound_without_a_channel_is_refused() -> None:
-    """Nothing could be heard of it."""
+    """Audio with zero channels is refused."""
     with pytest.raises(UnsupportedVideo, match="without a channel"):
         placement_of([])
 
