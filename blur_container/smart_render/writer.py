@@ -60,7 +60,7 @@ class SplicedOutput:
         """Encode one frame; the first after a copied packet begins a GOP."""
         if self._encoder is None:
             self._encoder = self._open_encoder()
-        # Without a type of its own the frame keeps the source's, and the encoder follows that.
+        # Otherwise the encoder repeats the frame types of the source.
         frame.pict_type = self._splice.picture_type(presentation_time(frame))
         for packet in self._encoder.encode(frame):
             self._mux(packet)
@@ -72,7 +72,7 @@ class SplicedOutput:
             self._mux(packet)
 
     def finish(self) -> RemuxedStreams:
-        """Write the rest of the other streams and return them; raise OutputMismatch if packets are missing."""
+        """Write the rest of the other streams and return them; raise OutputMismatch where packets miss."""
         if self._written != len(self._splice.dts):
             raise OutputMismatch(f"{self._written} packets for {len(self._splice.dts)} frames")
         if self._remuxer is None:

@@ -36,7 +36,7 @@ ALLOWED = {
     "masking": "geometry settings reading tracking",
     "smart_render": "geometry settings reading writing",
     "rendering": "geometry timing settings reading tracking writing analysis masking smart_render",
-    "segments": "geometry timing settings reading tracking writing analysis smart_render rendering",
+    "segments": "timing settings reading tracking writing analysis smart_render rendering",
     "functions": "timing scratch settings storage reading tracking writing analysis rendering segments",
     "handler": "scratch settings storage functions",
     "__main__": "settings rendering",
