@@ -80,11 +80,8 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
     @property
     def size_bytes(self) -> int:
         """Return how many bytes were written."""
-        return self._part_start + len(self._part) if self._is_past_head else len(self._head)
-
-    @property
-    def _is_past_head(self) -> bool:
-        return len(self._head) == self._head_bytes
+        is_past_head = len(self._head) == self._head_bytes
+        return self._part_start + len(self._part) if is_past_head else len(self._head)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move the position and return it; only `write` checks whether it can be written."""
