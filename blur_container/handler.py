@@ -12,7 +12,8 @@ from blur_container.functions.blur_video import blur_video
 from blur_container.functions.plan_segments import plan_video
 from blur_container.scratch import clear_leftovers, temporary_root
 from blur_container.settings import Settings
-from blur_container.storage.s3 import Storage, s3_client
+from blur_container.storage.client import s3_client
+from blur_container.storage.s3 import Storage
 from chalicelib.contract.job import Job
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.segments import SegmentTask

@@ -12,9 +12,10 @@ from benchmarks.leak.detector_cache import find_faces
 from benchmarks.leak.ground_truth import TrueFace, TrueFrame, Truth
 from benchmarks.leak.runs import Subject
 from blur_container.geometry import Size, between
+from blur_container.reading.side_data import display_matrix
 from blur_container.reading.timestamps import presentation_time
 from blur_container.reading.timestamps import time_base as time_base_of
-from blur_container.reading.video import decoded_frames, display_matrix, open_source, video_stream
+from blur_container.reading.video import decoded_frames, open_source, video_stream
 from blur_container.settings import TrackSettings
 from blur_container.timing import Clock
 from blur_container.tracking.association import associate

@@ -1,1 +1,1 @@
-"""The Lambda functions of the container, one module each; `handler` holds their entry points."""
+"""The Lambda functions of the container, one module each; `handler` has their entry points."""

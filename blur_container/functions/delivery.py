@@ -1,4 +1,4 @@
-"""Delivering a verified video: claim the manifest, write the output, confirm; taken back where that fails."""
+"""Delivery of a verified video: claim the manifest, write the output, confirm; withdraw it on a failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RENDERED = {"status": "RENDERED"}
 
 @dataclass(frozen=True)
 class Delivery:
-    """The delivery of one job: `bucket` is where output and manifest go, the report goes to `work_bucket`."""
+    """The delivery of one job: output and manifest go to `bucket`, the report goes to `work_bucket`."""
 
     storage: Storage
     job: Job
@@ -36,11 +36,11 @@ class Delivery:
         return cls(storage, job, storage.output_bucket(job, output_bucket), work_bucket)
 
     def finished_before(self) -> Job | None:
-        """Return the job as delivered if an earlier invocation of its execution got that far, else None.
+        """Return the delivered job if an earlier invocation of its execution wrote the output, else None.
 
-        An answer can be lost: what is there already is confirmed, not rendered again. Raise FailureRecorded
-        where the execution was recorded as failed meanwhile, Superseded where a newer upload of the same key
-        is delivered or on its way.
+        The answer of an invocation can be lost, so a written output is confirmed and not rendered again.
+        Raise FailureRecorded where the execution is recorded as failed, Superseded where a newer upload of
+        the same key is delivered or being delivered.
         """
         output = self.bucket.read_output()
         manifest = self._checked_manifest()
@@ -53,15 +53,15 @@ class Delivery:
     def run(self, facts: Mapping[str, Any], write: Callable[[Mapping[str, str]], object]) -> Job:
         """Deliver a verified video; return the job with output and manifest.
 
-        `write` writes it to the output's key if the condition that it is handed holds, or raises Overtaken.
-        `facts` are what the renderer tells. Raise FailureRecorded or Superseded as above; then, and where the
-        manifest cannot be confirmed, no output of this job is readable.
+        `write` must write it to the output's key if its argument, a condition, is true, or raise Overtaken.
+        `facts` are the renderer's report. Raise FailureRecorded or Superseded like `finished_before`; then,
+        and where the manifest cannot be confirmed, no output of this job is readable.
         """
         report = ObjectReference(self.work_bucket, report_key(self.job))
         self.storage.write_json(full_report(self.job, {**_RENDERED, **facts}), report)
         text = delivery_manifest(self.job, ManifestStatus.DELIVERING, facts)
         for _ in range(LOOKS_MAX):
-            # The output first: whoever replaces it later has claimed the manifest before.
+            # Read the output first: another execution claims the manifest before it replaces the output.
             output = self.bucket.read_output()
             manifest = self._checked_manifest()
             try:
@@ -71,7 +71,7 @@ class Delivery:
             except Overtaken:
                 continue
             return self._confirm(claim)
-        raise self._never_still()
+        raise self._written_by_others()
 
     def _confirm(self, claim: FoundManifest) -> Job:
         for _ in range(LOOKS_MAX):
@@ -87,12 +87,12 @@ class Delivery:
                 claim = replace(claim, etag=now.etag)
                 continue
             return self._delivered()
-        raise self._never_still()
+        raise self._written_by_others()
 
     def _checked_manifest(self) -> FoundManifest:
         manifest = self.bucket.read_manifest()
         if manifest.has(ManifestStatus.FAILED, self.job):
-            # It may have come between the video and its confirmation.
+            # The failure may have been recorded between the video and its confirmation.
             self.bucket.withdraw_output()
             raise self._failed()
         if manifest.is_newer_than(self.job):
@@ -107,5 +107,5 @@ class Delivery:
     def _failed(self) -> FailureRecorded:
         return FailureRecorded(f"{self.job.source.uri}: its failure is recorded, so nothing is delivered")
 
-    def _never_still(self) -> StorageUnavailable:
+    def _written_by_others(self) -> StorageUnavailable:
         return StorageUnavailable(f"{self.bucket.output.uri} is written by others again and again")

@@ -1,4 +1,4 @@
-"""AVI: it tells in which order frames are decoded; when they are shown is found by decoding them."""
+"""AVI: copy a video with presentation times, which AVI does not store and decoding reveals."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from blur_container.scratch import raise_if_full
 from chalicelib.contract.errors import DamagedVideo, OutputMismatch, UnsupportedVideo
 
 _AVI = "avi"
-# A frame that repeats the one before takes seven bytes (ISO/IEC 14496-2, vop_coded 0), with some padding.
+# The size of a frame that repeats the one before: 7 bytes (ISO/IEC 14496-2, vop_coded 0) and padding.
 _REPEATED_BYTES = 16
 
 
 @contextmanager
 def with_times(source: Source, folder: Path, limits: Limits) -> Iterator[Source]:
-    """Yield `source`, or, of an AVI whose frames may be reordered, a copy of its video with their times.
+    """Yield `source`, or, for an AVI whose frames may be reordered, a copy of its video with frame times.
 
-    The copy lies in `folder` until the end of this context. The n-th frame that is shown gets the time of the
-    n-th packet. Raise DamagedVideo where a frame is missing.
+    The copy is in `folder` and is deleted with this context. The n-th shown frame gets the time of the n-th
+    packet. Raise DamagedVideo where a frame is missing.
     """
     with open_source(source, limits) as container:
-        is_plain = tells_times(container) or video_stream(container).codec_context.codec.intra_only
-    if is_plain:
+        has_times = has_frame_times(container) or video_stream(container).codec_context.codec.intra_only
+    if has_times:
         yield source
         return
     order = _order(source, limits)
@@ -49,23 +49,25 @@ def with_times(source: Source, folder: Path, limits: Limits) -> Iterator[Source]
         target.unlink(missing_ok=True)
 
 
-def tells_times(container: InputContainer) -> bool:
-    """Return whether a container says when frames are shown."""
+def has_frame_times(container: InputContainer) -> bool:
+    """Return whether a container stores when frames are shown; AVI does not."""
     return container.format.name != _AVI
 
 
 @dataclass(frozen=True)
 class _Order:
-    """When the frame of each packet is shown, by the number of the packet; those left out are not in it."""
+    """The pts of each packet by its number in the file; packets without a frame to show are missing."""
 
     pts: dict[int, int]
 
     def dts(self) -> Iterator[int]:
+        """Return the dts of the packets, in their order."""
         coded = array("q", self.pts.values())
         return iter(decode_times(sorted(coded), Groups(coded, array("q", [0])).reorder_delay()))
 
 
 def _order(source: Source, limits: Limits) -> _Order:
+    """Decode the video in `source` to find the order in which its frames are shown."""
     with open_source(source, limits) as container:
         stream = video_stream(container)
         limits.require_frame(stream.codec_context.width, stream.codec_context.height)
@@ -80,21 +82,22 @@ def _order(source: Source, limits: Limits) -> _Order:
                 if packet.size <= _REPEATED_BYTES:
                     may_repeat.add(number)
                 packet.pts = number
-                shown.extend(_numbers(stream, packet))
-            shown.extend(_numbers(stream, None))
+                shown.extend(_decoded_numbers(stream, packet))
+            shown.extend(_decoded_numbers(stream, None))
         except av.FFmpegError as error:
             raise DamagedVideo(f"after {len(shown)} decoded frames: {error.strerror}") from error
     return _Order(_times_shown(times, shown, may_repeat))
 
 
 def _times_shown(times: array[int], shown: array[int], may_repeat: set[int]) -> dict[int, int]:
+    """Return the pts by packet number, from the times of all packets and the numbers in order of showing."""
     if not shown:
         raise DamagedVideo("the video stream has no frame")
     decoded = set(shown)
     if len(decoded) != len(shown):
-        raise UnsupportedVideo("the AVI holds two frames in one packet")
+        raise UnsupportedVideo("the AVI has two frames in one packet")
     missing = [number for number in range(len(times)) if number not in decoded]
-    # What comes before the first keyframe no player shows: it stays, to be counted as lost.
+    # No player shows frames before the first keyframe: keep their packets, to be counted as lost.
     early = [number for number in missing if number < min(decoded)]
     if len(missing) - len(early) > len(may_repeat.intersection(missing[len(early) :])):
         raise DamagedVideo(f"{len(times) - len(early)} frames are expected, {len(shown)} can be decoded")
@@ -103,7 +106,8 @@ def _times_shown(times: array[int], shown: array[int], may_repeat: set[int]) -> 
     return {number: pts[number] for number in kept}
 
 
-def _numbers(stream: VideoStream, packet: Packet[VideoStream] | None) -> Iterator[int]:
+def _decoded_numbers(stream: VideoStream, packet: Packet[VideoStream] | None) -> Iterator[int]:
+    """Yield the packet numbers of the frames that `packet` makes the decoder return."""
     for frame in stream.codec_context.decode(packet):
         if frame.is_corrupt or frame.pts is None:
             raise DamagedVideo("a frame is marked as corrupt")
@@ -111,8 +115,8 @@ def _numbers(stream: VideoStream, packet: Packet[VideoStream] | None) -> Iterato
 
 
 def _packets(container: InputContainer, stream: VideoStream, limits: Limits) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets of a stream, one frame in each."""
-    # DivX and Xvid pack a frame with the one it refers to.
+    """Yield the packets of a stream, with one frame in each."""
+    # DivX and Xvid pack a B-frame with the frame it refers to.
     is_packed = stream.codec_context.name == "mpeg4"
     unpack = BitStreamFilterContext("mpeg4_unpack_bframes", stream) if is_packed else None
     for packet in container.demux(stream):
@@ -122,6 +126,7 @@ def _packets(container: InputContainer, stream: VideoStream, limits: Limits) -> 
 
 
 def _write(source: Source, target: Path, order: _Order, limits: Limits) -> None:
+    """Copy the packets of `source` to the MOV `target`, with the times in `order`."""
     with open_source(source, limits) as container:
         stream = video_stream(container)
         read_only(container, [stream])
@@ -136,7 +141,7 @@ def _write(source: Source, target: Path, order: _Order, limits: Limits) -> None:
                         packet.stream = video
                         copy.mux_one(packet)
         except ValueError as error:
-            raise UnsupportedVideo(f"an AVI whose video no other file can hold: {error}") from error
+            raise UnsupportedVideo(f"the video of this AVI cannot be copied into MOV: {error}") from error
         except av.FFmpegError as error:
             raise_if_full(error.errno, error)
-            raise OutputMismatch(f"the frames' times cannot be written: {error.strerror}") from error
+            raise OutputMismatch(f"the copy with frame times cannot be written: {error.strerror}") from error

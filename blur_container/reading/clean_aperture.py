@@ -1,4 +1,4 @@
-"""The clean aperture: what a container says is shown of each frame, the rest being a border to hide."""
+"""The clean aperture: the part of each frame that a container says is shown; the rest is a border."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from av.video.stream import VideoStream
 from blur_container.geometry import Rect, Size
 from chalicelib.contract.errors import UnsupportedVideo
 
-# Matroska's element names down to the video of a track. Source: RFC 9559, section 5.1.
+# The Matroska elements from the segment down to the video of a track. Source: RFC 9559, section 5.1.
 _TO_VIDEO = tuple(bytes.fromhex(name) for name in ("18538067", "1654ae6b", "ae", "e0"))
 _BOTTOM, _TOP, _LEFT, _RIGHT = (bytes.fromhex(name) for name in ("54aa", "54bb", "54cc", "54dd"))
 _LONGEST = 8
 
 
 def clean_aperture(stream: VideoStream) -> Rect | None:
-    """Return what is shown of the coded frames of `stream`, in whole pixels; None for all of it.
+    """Return the shown part of the coded frames of `stream`, in pixels; None for the whole frame.
 
-    MP4 and MOV say it in a `clap` box, Matroska in PixelCrop elements. Raise UnsupportedVideo where nothing
-    would be left.
+    MP4 and MOV store it in a `clap` box, Matroska in PixelCrop elements. Raise UnsupportedVideo where the
+    part is empty.
     """
-    told = _video_elements(_matroska_header(stream))
+    content = _matroska_header(stream)
+    for name in _TO_VIDEO:
+        content = dict(_elements(content)).get(name, b"")
+    video = dict(_elements(content))
     left, top, right, bottom = (
-        int.from_bytes(told.get(name, b""), "big") for name in (_LEFT, _TOP, _RIGHT, _BOTTOM)
+        int.from_bytes(video.get(name, b""), "big") for name in (_LEFT, _TOP, _RIGHT, _BOTTOM)
     )
     if not (left or top or right or bottom):
         return None
@@ -36,7 +39,7 @@ def clean_aperture(stream: VideoStream) -> Rect | None:
 
 
 def inner(rect: Rect, rows: int) -> Rect:
-    """Return the largest rect inside `rect` of even columns, and rows of a multiple of `rows`."""
+    """Return the largest rect inside `rect` with even columns, and a number of rows divisible by `rows`."""
     left, top = -(-rect.left // 2) * 2, -(-rect.top // rows) * rows
     shown = Rect(left, top, rect.right // 2 * 2, top + (rect.bottom - top) // rows * rows)
     if shown.left >= shown.right or shown.top >= shown.bottom:
@@ -45,14 +48,14 @@ def inner(rect: Rect, rows: int) -> Rect:
 
 
 def cut_size(aperture: Rect | None, coded: Size) -> Size:
-    """Return the size of what is shown."""
+    """Return the size of the aperture, or `coded` without one."""
     return aperture.size if aperture else coded
 
 
 def _matroska_header(stream: VideoStream) -> bytes:
-    """Return the head of a Matroska file with a track like `stream`.
+    """Return the header of a Matroska file with a track like `stream`, empty where none can be written.
 
-    PyAV does not tell of the aperture; FFmpeg, which reads it in all containers, writes it there.
+    PyAV does not expose the aperture. FFmpeg reads it in all containers, and writes it into Matroska.
     """
     head = io.BytesIO()
     try:
@@ -60,23 +63,12 @@ def _matroska_header(stream: VideoStream) -> bytes:
             container.add_stream_from_template(stream, opaque=True)
             container.start_encoding()
     except (av.FFmpegError, ValueError):
-        # No aperture is known for what Matroska cannot hold.
         return b""
     return head.getvalue()
 
 
-def _video_elements(header: bytes) -> dict[bytes, bytes]:
-    """Return what a Matroska header says of the pictures of its track."""
-    for name in _TO_VIDEO:
-        header = dict(_elements(header)).get(name, b"")
-    return dict(_elements(header))
-
-
 def _elements(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and content of each element; a length in front of it has a bit that tells its bytes.
-
-    Source: RFC 8794, sections 4 and 5.
-    """
+    """Yield the ID and content of each EBML element. Source: RFC 8794, sections 4 and 5."""
     place = 0
     while place < len(content):
         after = place + _LONGEST + 1 - content[place].bit_length()

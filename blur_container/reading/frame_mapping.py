@@ -1,4 +1,4 @@
-"""The lens: a faces document's times and boxes, and the pts and pixels of the frames they belong to."""
+"""Frame mapping: from the times and boxes of a faces document to the pts and pixels of coded frames."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from av.video.stream import VideoStream
 
 from blur_container.geometry import Orientation, Rect, Size, boxes_orientation
 from blur_container.reading.clean_aperture import clean_aperture
+from blur_container.reading.side_data import display_matrix
 from blur_container.reading.timestamps import presentation_time, time_base
-from blur_container.reading.video import display_matrix
 from blur_container.timing import Clock
 from chalicelib.contract.errors import UnsupportedVideo
 from chalicelib.contract.faces import Box, VideoDescription
@@ -18,7 +18,7 @@ from chalicelib.contract.faces import Box, VideoDescription
 
 @dataclass(frozen=True)
 class FrameMapping:
-    """How detections lie over the frames of a video: from when they count, how they are turned, how large."""
+    """The zero of detection times, the orientation of their boxes, and the size of the coded frames."""
 
     clock: Clock
     orientation: Orientation
@@ -26,22 +26,32 @@ class FrameMapping:
 
     @classmethod
     def of(cls, first: VideoFrame, stream: VideoStream, analysed: VideoDescription) -> FrameMapping:
-        """Return the lens of the video `stream` that begins with `first` and was analysed as described."""
+        """Return the mapping for the video `stream`, which begins with `first` and was analysed as described.
+
+        Raise UnsupportedVideo where the analysed size fits neither the frame nor its clean aperture.
+        """
         size, seen = Size(first.width, first.height), Size(analysed.width, analysed.height)
         display = Orientation.from_display_matrix(display_matrix(first))
         aperture = clean_aperture(stream)
         if aperture is not None and _is_analysed(aperture, size, seen):
             turned = boxes_orientation(display, coded=aperture.size, analysed=seen)
-            orientation = turned.of_part(_fractions(aperture, size))
+            part = Box(
+                aperture.left / size.width,
+                aperture.top / size.height,
+                aperture.size.width / size.width,
+                aperture.size.height / size.height,
+            )
+            orientation = turned.of_part(part)
         else:
             orientation = boxes_orientation(display, coded=size, analysed=seen)
         return cls(Clock(presentation_time(first), time_base(stream)), orientation, size)
 
 
 def _is_analysed(aperture: Rect, coded: Size, analysed: Size) -> bool:
-    """Return whether the detector saw the clean aperture alone, and not the coded frame with its border.
+    """Return whether the detector analysed the clean aperture and not the coded frame with its border.
 
-    No document says which; the size it reports tells. Raise UnsupportedVideo where that is neither.
+    Rekognition does not document which; the size it reports decides. Raise UnsupportedVideo where that is
+    neither.
     """
     seen = {analysed.width, analysed.height}
     if seen == {coded.width, coded.height}:
@@ -55,19 +65,9 @@ def _is_analysed(aperture: Rect, coded: Size, analysed: Size) -> bool:
     )
 
 
-def _fractions(rect: Rect, frame: Size) -> Box:
-    size = rect.size
-    return Box(
-        rect.left / frame.width,
-        rect.top / frame.height,
-        size.width / frame.width,
-        size.height / frame.height,
-    )
-
-
 @dataclass(frozen=True)
 class Subject:
-    """Whose faces are covered: the source by its identity, and the video as it was analysed."""
+    """The source by its identity, and its video as the detector describes it."""
 
     source_id: str
     analysed: VideoDescription

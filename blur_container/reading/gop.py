@@ -1,4 +1,4 @@
-"""Groups of pictures: which packets begin one, which show a face, and the times packets are decoded at."""
+"""Groups of pictures (GOPs): their packets, the runs of them with and without faces, and decode times."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from operator import itemgetter
 
 
 @dataclass(frozen=True)
 class Run:
-    """Neighbouring groups with the same fate: their packets, counted in decode order."""
+    """Consecutive GOPs that are all encoded or all copied: their packets, counted in decode order."""
 
     packets: range
     encoded: bool
@@ -19,21 +20,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Groups:
-    """The groups of one stream: the pts of its packets in decode order, and which packets begin a group.
+    """The GOPs of one stream: the pts of its packets in decode order, and the packets that begin a GOP.
 
-    No frame of a group refers to another group. The first packet begins one.
+    No frame refers to one of another GOP. The first packet begins a GOP.
     """
 
     pts: array[int]
     starts: array[int]
 
     def __iter__(self) -> Iterator[range]:
-        """Iterate over the packets of each group."""
+        """Iterate over the packets of each GOP."""
         for start, end in pairwise([*self.starts, len(self.pts)]):
             yield range(start, end)
 
     def follow_each_other(self) -> bool:
-        """Return whether every frame is shown once, and after all frames of the groups before its own."""
+        """Return whether every frame has a time of its own, after all frames of earlier GOPs."""
         shown: int | None = None
         for group in self:
             times = self._times(group)
@@ -43,7 +44,7 @@ class Groups:
         return True
 
     def reorder_delay(self) -> int:
-        """Return how many packets the decoder is ahead of the screen at most."""
+        """Return by how many packets a frame is at most decoded before it is shown."""
         delay = 0
         for group in self:
             times = self._times(group)
@@ -52,10 +53,10 @@ class Groups:
         return delay
 
     def runs(self, shows_face: Callable[[int], bool]) -> tuple[Run, ...]:
-        """Return the runs of groups to encode, where `shows_face` says yes to any pts, and to copy."""
-        fates = ((any(shows_face(self.pts[packet]) for packet in group), group) for group in self)
+        """Return the runs of GOPs to encode, where `shows_face` is true for any pts, and to copy."""
+        marked = ((any(shows_face(self.pts[packet]) for packet in group), group) for group in self)
         joined = []
-        for encoded, alike in groupby(fates, key=_fate):
+        for encoded, alike in groupby(marked, key=itemgetter(0)):
             groups = [group for _, group in alike]
             joined.append(Run(range(groups[0].start, groups[-1].stop), encoded))
         return tuple(joined)
@@ -65,14 +66,11 @@ class Groups:
 
 
 def decode_times(shown: Sequence[int], delay: int) -> array[int]:
-    """Return the dts of packets whose frames are shown at `shown`, rising, `delay` packets later.
+    """Return the dts of packets whose frames have the pts `shown`, rising, with a reorder delay in packets.
 
-    The n-th packet is decoded when the frame `delay` places before is shown; the first ones go before all.
+    The n-th packet gets the pts of the frame `delay` places before; the first packets get times before the
+    first frame.
     """
     step = shown[1] - shown[0] if len(shown) > 1 else 1
     early = [shown[0] - step * (delay - place) for place in range(min(delay, len(shown)))]
     return array("q", [*early, *shown[: len(shown) - len(early)]])
-
-
-def _fate(marked: tuple[bool, range]) -> bool:
-    return marked[0]

@@ -10,8 +10,7 @@ from blur_container.geometry import Size
 
 _LENGTH_BYTES = 4
 _HEAD_BYTES = 7
-# Enough for the first three numbers of a slice header.
-_SLICE_HEAD_BYTES = 16
+_SLICE_HEAD_BYTES = 16  # Enough for the first three numbers of a slice header.
 _TYPE_BITS = 0x1F
 _IDS_MAX = 32
 _MACROBLOCK_PX = 16
@@ -29,8 +28,7 @@ _HARMLESS_MESSAGES = {
     _UNREGISTERED: bytes.fromhex("dc45e9bde6d948b7962cd820d923eeef"),
 }
 _TRAILING_BIT = 0x80
-# A byte that says that the number goes on in the next.
-_CONTINUED = 0xFF
+_CONTINUED = 0xFF  # The number continues in the next byte.
 
 
 class NotSpliceable(ValueError):

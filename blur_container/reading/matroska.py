@@ -1,4 +1,4 @@
-"""Matroska: whether a file holds all the bytes that its segment promises; FFmpeg does not ask."""
+"""Matroska: check that a file has all the bytes of its segment, which FFmpeg does not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEAD_BYTES = 4096
 
 
 def is_cut_short(source: Source) -> bool:
-    """Return whether a Matroska file ends too early; False for others and live recordings."""
+    """Return whether a Matroska file ends before its segment; False for other files and live recordings."""
     with open_bytes(source) as file:
         head = file.read(_HEAD_BYTES) or b""
         size_bytes = file.seek(0, os.SEEK_END)
@@ -27,10 +27,10 @@ def is_cut_short(source: Source) -> bool:
 
 
 def _element_end(head: bytes, position: int) -> int | None:
-    """Return where the element ends whose length stands at `position`; None where it is not told.
+    """Return the end of the element whose length is at `position`; None where the length is unknown.
 
-    A length is a number of 1 to 8 bytes; the leading zero bits of the first byte say how many follow.
-    All ones mean unknown. Source: RFC 8794, section 4.
+    A length has 1 to 8 bytes; the leading zero bits of the first byte count the bytes that follow. All ones
+    mean unknown. Source: RFC 8794, section 4.
     """
     if position >= len(head):
         return None

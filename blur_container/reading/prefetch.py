@@ -1,10 +1,10 @@
-"""Decode ahead: a thread reads frames while the caller uses earlier ones."""
+"""Prefetching: a thread reads frames ahead while the caller uses earlier ones."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from queue import Empty, Queue
 from typing import TypeVar
 
@@ -13,13 +13,13 @@ EntryT = TypeVar("EntryT")
 
 
 def read_ahead(source: Generator[EntryT, None, None], depth: int) -> Generator[EntryT, None, None]:
-    """Yield what `source` yields, produced up to `depth` ahead in a thread of its own.
+    """Yield what `source` yields; a thread reads up to `depth` entries ahead.
 
-    An error of `source` surfaces here as itself. Closing this generator ends the thread.
+    An error in `source` is raised here. Closing this generator ends the thread.
     """
     queue: Queue[EntryT | _End] = Queue(maxsize=depth)
     stopped = threading.Event()
-    thread = threading.Thread(target=_pump, args=(source, queue, stopped), name="reader")
+    thread = threading.Thread(target=_fill, args=(source, queue, stopped), name="reader")
     thread.start()
     try:
         while not isinstance(entry := queue.get(), _End):
@@ -28,17 +28,21 @@ def read_ahead(source: Generator[EntryT, None, None], depth: int) -> Generator[E
             raise entry.error
     finally:
         stopped.set()
-        _drain(queue, thread)
+        # A thread that waits for a free place never ends: empty the queue until it has.
+        while thread.is_alive():
+            with suppress(Empty):
+                queue.get(timeout=_WAKE_S)
+        thread.join()
 
 
 class _End:
-    """The last entry of a queue: why nothing follows."""
+    """The last entry of a queue, with the error that ended it, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
-def _pump(
+def _fill(
     source: Generator[EntryT, None, None], queue: Queue[EntryT | _End], stopped: threading.Event
 ) -> None:
     try:
@@ -51,13 +55,3 @@ def _pump(
         queue.put(_End(error))
     else:
         queue.put(_End(None))
-
-
-def _drain(queue: Queue[EntryT | _End], thread: threading.Thread) -> None:
-    # A thread that waits for a free place has to be let go, or it never ends.
-    while thread.is_alive():
-        try:
-            queue.get(timeout=_WAKE_S)
-        except Empty:
-            continue
-    thread.join()

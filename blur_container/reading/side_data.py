@@ -1,4 +1,4 @@
-"""Side data: what a frame carries beside its pixels, whatever kinds of it PyAV has no name for."""
+"""Side data of frames: the display matrix and whatever else a frame carries beside its pixels."""
 
 from __future__ import annotations
 
@@ -11,16 +11,29 @@ from av.video.frame import VideoFrame
 
 from blur_container.reading.timestamps import frame_unit
 
-# More kinds than FFmpeg has. PyAV reads none of a frame that has one it cannot name: EXIF, a view of 3D.
+# More kinds than FFmpeg has.
 _KINDS = 128
 
 
 def side_data(frame: VideoFrame) -> Mapping[Type, Any]:
-    """Return the side data of `frame` that has a name."""
+    """Return the side data of `frame` whose kind PyAV has a name for.
+
+    PyAV raises ValueError for a frame with a kind it cannot name (EXIF, 3D views): a filter removes those.
+    """
     try:
         return cast("Mapping[Type, Any]", frame.side_data)
     except ValueError:
         return cast("Mapping[Type, Any]", _with_known_kinds(frame).side_data)
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded.
+
+    Some recorders write a matrix of zeros, which would show nothing: players ignore it.
+    """
+    matrix = side_data(frame).get(Type.DISPLAYMATRIX)
+    numbers = () if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
+    return numbers if any(numbers[:6]) else None
 
 
 def _with_known_kinds(frame: VideoFrame) -> VideoFrame:

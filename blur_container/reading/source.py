@@ -1,4 +1,4 @@
-"""The source of a video: a file, or bytes that are stored elsewhere; and whose error it is when they fail."""
+"""The source of a video: a path, or an object in storage whose read errors go before FFmpeg's own."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from pathlib import Path
 from typing import IO, Protocol
 
 
-class Remembering(Protocol):
-    """Something that FFmpeg reads or writes, and that remembers why that failed."""
+class RemembersFailure(Protocol):
+    """A file object that FFmpeg reads or writes, and that keeps its first error."""
 
     def raise_failure(self) -> None:
-        """Raise the first error, if there was any: FFmpeg may have taken it for the end of the file."""
+        """Raise the first error, if any: FFmpeg may have taken it for the end of the file."""
 
 
-class SeekableWriter(Remembering, Protocol):
-    """A file that FFmpeg can write an MP4 to; its writes may fail."""
+class SeekableWriter(RemembersFailure, Protocol):
+    """A file object that FFmpeg can write an MP4 to; its writes may fail."""
 
     def write(self, data: bytes, /) -> int:
-        """Write `data` at the position, and return how many bytes."""
+        """Write `data` at the position and return its bytes."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move the position, and return it in bytes from the start."""
+        """Move the position and return it, in bytes from the start."""
 
 
-class StoredVideo(Remembering, Protocol):
-    """A video that is no file; its reads may fail."""
+class StoredVideo(RemembersFailure, Protocol):
+    """A video in storage, not on disk; its reads may fail."""
 
     @property
     def name(self) -> str:
-        """Return what people call it."""
+        """Return a name for error messages."""
 
     def open(self) -> io.RawIOBase:
-        """Return its bytes, at position 0; every call has a position of its own."""
+        """Return a file object at position 0; each call returns a new one."""
 
 
 Source = Path | StoredVideo
 
 
 def open_bytes(source: Source) -> IO[bytes] | io.RawIOBase:
-    """Return the bytes of `source`, at position 0."""
+    """Return a file object for `source`, at position 0."""
     return source.open("rb") if isinstance(source, Path) else source.open()
 
 
 @contextmanager
-def failure_first(stored: Remembering) -> Iterator[None]:
-    """Raise what a read or write of `stored` raised, whatever FFmpeg and its callers made of it."""
+def failure_first(stored: RemembersFailure) -> Iterator[None]:
+    """Raise the first error of `stored` at the end of the context, in place of FFmpeg's error or none."""
     try:
         yield
     except Exception:

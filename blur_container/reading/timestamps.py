@@ -1,4 +1,4 @@
-"""Times: the unit of a stream's times, and when a frame is shown."""
+"""Timestamps: time bases, presentation times, durations of last frames, and decode ranges."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from av.video.stream import VideoStream
 
 from chalicelib.contract.errors import UnsupportedVideo
 
-_CLOCK = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
+_DURATION_TAG = re.compile(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d{1,9})?)", re.ASCII)
+# Tags are rounded; an end that is later than the file's by more than this belongs to another file.
 _ROUNDED_S = Fraction(1, 100)
-_SOME_UNIT = Fraction(1, 1000)
+_DEFAULT_UNIT = Fraction(1, 1000)
 
 
 def time_base(stream: VideoStream) -> Fraction:
@@ -36,20 +37,20 @@ def reorder_options(codec: str) -> dict[str, str]:
 
 
 def presentation_time(frame: VideoFrame) -> int:
-    """Return when `frame` is shown, in its stream's time base."""
+    """Return the pts of `frame`, in its stream's time base; raise UnsupportedVideo where it has none."""
     if frame.pts is None:
         raise UnsupportedVideo("a frame has no presentation time")
     return frame.pts
 
 
-def last_duration(stream: VideoStream, pts: int, told: int, step: int) -> int:
-    """Return how long the last frame of `stream`, at `pts`, is shown.
+def last_duration(stream: VideoStream, pts: int, packet_duration: int, step: int) -> int:
+    """Return how long the last frame of `stream`, at `pts`, is shown, in the time base.
 
-    `told` is what its packet says, 0 where it says nothing: then the frame is shown as long as the one
-    before, for `step`. An edit list may end earlier, in the middle of the frame; samples without bytes, which
-    stand for dropped frames, may go on behind it.
+    Where its packet has no duration (0) it is shown until the end of a Matroska track, or for `step`, like
+    the frame before. An edit list may end earlier, within the frame; samples without bytes, which mark
+    dropped frames, may continue after it.
     """
-    duration = told if told > 0 else _untold_duration(stream, pts) or max(step, 1)
+    duration = packet_duration if packet_duration > 0 else _until_track_end(stream, pts) or max(step, 1)
     if stream.duration is None or stream.start_time is None:
         return duration
     left = stream.start_time + stream.duration - pts
@@ -58,21 +59,26 @@ def last_duration(stream: VideoStream, pts: int, told: int, step: int) -> int:
     return duration
 
 
-def _untold_duration(stream: VideoStream, pts: int) -> int:
-    """Return how long the last frame is shown by the end that Matroska tells of a track, or 0.
+def duration_tag_s(tag: str) -> Fraction | None:
+    """Return the seconds of a Matroska DURATION tag, "hh:mm:ss.fff"; None where it is malformed."""
+    found = _DURATION_TAG.fullmatch(tag)
+    if found is None:
+        return None
+    hours, minutes, seconds = found.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
 
-    Of a single track the file's end is that of the track; of others it stands in a tag.
+
+def _until_track_end(stream: VideoStream, pts: int) -> int:
+    """Return the time from `pts` to the end of a Matroska track, or 0 where that is unknown.
+
+    A DURATION tag has the end; without one, the end of a file with a single track is that of the track.
     """
     container = cast("InputContainer", stream.container)
     file_s = Fraction(container.duration or 0, av.time_base)
-    found = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))
-    if found:
-        hours, minutes, seconds = found.groups()
-        end_s = 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
-    else:
+    end_s = duration_tag_s(stream.metadata.get("DURATION", ""))
+    if end_s is None:
         end_s = file_s if len(container.streams) == 1 else Fraction(0)
     if end_s > file_s + _ROUNDED_S:
-        # The tag is left over from another file.
         return 0
     return max(round(end_s / time_base(stream)) - pts, 0)
 
@@ -83,23 +89,23 @@ def _ends_with_dropped_frames(stream: VideoStream) -> bool:
 
 
 def usual_step(stream: VideoStream) -> int:
-    """Return how long a frame is shown by the frame rate of `stream`."""
+    """Return the duration of a frame by the frame rate of `stream`, in its time base; 1 without a rate."""
     rate = stream.average_rate or stream.guessed_rate
     return round(1 / (rate * time_base(stream))) if rate else 1
 
 
 def frame_unit(frame: VideoFrame) -> Fraction:
-    """Return the unit of the frame's own times, in seconds, or some unit where it has none."""
-    return frame.time_base or _SOME_UNIT
+    """Return the time base of `frame`, in seconds, or a millisecond where it has none."""
+    return frame.time_base or _DEFAULT_UNIT
 
 
 @dataclass(frozen=True)
 class DecodeRange:
-    """A stretch of a video, in its time base: frames from `start_pts` up to `end_pts`, or to the last.
+    """A range of a video's frames, in its time base: from `start_pts` up to `end_pts`, or to the last.
 
-    Decoding begins at the keyframe with `key_pts` and `key_dts`; no packet from `stop_dts` on is needed, if
-    it is told. Where that keyframe is `open`, frames behind it may refer to some before it: they are shown
-    before it too, and cannot be decoded.
+    Decoding begins at the keyframe with `key_pts` and `key_dts`, and needs no packet from `stop_dts` on, or
+    all where that is None. After an `open` keyframe, frames may refer to frames before it: they have an
+    earlier pts and cannot be decoded.
     """
 
     key_pts: int
@@ -110,9 +116,9 @@ class DecodeRange:
     open: bool = False
 
     def holds(self, pts: int) -> bool:
-        """Return whether a frame with `pts` is shown in this stretch."""
+        """Return whether a frame with `pts` is in the range."""
         return self.start_pts <= pts and (self.end_pts is None or pts < self.end_pts)
 
     def is_over(self, pts: int) -> bool:
-        """Return whether no frame from `pts` on is shown in this stretch."""
+        """Return whether the range ends at or before `pts`."""
         return self.end_pts is not None and pts >= self.end_pts

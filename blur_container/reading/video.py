@@ -1,4 +1,4 @@
-"""The source video: opening it, choosing its stream, and its frames - all of them, or a named error."""
+"""The source video: open it, choose its stream, and decode all its frames or raise an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any, cast
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -21,7 +20,6 @@ from av.video.stream import VideoStream
 from blur_container.limits import Limits
 from blur_container.reading.decode_checks import DecodeCounter, Tally, is_marker
 from blur_container.reading.matroska import EBML_MAGIC, is_cut_short
-from blur_container.reading.side_data import side_data
 from blur_container.reading.source import Source, failure_first, open_bytes
 from blur_container.reading.timestamps import (
     DecodeRange,
@@ -34,17 +32,17 @@ from blur_container.reading.timestamps import (
 from blur_container.reading.video_tracks import shown_track
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, UnsupportedVideo
 
-# Python 3.10 ends at PyAV 17, which neither tells nor writes the order of fields and maps no HDR.
+# PyAV 17, the last for Python 3.10, neither reads nor writes the field order, and cannot tone-map HDR.
 IS_PYAV_18 = int(av.__version__.split(".")[0]) >= 18  # noqa: PLR2004 the version itself
 
-# Playlists name other files and addresses to read: only containers that hold their own streams are opened.
+# Playlists name other files and addresses to read: open only containers with streams of their own.
 _CONTAINER_OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,mp3,ogg,flac,aac",
 }
 _BOX_NAMES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _LIMITS = Limits()
-# For stored videos only: FFmpeg's own for paths. With PyAV's 32 KiB reading takes 1.2 times the CPU.
+# For videos in storage only; with PyAV's own 32 KiB reading takes 1.2 times the CPU time.
 _BUFFER_BYTES = 128 * 1024
 
 
@@ -52,7 +50,7 @@ _BUFFER_BYTES = 128 * 1024
 def open_source(source: Source, limits: Limits = _LIMITS) -> Iterator[InputContainer]:
     """Open the container in `source` for reading; raise NotAVideo or DamagedVideo where that fails.
 
-    Where a read of a stored video has failed, its error goes before all others, and before none.
+    Where a read of a stored video fails, the context raises that error in place of any other, or of none.
     """
     if isinstance(source, Path):
         with _opened(source, str(source.resolve()), limits) as container:
@@ -64,6 +62,7 @@ def open_source(source: Source, limits: Limits = _LIMITS) -> Iterator[InputConta
 
 @contextmanager
 def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterator[InputContainer]:
+    """Open `file`, the bytes of `source`; check that it is complete and has few enough streams."""
     try:
         container = av.open(
             file,
@@ -76,7 +75,7 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
     except FileNotFoundError:
         raise
     except (av.FFmpegError, ValueError) as error:
-        raise _unopened(source, error) from error
+        raise _open_error(source, error) from error
     with container:
         if is_cut_short(source):
             raise DamagedVideo("the file ends before its Matroska segment does")
@@ -86,23 +85,23 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """Return the stream to blur: the track that is shown."""
+    """Return the video track that players show; raise UnsupportedVideo where it has no decoder."""
     stream = shown_track(container)
-    # PyAV says None here where FFmpeg has no decoder, against its own type hints.
+    # PyAV returns None here where FFmpeg has no decoder, against its own type hints.
     if cast("object", stream.codec_context) is None:
         raise UnsupportedVideo("there is no decoder for the video stream")
     return stream
 
 
 def read_only(container: InputContainer, streams: list[Any]) -> None:
-    """Let the demuxer skip the bytes of all streams but `streams`."""
+    """Let the demuxer skip the bytes of all streams except `streams`."""
     wanted = {stream.index for stream in streams}
     for stream in container.streams:
-        # FFmpeg skips streams of data unless told.
+        # FFmpeg skips data streams by default.
         stream.discard = Discard.default if stream.index in wanted else Discard.all
 
 
-def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must be
+def decoded_frames(  # noqa: PLR0913, PLR0917 the stream, the range, and what is checked
     container: InputContainer,
     stream: VideoStream,
     threads: int,
@@ -111,30 +110,26 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
     tally: Tally | None = None,
     aspect: Fraction | None = None,
 ) -> Generator[VideoFrame, None, None]:
-    """Yield every frame in the order of presentation, or every frame of `decode_range`, with its duration.
+    """Yield all frames, or those of `decode_range`, in presentation order, and set the duration of each.
 
-    Of frames of one time only the last is shown; `tally` counts the others, and those that cannot be decoded
-    because the video begins without a keyframe. Raise DamagedVideo where a packet or frame is missing or
-    broken: FFmpeg's own way is to go on. Raise VideoTooLarge where a limit is passed, UnsupportedVideo where
-    pixels have another shape than `aspect`, or than those of the first frame here.
+    Of several frames at one time only the last is yielded; `tally` counts the others, and frames that cannot
+    be decoded because the video begins without a keyframe. Raise DamagedVideo where a packet or frame is
+    missing or broken, which FFmpeg skips. Raise VideoTooLarge over a limit, UnsupportedVideo where the sample
+    aspect ratio differs from `aspect`, or from that of the first frame here.
     """
     _require_within(container, stream, limits)
     context = stream.codec_context
     context.thread_type = "AUTO"
     context.thread_count = threads
-    # Behind an open keyframe the decoder has to go on after errors; damaged frames are marked as corrupt. The
-    # one for HEVC marks none, and leaves out by itself what refers to frames before that keyframe.
+    # After an open keyframe the decoder must continue after errors; damaged frames are marked as corrupt. The
+    # HEVC decoder marks none, but drops frames that refer to frames before that keyframe by itself.
     is_lenient = decode_range is not None and decode_range.open and context.name != "hevc"
     strictness = {} if is_lenient else {"err_detect": "explode"}
     context.options = {**strictness, **reorder_options(context.name), **limits.decoder_options()}
     counter = DecodeCounter(stream, limits, tally or Tally())
-    frames = (
-        _counted(container, stream, counter)
-        if decode_range is None
-        else _spanned(container, stream, decode_range, counter)
-    )
+    frames = _decoded(container, stream, decode_range, counter)
     try:
-        yield from _shown(_of_one_shape(frames, stream, aspect), stream, counter, decode_range)
+        yield from _shown(_of_one_aspect(frames, stream, aspect), stream, counter, decode_range)
     except av.FFmpegError as error:
         raise DamagedVideo(f"{counter.position}: {error.strerror}") from error
     counter.close()
@@ -144,7 +139,7 @@ def decoded_frames(  # noqa: PLR0913, PLR0917 what is decoded, and how it must b
 def first_frame(
     source: Source, limits: Limits = _LIMITS, tally: Tally | None = None
 ) -> Iterator[tuple[VideoFrame, VideoStream]]:
-    """Yield the first frame of the video in `source` and its stream, which must not be read any further."""
+    """Yield the first frame of the video in `source` and its stream, which must not be read further."""
     with open_source(source, limits) as container:
         stream = video_stream(container)
         with closing(decoded_frames(container, stream, 1, limits, tally=tally)) as frames:
@@ -157,7 +152,7 @@ def _shown(
     counter: DecodeCounter,
     decode_range: DecodeRange | None,
 ) -> Iterator[VideoFrame]:
-    """Yield the last frame of each time, with its duration."""
+    """Yield the last frame of each pts, and set its duration."""
     step, held = usual_step(stream), next(frames, None)
     if held is None:
         return
@@ -177,64 +172,57 @@ def _shown(
     yield held
 
 
-def _counted(container: InputContainer, stream: VideoStream, counter: DecodeCounter) -> Iterator[VideoFrame]:
-    for frame in _decoded(container.demux(stream), counter):
-        counter.count_frame(frame)
-        yield frame
-    counter.require_whole_index()
-
-
 def coded_aspect(stream: VideoStream) -> Fraction:
-    """Return the shape of the pixels of the last decoded frame, width over height; 1 where untold."""
+    """Return the sample aspect ratio of the last decoded frame, width over height; 1 where unknown."""
     return stream.codec_context.sample_aspect_ratio or Fraction(1)
 
 
-def _of_one_shape(
+def _of_one_aspect(
     frames: Iterator[VideoFrame], stream: VideoStream, aspect: Fraction | None
 ) -> Iterator[VideoFrame]:
+    """Yield `frames`; raise UnsupportedVideo where the sample aspect ratio changes."""
     for frame in frames:
         found = coded_aspect(stream)
         if aspect not in (None, found):
-            raise UnsupportedVideo(f"the shape of the pixels changes from {aspect} to {found} on its way")
+            raise UnsupportedVideo(f"the sample aspect ratio changes mid-stream from {aspect} to {found}")
         aspect = found
         yield frame
 
 
 def _decoded(
-    packets: Iterator[Packet[VideoStream]], counter: DecodeCounter, decode_range: DecodeRange | None = None
+    container: InputContainer, stream: VideoStream, decode_range: DecodeRange | None, counter: DecodeCounter
 ) -> Iterator[VideoFrame]:
+    """Yield all frames, or those of `decode_range`, each checked by `counter`."""
+    counter.decode_range = decode_range
+    packets = needed_packets(container, stream, decode_range)
+    if decode_range is not None:
+        flush: Any = Packet()
+        flush.stream = stream
+        packets = chain(packets, [flush])
     for packet in packets:
         counter.count_packet(packet)
         if is_marker(packet):
             continue
         try:
-            yield from packet.decode()
+            frames = packet.decode()
         except av.FFmpegError:
             if decode_range is None or packet.pts is None or packet.pts >= decode_range.key_pts:
                 raise
-
-
-def _spanned(
-    container: InputContainer, stream: VideoStream, decode_range: DecodeRange, counter: DecodeCounter
-) -> Iterator[VideoFrame]:
-    counter.decode_range = decode_range
-    flush: Any = Packet()
-    flush.stream = stream
-    for frame in _decoded(
-        chain(needed_packets(container, stream, decode_range), [flush]), counter, decode_range
-    ):
-        pts = presentation_time(frame)
-        if decode_range.is_over(pts):
-            return
-        if decode_range.holds(pts):
-            counter.count_frame(frame)
-            yield frame
+            continue
+        for frame in frames:
+            if decode_range is not None and decode_range.is_over(presentation_time(frame)):
+                return
+            if decode_range is None or decode_range.holds(presentation_time(frame)):
+                counter.count_frame(frame)
+                yield frame
+    if decode_range is None:
+        counter.require_whole_index()
 
 
 def needed_packets(
     container: InputContainer, stream: VideoStream, decode_range: DecodeRange | None
 ) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets that the frames of `decode_range`, or all frames, are decoded from."""
+    """Yield the packets to decode for the frames of `decode_range`, or for all frames."""
     if decode_range is None:
         yield from container.demux(stream)
         return
@@ -251,9 +239,9 @@ def needed_packets(
 def packets_from(
     container: InputContainer, stream: VideoStream, time: int, dts: int
 ) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets from that with `dts` on, looked for from the last keyframe shown up to `time`.
+    """Yield the packets from the one with `dts` on, after a seek to the last keyframe at or before `time`.
 
-    Raise DamagedVideo where there is none.
+    Raise DamagedVideo where no keyframe has that dts.
     """
     container.seek(time, stream=stream)
     packets = (packet for packet in container.demux(stream) if packet.size)
@@ -264,31 +252,21 @@ def packets_from(
     yield from packets
 
 
-def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    """Return the nine numbers of FFmpeg's display matrix, or None where the frame is shown as coded."""
-    matrix = side_data(frame).get(SideDataType.DISPLAYMATRIX)
-    numbers = () if matrix is None else tuple(memoryview(matrix).cast("B").cast("i"))
-    # Some recorders leave the field empty. Nothing could be shown by that: players take it for no matrix.
-    return numbers if any(numbers[:6]) else None
-
-
 def _require_within(container: InputContainer, stream: VideoStream, limits: Limits) -> None:
     context = stream.codec_context
     if not context.width or not context.height:
-        raise DamagedVideo("the size of the frames is not told, or far over all limits")
+        raise DamagedVideo("the size of the frames is unknown, or far over all limits")
     limits.require_frame(context.width, context.height)
-    limits.require_duration(_length_s(container))
+    # The least duration that the container states: of fragmented MP4 FFmpeg reports the end.
+    length, start = container.duration or 0, container.start_time or 0
+    length_s = Fraction(length - start if length > start > 0 else length, av.time_base)
+    limits.require_duration(length_s)
     limits.require_start((stream.start_time or 0) * time_base(stream))
     limits.require_packet(max((entry.size for entry in stream.index_entries), default=0))
 
 
-def _length_s(container: InputContainer) -> Fraction:
-    """Return how long the container says it lasts at least: of fragmented MP4 FFmpeg tells when it ends."""
-    length, start = container.duration or 0, container.start_time or 0
-    return Fraction(length - start if length > start > 0 else length, av.time_base)
-
-
-def _unopened(source: Source, error: av.FFmpegError | ValueError) -> NotAVideo | DamagedVideo:
+def _open_error(source: Source, error: av.FFmpegError | ValueError) -> NotAVideo | DamagedVideo:
+    """Return the error for a file that FFmpeg cannot open, by its first bytes."""
     with open_bytes(source) as file:
         head = file.read(8) or b""
     reason = error.strerror if isinstance(error, av.FFmpegError) else error

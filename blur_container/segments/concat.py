@@ -31,7 +31,7 @@ from blur_container.smart_render.writer import SplicedOutput
 from blur_container.tracking.review import in_order
 from blur_container.tracking.tracklets import interval_ms_of
 from blur_container.writing.audio import is_held_by_mp4
-from blur_container.writing.moov_size import moov_bytes_max
+from blur_container.writing.mp4 import moov_bytes_max
 from blur_container.writing.output_format import StreamParameters, stream_parameters_of
 from blur_container.writing.packet_digest import CopiedPackets, PacketDigest
 from blur_container.writing.remux import RemuxedStreams, StreamRemuxer

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from blur_container.analysis.time_origins import TimeOrigins, require_detections_within, time_origins_of
-from blur_container.reading.avi import tells_times
+from blur_container.reading.avi import has_frame_times
 from blur_container.reading.sample_table import SampleTable, SplitPoint, split_point_at
 from blur_container.reading.source import Source
 from blur_container.reading.timestamps import DecodeRange, presentation_time, time_base
@@ -55,7 +55,7 @@ class Planner:
         Raise the error of a video that cannot be rendered, as far as its first frame and index show it.
         """
         with open_source(self.source, self.render.limits) as container:
-            if not tells_times(container):
+            if not has_frame_times(container):
                 return None
         with first_frame(self.source, self.render.limits) as (frame, stream):
             clock = Clock(presentation_time(frame), time_base(stream))

@@ -165,7 +165,7 @@ def _require_fit(theirs: SequenceParameters, added: ParameterRecord) -> int:
     """Raise NotSpliceable unless copied and encoded pictures fit one track; return the encoder's delay."""
     ours = SequenceParameters.parse(added.sequence_sets[0])
     if not ours.progressive:
-        raise NotSpliceable("the frames hold two fields each")
+        raise NotSpliceable("the frames have two fields each")
     if ours.size != theirs.size:
         raise NotSpliceable(f"its pictures are {_text(theirs.size)}, encoded ones {_text(ours.size)}")
     if ours.reorder_frames is None:

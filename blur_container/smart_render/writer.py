@@ -60,7 +60,7 @@ class SplicedOutput:
         """Encode one frame; the first after a copied packet begins a GOP."""
         if self._encoder is None:
             self._encoder = self._open_encoder()
-        # Without a type of its own the frame keeps the source's, and the encoder follows that.
+        # Otherwise the encoder repeats the frame types of the source.
         frame.pict_type = self._splice.picture_type(presentation_time(frame))
         for packet in self._encoder.encode(frame):
             self._mux(packet)

@@ -1,4 +1,4 @@
-"""The block cache: what was read of remote objects, kept in a nameless file of a fixed size."""
+"""The block cache: blocks of remote objects in a temporary file of limited size."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 BLOCK_BYTES = 256 * 1024
-_LEAST_SLOTS = 4
+_SLOTS_MIN = 4
 
 
 class BlockCache(AbstractContextManager["BlockCache"]):
-    """Room for blocks of any number of objects; the one not read for longest makes room.
+    """Keeps the most recently read blocks of any number of objects.
 
-    The file lies in `folder` and has at most `size_bytes`, but no less than 1 MiB. Safe to use in several
-    threads; once closed it raises ValueError. Raise OSError where the disk has no room.
+    The file is in `folder`, without a name, and has at most `size_bytes`, but at least 1 MiB. Safe to use
+    from several threads. Raise ValueError after `close`, OSError on a full disk.
     """
 
     def __init__(self, folder: Path, size_bytes: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 closed by close()
-        self._slots = max(size_bytes // BLOCK_BYTES, _LEAST_SLOTS)
+        self._slots = max(size_bytes // BLOCK_BYTES, _SLOTS_MIN)
         self._places: OrderedDict[Hashable, int] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -34,7 +34,7 @@ class BlockCache(AbstractContextManager["BlockCache"]):
             return name in self._places
 
     def read(self, name: Hashable, offset: int, count: int) -> bytes | None:
-        """Return `count` bytes of a block, None where it is not kept."""
+        """Return `count` bytes of a block from `offset` on, None where the block is not cached."""
         with self._lock:
             if name not in self._places:
                 return None
@@ -43,7 +43,7 @@ class BlockCache(AbstractContextManager["BlockCache"]):
             return self._file.read(count)
 
     def write(self, name: Hashable, block: bytes) -> None:
-        """Keep a block."""
+        """Cache a block, in place of the least recently read one where the cache is full."""
         with self._lock:
             is_full = len(self._places) == self._slots
             slot = self._places.popitem(last=False)[1] if is_full else len(self._places)
@@ -53,5 +53,5 @@ class BlockCache(AbstractContextManager["BlockCache"]):
             self._places[name] = slot
 
     def close(self) -> None:
-        """Give the room back."""
+        """Delete the file."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""A streamed object: written in order, its head last; nothing is visible before it is complete."""
+"""Multipart writing: a file object that uploads its parts in order, and its head last."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _PARTS_OF_A_SIZE = 1000
 
 
 class PartUpload(Protocol):
-    """Where the parts go. Errors are those of the contract."""
+    """An upload in one step or in parts; raises the errors of the contract."""
 
     def put_whole(self, content: bytearray) -> None:
         """Write the object in one step."""
 
     def begin(self) -> None:
-        """Prepare to take parts."""
+        """Start an upload in parts."""
 
     def put_part(self, number: int, content: bytearray) -> None:
-        """Take a part; numbers begin at 1 and may come in any order."""
+        """Upload a part; numbers begin at 1 and may come in any order."""
 
     def complete(self) -> None:
-        """Make the object visible."""
+        """Make the object of all parts visible."""
 
     def abort(self) -> None:
-        """Forget the parts as far as that is possible; raise nothing."""
+        """Delete the parts where possible; raise nothing."""
 
 
 class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
     """A writable, seekable file object whose bytes become one object when `complete()` is called.
 
-    The first `head_bytes`, 5 MiB at least, stay in memory and may be written over until then; after them one
-    part does, 8 MiB at first. What is skipped in the head is zero. A write anywhere else but at the end
-    raises OutputMismatch. After an error the
-    writer is useless: it raises that error again. Closed before it is complete, it leaves no object.
+    The first `head_bytes`, at least 5 MiB, stay in memory until then and may be overwritten; skipped bytes
+    there are zero. After them it buffers one part, 8 MiB at first, and takes bytes at the end only: any other
+    write raises OutputMismatch. After an error every call raises that error. Closing it before `complete()`
+    leaves no object.
     """
 
     def __init__(self, upload: PartUpload, head_bytes: int) -> None:
@@ -80,22 +80,19 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
     @property
     def size_bytes(self) -> int:
         """Return how many bytes were written."""
-        return self._part_start + len(self._part) if self._is_past_head else len(self._head)
-
-    @property
-    def _is_past_head(self) -> bool:
-        return len(self._head) == self._head_bytes
+        is_past_head = len(self._head) == self._head_bytes
+        return self._part_start + len(self._part) if is_past_head else len(self._head)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a position; return it. Whether it can be written shows when it is."""
+        """Move the position and return it; only `write` checks whether it can be written."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size_bytes}[whence]
         if base + offset < 0:
-            raise ValueError(f"position {base + offset} lies before the start")
+            raise ValueError(f"position {base + offset} is before the start")
         self._position = base + offset
         return self._position
 
     def write(self, content: ReadableBuffer, /) -> int:
-        """Write all of `content`; return its bytes. Raise what the upload raises."""
+        """Write all of `content` and return its length; raise the errors of the upload."""
         self._require_open()
         view = memoryview(content).cast("B")
         try:
@@ -106,7 +103,7 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
         return len(view)
 
     def complete(self) -> int:
-        """Make the object visible; return its bytes. Raise what a write or the upload raised."""
+        """Make the object visible and return its size in bytes; raise an earlier error, or the upload's."""
         self._require_open()
         size_bytes = self.size_bytes
         if self._parts == 1:
@@ -126,7 +123,7 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
         super().close()
 
     def raise_failure(self) -> None:
-        """Raise what the first failed write raised, if there was any."""
+        """Raise the error of the first failed write, if any."""
         if self._failure is not None:
             raise self._failure
 
@@ -136,7 +133,11 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
         self.raise_failure()
 
     def _write(self, view: memoryview) -> None:
-        self._fill_gap()
+        # FFmpeg skips the room for the index and fills it at the end.
+        if self._position > self.size_bytes:
+            if self._position > self._head_bytes:
+                raise OutputMismatch(f"byte {self._position} cannot follow {self.size_bytes} bytes")
+            self._head.extend(bytes(self._position - len(self._head)))
         room = max(self._head_bytes - self._position, 0)
         begin = self._position
         self._head[begin : begin + len(view[:room])] = view[:room]
@@ -146,19 +147,11 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
             count = self._write_part(rest)
             rest = rest[count:]
 
-    def _fill_gap(self) -> None:
-        """Put zeros where the head was skipped: FFmpeg leaves the index's room so and fills it at the end."""
-        if self._position <= self.size_bytes:
-            return
-        if self._position > self._head_bytes:
-            raise OutputMismatch(f"byte {self._position} cannot follow {self.size_bytes} bytes")
-        self._head.extend(bytes(self._position - len(self._head)))
-
     def _write_part(self, view: memoryview) -> int:
-        """Write the start of `view` to the part that is being filled; return how many bytes."""
+        """Copy the start of `view` to the part, upload a full part, and return how many bytes were copied."""
         offset = self._position - self._part_start
         if offset < 0:
-            raise OutputMismatch(f"byte {self._position} was sent already and cannot be written over")
+            raise OutputMismatch(f"byte {self._position} is uploaded already and cannot be overwritten")
         full = _PART_BYTES * (1 + self._parts // _PARTS_OF_A_SIZE)
         count = min(len(view), full - offset)
         self._part[offset : offset + count] = view[:count]
@@ -169,7 +162,7 @@ class MultipartWriter(io.RawIOBase, AbstractContextManager["MultipartWriter"]):
 
     def _put_part(self) -> None:
         if self._parts == _PARTS_MAX:
-            raise OutputMismatch(f"the output is over {_PARTS_MAX} parts")
+            raise OutputMismatch(f"the output has more than {_PARTS_MAX} parts")
         if self._parts == 1:
             self._upload.begin()
         self._parts += 1

@@ -1,4 +1,4 @@
-"""A remote object: read by ranges, as far as it is asked for, by way of a cache."""
+"""Range reading: a file object over an object in S3 that fetches blocks on demand, through a cache."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from chalicelib.contract.errors import StorageUnavailable
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# One request costs about 30 ms however little it asks for; more than this is often not needed after all.
+# One request costs about 30 ms however small it is; more than this is often not needed after all.
 AHEAD_BYTES = 4 * BLOCK_BYTES
 
 
 class RemoteObject:
-    """An object of `size_bytes` whose bytes [begin, end) `fetch` returns; safe to use in several threads.
+    """An object of `size_bytes` whose bytes [begin, end) `fetch` returns; safe to use from several threads.
 
-    What was read is kept in `cache`, which may serve several objects. Where reading goes straight on, up to
-    `ahead_bytes` are asked for at once. `requests` and `fetched_bytes` count what was asked for. After an
-    error every read raises that error.
+    Blocks are kept in `cache`, which several objects may share. Sequential reads fetch up to `ahead_bytes` at
+    once. `requests` and `fetched_bytes` count the fetches. After an error every read raises that error.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class RemoteObject:
         self._cache = cache
         self._ahead_blocks = max(ahead_bytes // BLOCK_BYTES, 1)
         self._changed = threading.Condition()
-        self._coming: set[int] = set()
+        self._fetching: set[int] = set()
         self._failure: Exception | None = None
 
     def open(self) -> RemoteHandle:
@@ -50,57 +49,59 @@ class RemoteObject:
         return RemoteHandle(self)
 
     def raise_failure(self) -> None:
-        """Raise the first error of a read, if there was any."""
+        """Raise the error of the first failed read, if any."""
         if self._failure is not None:
             raise self._failure
 
-    def read(self, begin: int, count: int, trail: Trail) -> bytes:
-        """Return bytes from `begin` on, up to `count` and to the end of a block; b"" only at the end.
+    def read(self, begin: int, count: int, run: SequentialRun) -> bytes:
+        """Return up to `count` bytes from `begin` on, up to the end of a block; b"" at the end only.
 
-        Raise what `fetch` raises, StorageUnavailable where it returns too few or too many bytes.
+        Raise the errors of `fetch`, StorageUnavailable where it returns too few or too many bytes.
         """
         count = min(count, self.size_bytes - begin, BLOCK_BYTES - begin % BLOCK_BYTES)
         if count <= 0:
             return b""
         index, offset = divmod(begin, BLOCK_BYTES)
         with self._changed:
-            self._changed.wait_for(lambda: index not in self._coming)
+            self._changed.wait_for(lambda: index not in self._fetching)
             self.raise_failure()
             kept = self._cache.read((self, index), offset, count)
             if kept is not None:
                 return kept
-            wanted = self._wanted(index, trail.blocks_for(index, self._ahead_blocks))
-            trail.end = wanted.stop
-            self._coming.update(wanted)
-        return self._arrived(wanted)[offset : offset + count]
+            wanted = self._wanted(index, run.blocks_for(index, self._ahead_blocks))
+            run.end = wanted.stop
+            self._fetching.update(wanted)
+        return self._fetched(wanted)[offset : offset + count]
 
     def _wanted(self, index: int, count: int) -> range:
-        """Return the blocks to ask for: those from `index` on that are neither kept nor on their way."""
+        """Return the blocks to fetch: up to `count` from `index` on, until one is cached or being fetched."""
         blocks = -(-self.size_bytes // BLOCK_BYTES)
         stop = index + 1
         while (
-            stop < min(index + count, blocks) and (self, stop) not in self._cache and stop not in self._coming
+            stop < min(index + count, blocks)
+            and (self, stop) not in self._cache
+            and stop not in self._fetching
         ):
             stop += 1
         return range(index, stop)
 
-    def _arrived(self, wanted: range) -> bytes:
-        """Return the bytes of `wanted`, which are kept from now on."""
+    def _fetched(self, wanted: range) -> bytes:
+        """Fetch the blocks `wanted`, cache them, and return their bytes."""
         content = b""
         try:
-            content = self._fetched(wanted)
+            content = self._fetch_all(wanted.start * BLOCK_BYTES, wanted.stop * BLOCK_BYTES)
         except Exception as error:
             self._failure = self._failure or error
             raise
         finally:
             with self._changed:
                 self._keep(wanted, content)
-                self._coming.difference_update(wanted)
+                self._fetching.difference_update(wanted)
                 self._changed.notify_all()
         return content
 
-    def _fetched(self, wanted: range) -> bytes:
-        begin, end = wanted.start * BLOCK_BYTES, min(wanted.stop * BLOCK_BYTES, self.size_bytes)
+    def _fetch_all(self, begin: int, end: int) -> bytes:
+        end = min(end, self.size_bytes)
         with self._changed:
             self.requests += 1
         content = self._fetch(begin, end)
@@ -119,26 +120,26 @@ class RemoteObject:
             raise
 
 
-class Trail:
-    """Where a handle's last request ended, and how much the next one asks for if it goes on there."""
+class SequentialRun:
+    """The sequential reads of one handle: the end of the last fetch, and the size of the next."""
 
     def __init__(self) -> None:
         self.end = -1
         self._blocks = 1
 
     def blocks_for(self, index: int, most: int) -> int:
-        """Return how many blocks to ask for from `index` on: twice as many while reading goes straight on."""
+        """Return how many blocks to fetch from `index` on: twice as many each time in a sequential run."""
         self._blocks = min(2 * self._blocks, most) if index == self.end else 1
         return self._blocks
 
 
 class RemoteHandle(io.RawIOBase):
-    """A readable, seekable file object over a RemoteObject; a read may return less than it was asked for."""
+    """A readable, seekable file object over a RemoteObject; a read may return fewer bytes than requested."""
 
     def __init__(self, remote: RemoteObject) -> None:
         self.name = remote.name
         self._remote = remote
-        self._trail = Trail()
+        self._run = SequentialRun()
         self._position = 0
 
     def readable(self) -> bool:
@@ -154,17 +155,17 @@ class RemoteHandle(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a position, which may lie behind the end; return it. Raise ValueError before the start."""
+        """Move the position, which may be after the end, and return it; raise ValueError before the start."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._remote.size_bytes}[whence]
         if base + offset < 0:
-            raise ValueError(f"position {base + offset} lies before the start")
+            raise ValueError(f"position {base + offset} is before the start")
         self._position = base + offset
         return self._position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill the start of `buffer`; return how many bytes, 0 only at the end."""
+        """Fill the start of `buffer`; return how many bytes, 0 at the end only."""
         view = memoryview(buffer).cast("B")
-        content = self._remote.read(self._position, len(view), self._trail)
+        content = self._remote.read(self._position, len(view), self._run)
         view[: len(content)] = content
         self._position += len(content)
         return len(content)

@@ -1,8 +1,7 @@
-"""Transfer: objects from and to S3; the only module that knows boto3."""
+"""Objects in S3: download, upload, ranged reads, streamed writes, conditional writes and copies."""
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
@@ -10,13 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from blur_container.storage.block_cache import BlockCache
-from blur_container.storage.errors import translated
+from blur_container.storage.client import MANAGED, translated
 from blur_container.storage.multipart_writer import MultipartWriter
 from blur_container.storage.range_reader import AHEAD_BYTES, RemoteObject
 from chalicelib.contract.delivery import OutputBucket, conditional
@@ -26,20 +22,9 @@ from chalicelib.contract.objects import ObjectReference, SourceObject
 
 MP4 = "video/mp4"
 _BLOCK_BYTES = 1024**2
-# A part that is copied has 5 GiB at most.
+# A copied part may have 5 GiB at most.
 _COPIED_BYTES = 1024**3
-_ATTEMPTS = 5
 _READS = 3
-# One connection: the function's memory stays flat, and the local cloud answers ranges slowly.
-_MANAGED = TransferConfig(
-    use_threads=False, multipart_threshold=64 * 1024**2, multipart_chunksize=64 * 1024**2
-)
-
-
-@functools.cache
-def s3_client() -> Any:
-    """Return the one S3 client of this process."""
-    return boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": _ATTEMPTS}))
 
 
 class Storage:
@@ -49,9 +34,9 @@ class Storage:
         self._client = client
 
     def download(self, source: SourceObject, target: Path) -> int:
-        """Write the pinned version of `source` to `target`; return its bytes.
+        """Write the pinned version of `source` to `target` and return its size in bytes.
 
-        Raise SourceChanged where that version is gone, StorageUnavailable where S3 does not deliver it whole.
+        Raise SourceChanged where that version is gone, StorageUnavailable where bytes are missing.
         """
         with translated(source.uri):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key, **_pin(source))
@@ -67,22 +52,22 @@ class Storage:
     def upload(
         self, path: Path, target: ObjectReference, content_type: str, metadata: Mapping[str, str]
     ) -> int:
-        """Write the file at `path` to `target`; return its bytes. `metadata` holds ASCII only."""
+        """Write the file at `path` to `target` and return its size in bytes; `metadata` must be ASCII."""
         with translated(target.uri):
             self._client.upload_file(
                 str(path),
                 target.bucket,
                 target.key,
                 ExtraArgs=_described(content_type, metadata),
-                Config=_MANAGED,
+                Config=MANAGED,
             )
         return path.stat().st_size
 
     def read_text(self, source: ObjectReference) -> str:
-        """Return the text in `source`; raise InvalidDocument where it is none."""
+        """Return the text of `source`; raise InvalidDocument where it is not UTF-8."""
         with translated(source.uri):
             answer = self._client.get_object(Bucket=source.bucket, Key=source.key)
-            # Not `with body:` - that hands out the raw stream, which does not count its bytes.
+            # Not `with body:` - that returns the raw stream, which does not check the length.
             with closing(answer["Body"]) as body:
                 content: bytes = body.read()
         try:
@@ -103,9 +88,9 @@ class Storage:
     def opened(
         self, source: SourceObject | ObjectReference, cache: BlockCache, ahead_bytes: int = AHEAD_BYTES
     ) -> RemoteObject:
-        """Return `source` to be read by ranges, pinned to the version that is named, or else is found now.
+        """Return `source` for ranged reads, pinned to its named version, or else to the present one.
 
-        Its reads raise SourceChanged where that version is gone, StorageUnavailable where bytes are missing.
+        Reads raise SourceChanged where that version is gone, StorageUnavailable where bytes are missing.
         """
         if isinstance(source, SourceObject):
             request = {"Bucket": source.bucket, "Key": source.key, **_pin(source)}
@@ -117,12 +102,12 @@ class Storage:
     def writer(
         self, target: ObjectReference, content_type: str, metadata: Mapping[str, str], head_bytes: int
     ) -> MultipartWriter:
-        """Return a file object that becomes `target` when it is complete; `metadata` holds ASCII only."""
+        """Return a file object that becomes `target` when completed; `metadata` must be ASCII."""
         described = _described(content_type, metadata)
         return MultipartWriter(_Upload(self._client, target, described), head_bytes)
 
     def output_bucket(self, job: Job, bucket: str) -> OutputBucket:
-        """Return output and manifest of `job` in `bucket`."""
+        """Return the output and manifest of `job` in `bucket`."""
         return OutputBucket(self._client, job, bucket, translated)
 
     def upload_over(
@@ -133,9 +118,9 @@ class Storage:
         metadata: Mapping[str, str],
         condition: Mapping[str, str],
     ) -> int:
-        """Write the file at `path` to `target` if `condition` holds when it is complete; return its bytes.
+        """Write the file at `path` to `target` if `condition` is true at the end; return its size in bytes.
 
-        Raise Overtaken where it does not. s3transfer's uploads know no conditions.
+        Raise Overtaken where it is not. s3transfer's uploads have no conditions.
         """
         upload = _Upload(self._client, target, _described(content_type, metadata), condition)
         with path.open("rb") as file, MultipartWriter(upload, 0) as writer:
@@ -150,10 +135,9 @@ class Storage:
         metadata: Mapping[str, str],
         condition: Mapping[str, str],
     ) -> None:
-        """Write `source` to `target` if `condition` holds; its bytes do not come here.
+        """Copy `source` to `target` inside S3 if `condition` is true; the target appears whole or not at all.
 
-        The target appears all at once or not. Raise Overtaken where the condition does not hold,
-        SourceChanged where `source` is not there, or is overwritten meanwhile.
+        Raise Overtaken where the condition is false, SourceChanged where `source` is missing or changes.
         """
         place = {"Bucket": source.bucket, "Key": source.key}
         with translated(source.uri):
@@ -183,13 +167,13 @@ class Storage:
                 request["ContinuationToken"] = page["NextContinuationToken"]
 
     def exists(self, reference: ObjectReference) -> bool:
-        """Return whether the object is there; a list tells it by the right s3:ListBucket alone."""
+        """Return whether the object exists; listing needs the permission s3:ListBucket only."""
         return reference.key in self.list_keys(reference.bucket, reference.key)
 
 
 @dataclass(frozen=True)
 class _Ranges:
-    """One version of an object; `request` names it."""
+    """Ranged reads of one version of an object, which `request` names."""
 
     client: Any
     request: Mapping[str, str]
@@ -198,7 +182,7 @@ class _Ranges:
 
     @classmethod
     def found(cls, client: Any, reference: ObjectReference) -> _Ranges:
-        """Return what lies under `reference` now: a read of one byte tells size and version."""
+        """Return the present version of `reference`; reading one byte gives its size and ETag."""
         place, uri = {"Bucket": reference.bucket, "Key": reference.key}, reference.uri
         with translated(uri):
             answer = client.get_object(**place, Range="bytes=0-0")
@@ -207,16 +191,16 @@ class _Ranges:
         return cls(client, {**place, "IfMatch": answer["ETag"]}, uri, size_bytes)
 
     def fetch(self, begin: int, end: int) -> bytes:
-        """Return bytes [begin, end); a broken stream is read anew, which botocore does not do by itself."""
+        """Return bytes [begin, end); retry a broken stream, which botocore does not do by itself."""
         reason: Exception | None = None
         for _ in range(_READS):
             with translated(self.uri):
                 answer = self.client.get_object(**self.request, Range=f"bytes={begin}-{end - 1}")
             expected = f"bytes {begin}-{end - 1}/{self.size_bytes}"
             with closing(answer["Body"]) as body:
-                # Anything else may be the whole object, and larger than memory.
+                # Any other answer may be the whole object, and larger than memory.
                 if (found := answer.get("ContentRange")) != expected:
-                    raise SourceChanged(f"{self.uri}: {expected} asked for, {found} given")
+                    raise SourceChanged(f"{self.uri}: {expected} requested, {found} returned")
                 try:
                     content: bytes = body.read()
                 except (BotoCoreError, OSError) as error:
@@ -224,11 +208,11 @@ class _Ranges:
                     continue
             if len(content) == end - begin:
                 return content
-        raise StorageUnavailable(f"{self.uri}: bytes {begin} to {end} do not arrive") from reason
+        raise StorageUnavailable(f"{self.uri}: bytes {begin} to {end} cannot be read") from reason
 
 
 class _Upload:
-    """An upload in one step or in parts, complete if `condition` holds; errors are those of the contract."""
+    """An upload in one step or in parts, completed if `condition` is true; raises the contract's errors."""
 
     def __init__(
         self,
@@ -248,19 +232,19 @@ class _Upload:
             self._client.put_object(**self._place, Body=content, **self._described, **self._condition)
 
     def begin(self) -> None:
-        """Prepare to take parts."""
+        """Start an upload in parts."""
         with translated(self._uri):
             answer = self._client.create_multipart_upload(**self._place, **self._described)
             self._place["UploadId"] = answer["UploadId"]
 
     def put_part(self, number: int, content: bytearray) -> None:
-        """Take a part."""
+        """Upload a part."""
         with translated(self._uri):
             answer = self._client.upload_part(**self._place, PartNumber=number, Body=content)
             self._part_tags[number] = answer["ETag"]
 
     def copy_part(self, number: int, source: Mapping[str, str], etag: str, begin: int, end: int) -> None:
-        """Take bytes [begin, end) of an object, as long as it has that ETag, for a part."""
+        """Copy bytes [begin, end) of an object into a part; raise SourceChanged if it has another ETag."""
         with translated(self._uri):
             answer = self._client.upload_part_copy(
                 **self._place,
@@ -272,7 +256,7 @@ class _Upload:
             self._part_tags[number] = answer["CopyPartResult"]["ETag"]
 
     def complete(self) -> None:
-        """Make the object visible."""
+        """Make the object of all parts visible."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in sorted(self._part_tags.items())]
         with translated(self._uri), self._conditional():
             self._client.complete_multipart_upload(
@@ -283,7 +267,7 @@ class _Upload:
         return conditional(self._client) if self._condition else nullcontext()
 
     def abort(self) -> None:
-        """Forget the parts, where that is allowed: the bucket's lifecycle does so after a day."""
+        """Delete the parts where that is allowed; the bucket's lifecycle deletes them after a day."""
         if "UploadId" in self._place:
             with suppress(ClientError, BotoCoreError):
                 self._client.abort_multipart_upload(**self._place)

@@ -1,4 +1,4 @@
-"""Audio: packets copied bit for bit, or encoded as AAC where MP4 cannot hold what the source has."""
+"""Audio: copy packets bit for bit, or encode AAC where MP4 has no place for the source's codec."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from blur_container.writing.audio_channels import placement_of, places_of, take_
 from blur_container.writing.audio_samples import ArrangedSound
 from chalicelib.contract.errors import DamagedVideo, UnsupportedVideo
 
-# What MP4 has a place for and players look for there. FFmpeg would write PCM and Vorbis too.
+# Codecs that players support in MP4. FFmpeg would write PCM and Vorbis too.
 _MP4_CODECS = frozenset(
     ("aac", "ac3", "alac", "dca", "eac3", "flac", "libopus", "mp2", "mp2float", "mp3", "mp3float", "opus")
 )
 _AAC_BITS_PER_CHANNEL = 96_000
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-
-
-# Packets that prepare a decoder: Opus asks for 80 ms, four of its usual ones; AAC for one.
+# Packets that prepare a decoder: Opus needs 80 ms, four of its usual packets; AAC needs one.
 _PREPARING = 4
 
 
 class CopiedStream:
-    """A stream of the output that takes the packets of the source as they are, but hidden ones.
+    """Copies the packets of one stream, except those that an edit list hides.
 
-    Before each piece of an edit list the demuxer gives packets that only prepare the decoder, from another
-    place of the source. In the output they would be heard; the last ones before the first piece MP4 can hide.
+    Before each piece of an edit list the demuxer returns packets that only prepare the decoder, from another
+    place of the source. In the output they would be heard, so they are dropped; only the last ones before
+    the first piece stay, because MP4 can hide those.
     """
 
     def __init__(self, target: OutputContainer, source: Any) -> None:
@@ -49,12 +48,12 @@ class CopiedStream:
 
     @property
     def change(self) -> str | None:
-        """Return what was left out, in words."""
+        """Return how many packets were dropped, in words; None for none."""
         hidden = self._hidden if self._has_begun else self._hidden + len(self._early)
         return f"{self._name}: packets hidden by its edit list are left out: {hidden}" if hidden else None
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """Return what is written for one packet of the source."""
+        """Return the packets to write for one packet of the source."""
         if packet.is_discard and self._is_sound:
             self._hidden += self._has_begun or len(self._early) == _PREPARING
             self._early.append(packet)
@@ -62,16 +61,16 @@ class CopiedStream:
         early = [] if self._has_begun else list(self._early)
         self._has_begun = True
         self._early.clear()
-        return [self._after_the_last(one) for one in (*early, packet)]
+        return [self._in_order(one) for one in (*early, packet)]
 
     def rest(self) -> list[Packet[Any]]:
-        """Return what is written at the end."""
+        """Return the packets to write after the last one of the source."""
         return []
 
-    def _after_the_last(self, packet: Packet[Any]) -> Packet[Any]:
+    def _in_order(self, packet: Packet[Any]) -> Packet[Any]:
+        """Return `packet` with a dts after the last one, which it changes in place where needed."""
         if packet.dts is not None and self._last_dts is not None and packet.dts <= self._last_dts:
-            # Two packets of one time, or the end of one piece and the start of the next in each other's time:
-            # MP4, as FFmpeg writes it, needs a tick between them.
+            # Two packets at one time, or two pieces that overlap: FFmpeg's MP4 muxer needs rising dts.
             packet.dts = self._last_dts + 1
             packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
         self._last_dts = packet.dts
@@ -79,11 +78,12 @@ class CopiedStream:
 
 
 class EncodedSound:
-    """An AAC stream of the output, encoded from sound that MP4 cannot hold."""
+    """Decodes one audio stream and encodes it as AAC."""
 
     def __init__(self, target: OutputContainer, source: AudioStream) -> None:
         self._source = source
-        codec, rate = source.codec_context.name, _aac_rate(source.rate)
+        codec = source.codec_context.name
+        rate = next((rate for rate in _AAC_RATES if rate >= source.rate), _AAC_RATES[-1])
         names = take_channels(source.codec_context)
         placement = placement_of(names)
         self.channels = len(places_of(placement.encoded))
@@ -99,11 +99,11 @@ class EncodedSound:
         context.bit_rate = _AAC_BITS_PER_CHANNEL * self.channels
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """Return what is written for one packet of the source."""
+        """Return the packets to write for one packet of the source."""
         return self._encoded(self._arranged.frames(self._decoded(packet)))
 
     def rest(self) -> list[Packet[Any]]:
-        """Return what is written at the end."""
+        """Return the packets to write after the last one of the source."""
         frames = chain(self._arranged.frames(self._decoded(None)), self._arranged.rest())
         return [*self._encoded(frames), *self.stream.encode(None)]
 
@@ -120,15 +120,11 @@ class EncodedSound:
 
 
 def is_held_by_mp4(stream: AudioStream) -> bool:
-    """Return whether the packets of `stream` can be copied into MP4."""
+    """Return whether packets of `stream` can be copied into MP4."""
     return stream.codec_context.name in _MP4_CODECS
 
 
 def _has_edits(stream: AudioStream) -> bool:
-    """Return whether an edit list joins pieces of `stream`: hidden packets lie between others."""
+    """Return whether an edit list joins pieces of `stream`: hidden packets are between shown ones."""
     pieces = [hidden for hidden, _ in groupby(entry.is_discard for entry in stream.index_entries)]
     return pieces.count(False) > 1
-
-
-def _aac_rate(rate: int) -> int:
-    return next((held for held in _AAC_RATES if held >= rate), _AAC_RATES[-1])

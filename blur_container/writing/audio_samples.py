@@ -1,4 +1,4 @@
-"""Samples: decoded sound whose channels are brought in order, and whose pieces are joined without a seam."""
+"""Audio samples: reorder or mix the channels of decoded frames, and join the pieces of an edit list."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from blur_container.writing.audio_channels import Placement
 from chalicelib.contract.errors import UnsupportedVideo
 
-# Longer silences between two pieces stay jumps in time.
+# A longer gap between two pieces stays a jump in time, a shorter one is filled with silence.
 _SILENCE_MAX_S = 10
 
 Samples = NDArray[np.float32]  # (samples, channels), from -1 to 1
 
 
 class ArrangedSound:
-    """Brings the channels of decoded frames in order; pieces that an edit list joins meet at their times."""
+    """Places the channels of decoded frames, and cuts the pieces of an edit list where the next begins."""
 
     def __init__(
         self, source_channels: int, placement: Placement, *, is_edited: bool, has_times: bool
@@ -40,13 +40,13 @@ class ArrangedSound:
         self._to_floats = AudioResampler(format="flt")
 
     def frames(self, decoded: Iterable[AudioFrame]) -> Iterator[AudioFrame]:
-        """Yield `decoded` frames, arranged; of sound with edits the last one is held back."""
+        """Yield `decoded` frames, arranged; with an edit list the last one is held back until the next."""
         timed = map(self._in_turn, decoded)
-        if self._placement.is_as_it_was and not self._is_edited:
+        if self._placement.is_identity and not self._is_edited:
             yield from timed
             return
         for frame in chain.from_iterable(map(self._packed, timed)):
-            samples = self._placed(self._samples(frame))
+            samples = self._placed_samples(frame)
             if self._is_edited:
                 yield from self._joined(frame, samples)
             else:
@@ -55,7 +55,7 @@ class ArrangedSound:
                 yield arranged
 
     def rest(self) -> Iterator[AudioFrame]:
-        """Yield what was held back."""
+        """Yield the frame that was held back."""
         if self._held is not None and len(self._held):
             yield self._timed(self._held, self._held_at)
         self._held = None
@@ -77,11 +77,15 @@ class ArrangedSound:
         return frame
 
     def _joined(self, frame: AudioFrame, samples: Samples) -> Iterator[AudioFrame]:
+        """Yield the held frame up to the start of `samples`, then silence for a gap; hold back `samples`."""
         self._rate = frame.rate
-        start = self._start(frame)
+        if frame.pts is None or frame.time_base is None:
+            start = self._held_at + (0 if self._held is None else len(self._held))
+        else:
+            start = round(frame.pts * frame.time_base * frame.rate)
         if self._held is not None:
             end = self._held_at + len(self._held)
-            # A piece ends where the next one begins, though its last packet goes on.
+            # A piece ends where the next one begins, even within its last packet.
             self._held = self._held[: max(start - self._held_at, 0)]
             samples, start = samples[max(self._held_at - start, 0) :], max(start, self._held_at)
             yield from self.rest()
@@ -89,30 +93,26 @@ class ArrangedSound:
                 yield self._timed(np.zeros((start - end, samples.shape[1]), np.float32), end)
         self._held, self._held_at = samples, start
 
-    def _start(self, frame: AudioFrame) -> int:
-        if frame.pts is None or frame.time_base is None:
-            return self._held_at + (0 if self._held is None else len(self._held))
-        return round(frame.pts * frame.time_base * frame.rate)
-
-    def _placed(self, samples: Samples) -> Samples:
-        if self._placement.mix is None:
-            return samples[:, self._placement.order]
-        return np.asarray(samples @ np.array(self._placement.mix, np.float32).T, np.float32)
-
     def _packed(self, frame: AudioFrame) -> list[AudioFrame]:
-        """Return `frame` as floats with its channels side by side: of 8 planes PyAV reads a ninth."""
+        """Return `frame` as interleaved floats: of 8 planes PyAV would read a ninth, out of bounds."""
         try:
             return self._to_floats.resample(frame)
         except (ValueError, av.FFmpegError) as error:
-            raise UnsupportedVideo(f"sound that changes its form on its way: {error}") from error
+            raise UnsupportedVideo(
+                f"the sample format of an audio stream changes mid-stream: {error}"
+            ) from error
 
-    def _samples(self, frame: AudioFrame) -> Samples:
+    def _placed_samples(self, frame: AudioFrame) -> Samples:
+        """Return the samples of a packed `frame` with their channels in the order of the layout."""
         channels = frame.layout.nb_channels
         if channels != self._source_channels:
             raise UnsupportedVideo(
-                f"sound that goes from {self._source_channels} channels to {channels} on its way"
+                f"an audio stream changes mid-stream from {self._source_channels} channels to {channels}"
             )
-        return np.asarray(frame.to_ndarray().reshape(-1, channels), np.float32)
+        samples = np.asarray(frame.to_ndarray().reshape(-1, channels), np.float32)
+        if self._placement.mix is None:
+            return samples[:, self._placement.order]
+        return np.asarray(samples @ np.array(self._placement.mix, np.float32).T, np.float32)
 
     def _timed(self, samples: Samples, start: int) -> AudioFrame:
         frame = self._frame(samples, self._rate)

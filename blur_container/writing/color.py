@@ -1,4 +1,4 @@
-"""Color: what the numbers of a picture mean, and the display it was mastered on."""
+"""Color: the tags of range, primaries, transfer and matrix, and the HDR mastering display."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from blur_container.reading.side_data import side_data
 
 _HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 _UNSPECIFIED = 2
-# Names of one curve. Source: ISO/IEC 23091-2, table 3. What is not told is shown so too.
+# Tags of one transfer curve, with which players show unspecified video too. Source: ISO/IEC 23091-2, table 3.
 _CURVES = (
     frozenset(
         {
@@ -28,7 +28,7 @@ _CURVES = (
     ),
 )
 _BT2020 = 9
-# Names of one gamut, and what is not told in SD and HD.
+# Tags of one gamut, each with unspecified, which players show so in SD or HD.
 _GAMUTS = (
     frozenset({int(ColorPrimaries.SMPTE170M), int(ColorPrimaries.SMPTE240M), _UNSPECIFIED}),
     frozenset({int(ColorPrimaries.BT709), _UNSPECIFIED}),
@@ -44,7 +44,7 @@ _LUMINANCE = 10_000
 
 @dataclass(frozen=True)
 class Color:
-    """The four tags of a picture's colours; the numbers are those of ISO/IEC 23091-2, the range FFmpeg's."""
+    """The four colour tags of a frame; numbers of ISO/IEC 23091-2, the range FFmpeg's AVColorRange."""
 
     range: int
     primaries: int
@@ -53,7 +53,7 @@ class Color:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Color:
-        """Return the tags of `frame`; the name of a format tells its range where no tag does."""
+        """Return the tags of `frame`; where the range has no tag, the name of the pixel format implies it."""
         named = ColorRange.JPEG if frame.format.name.startswith("yuvj") else ColorRange.UNSPECIFIED
         return cls(
             int(frame.color_range) or int(named),
@@ -69,14 +69,14 @@ class Color:
 
     @property
     def is_full_range(self) -> bool:
-        """Return whether black is 0."""
+        """Return whether luma uses 0 to 255, with black at 0."""
         return self.range == ColorRange.JPEG
 
     def named_like(self, first: Color, size: Size) -> Color | None:
-        """Return these tags with the names that `first` has for the same things; None where they differ.
+        """Return these tags with the names that `first` has for them; None where they differ too much.
 
-        Range and matrix may differ in truth: pictures can be converted exactly. What is not told is what
-        players take it for: limited range, and by `size` the matrix of SD or HD.
+        Range and matrix may differ, because frames can be converted exactly. Unspecified tags count as what
+        players assume: limited range, and by `size` the matrix of SD or HD.
         """
         alike = _are_one(_CURVES, self.transfer, first.transfer) and _are_one(
             _GAMUTS, self.primaries, first.primaries
@@ -93,7 +93,7 @@ class Color:
         )
 
     def tag(self, context: VideoCodecContext) -> None:
-        """Tell an encoder what its pictures mean."""
+        """Set the tags on an encoder."""
         context.color_range = self.range
         context.color_primaries = self.primaries
         context.color_trc = self.transfer
@@ -105,7 +105,7 @@ def _are_one(groups: tuple[frozenset[int], ...], one: int, other: int) -> bool:
 
 
 def _matrix(matrix: int, size: Size) -> int:
-    """Return a matrix by one of its names, and one that is not told as players guess it."""
+    """Return one tag for equal matrices, and for an unspecified one the tag that players assume."""
     if matrix == _UNSPECIFIED:
         is_hd = size.width >= _HD_WIDTH or size.height > _SD_HEIGHT
         return int(Colorspace.ITU709) if is_hd else int(Colorspace.ITU601)
@@ -128,18 +128,18 @@ def mastering_parameters(frame: VideoFrame) -> list[str]:
 
 
 def is_undisplayable(frame: VideoFrame) -> bool:
-    """Return whether `frame` is Dolby Vision that only its own players can show.
+    """Return whether `frame` is Dolby Vision that only Dolby Vision players can show.
 
-    Such streams say nothing about their colours; those that others can show as HDR10, HLG or SDR do.
+    Such streams have no colour tags; those with an HDR10, HLG or SDR base layer do.
     """
     facts = side_data(frame)
     return SideDataType.DOVI_METADATA in facts and frame.color_trc == _UNSPECIFIED
 
 
 def _mastering_display(numbers: memoryview) -> list[str]:
-    """Return AVMasteringDisplayMetadata as x265 wants it.
+    """Return AVMasteringDisplayMetadata as a parameter of x265.
 
-    It holds ten fractions - x and y of red, green, blue and white, darkest, brightest - and two flags.
+    It has ten fractions - x and y of red, green, blue and white, darkest, brightest - and two flags.
     """
     *flat, has_primaries, has_luminance = numbers[: 2 * _RATIONALS + 2].tolist()
     if not (has_primaries and has_luminance and all(flat[1::2])):

@@ -1,4 +1,4 @@
-"""Fields: which half of an interlaced frame is shown first, the same in all frames of a video."""
+"""Field order: which field of interlaced frames is shown first, the same in all frames of a video."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOP_FIRST = frozenset({2, 5})
 
 
 class Fields:
-    """Keeps frames to the fields of the first: an encoder of H.264 has one order for all of them."""
+    """Checks that all frames have the field order of the first: an H.264 encoder has one for all."""
 
     def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
         self._is_interlaced = output_format.is_interlaced
@@ -27,25 +27,24 @@ class Fields:
         )
 
     def alike(self, frame: VideoFrame) -> VideoFrame:
-        """Return `frame` with fields in the order of the first, as both halves of a whole frame can have.
+        """Return `frame`; a progressive frame of interlaced video gets the field order of the first.
 
         Raise UnsupportedVideo where its own fields have another order, or the first frame had none.
         """
         if not frame.interlaced_frame:
-            return self._marked(frame) if self._is_interlaced else frame
+            if not self._is_interlaced:
+                return frame
+            graph = self._graph(frame, "setfield", "tff" if self._is_top_first else "bff")
+            graph.vpush(frame)
+            return graph.vpull()
         if not self._is_interlaced:
             raise UnsupportedVideo("frames of two fields follow frames without fields")
         if self._top_first(frame) != self._is_top_first:
-            raise UnsupportedVideo("the order of fields changes on its way")
+            raise UnsupportedVideo("the order of fields changes mid-stream")
         return frame
 
-    def _marked(self, frame: VideoFrame) -> VideoFrame:
-        graph = self._graph(frame, "setfield", "tff" if self._is_top_first else "bff")
-        graph.vpush(frame)
-        return graph.vpull()
-
     def _top_first(self, frame: VideoFrame) -> bool:
-        # PyAV does not tell; a filter lets pass what it is asked for.
+        # PyAV does not expose the order; this filter passes frames whose top field is first only.
         graph = self._graph(frame, "select", "eq(interlace_type\\,1)")
         graph.vpush(frame)
         with suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""Decoded frames on their way: read ahead in a thread, brought to 4:2:0, seen as editable arrays."""
+"""Frame format: convert decoded frames to 4:2:0 and to the encoded size; their planes as arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from blur_container.geometry import Plane, Rect, Size
@@ -23,10 +22,10 @@ _LIMITED_BLACK, _NO_COLOUR = 16, 128
 
 
 class PlanarFrames:
-    """Brings frames to planar 4:2:0 and, once blurred, to the size that is encoded.
+    """Converts frames to planar 4:2:0 and, after the blur, to the encoded size.
 
-    They are meant to be of one kind. What changes on the way and can be converted exactly becomes what the
-    first frame was, and is noted in `changes`; all else is refused.
+    A mid-stream change that can be converted exactly is converted to the form of the first frame and recorded
+    in `changes`; any other raises UnsupportedVideo.
     """
 
     def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
@@ -42,28 +41,33 @@ class PlanarFrames:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """Return in words what changed on the way, in the order it was met."""
+        """Return the mid-stream changes in words, in the order they came."""
         return tuple(self._changes)
 
     def convert(self, frame: VideoFrame) -> VideoFrame:
-        """Return `frame` as planar 4:2:0, in its own size; one that is so already comes back uncopied."""
+        """Return `frame` as planar 4:2:0, in its own size; `frame` itself where it has that format."""
         frame = self._fields.alike(frame)
-        color = self._alike(frame)
+        color = self._color_like_first(frame)
         is_kept = frame.format.name == self._output_format.pixel_format and color == self._color
         return frame if is_kept and not self._is_mapped else self._reformatted(frame, color)
 
     def padded(self, frame: VideoFrame) -> VideoFrame:
-        """Return a converted frame in the size that is encoded."""
+        """Return a converted frame in the encoded size."""
         size = Size(frame.width, frame.height)
         if size != self._size:
-            return self._letterbox(frame, size).grow(frame)
+            if size not in self._letterboxes:
+                self._letterboxes[size] = Letterbox(frame, self._output_format, self._size)
+            return self._letterboxes[size].grow(frame)
         return frame if self._padding is None else self._padding.grow(frame)
 
-    def _alike(self, frame: VideoFrame) -> Color:
-        """Return the colours of `frame` in the words of the first one; refuse what cannot become like it."""
+    def _color_like_first(self, frame: VideoFrame) -> Color:
+        """Return the colours of `frame`, by the tags of the first where they mean the same.
+
+        Record a change that can be converted; raise UnsupportedVideo for any other.
+        """
         if _format(frame) != _format(self._first):
             raise UnsupportedVideo(
-                f"the pixels change from {_format(self._first)} to {_format(frame)} on their way"
+                f"the pixel format changes mid-stream from {_format(self._first)} to {_format(frame)}"
             )
         size = Size(frame.width, frame.height)
         if size != self._size:
@@ -73,7 +77,7 @@ class PlanarFrames:
             return color
         named = color.named_like(self._color, self._size)
         if named is None:
-            raise UnsupportedVideo(f"the colours change from {self._color} to {color} on their way")
+            raise UnsupportedVideo(f"the colours change mid-stream from {self._color} to {color}")
         if named != self._color:
             self._note_color(named)
         return named
@@ -81,8 +85,8 @@ class PlanarFrames:
     def _note_size(self, size: Size) -> None:
         if self._output_format.is_interlaced or self._output_format.aperture is not None:
             raise UnsupportedVideo(
-                f"the picture changes from {_words(self._size)} to {_words(size)} on its way, "
-                "and has fields or a clean aperture"
+                f"frame size changes mid-stream from {_words(self._size)} to {_words(size)}, "
+                "which is not possible with fields or a clean aperture"
             )
         self._changes[f"scaled from {_words(size)} to {_words(self._size)}, the first size"] = None
 
@@ -93,11 +97,6 @@ class PlanarFrames:
         if color.matrix != self._color.matrix:
             self._changes[f"matrix {color.matrix} became {self._color.matrix}, the first matrix"] = None
 
-    def _letterbox(self, frame: VideoFrame, size: Size) -> Letterbox:
-        if size not in self._letterboxes:
-            self._letterboxes[size] = Letterbox(frame, self._output_format, self._size)
-        return self._letterboxes[size]
-
     @property
     def _is_mapped(self) -> bool:
         return self._color.transfer != self._output_format.color.transfer
@@ -106,13 +105,13 @@ class PlanarFrames:
         color = self._output_format.color
         if not source.is_full_range and frame.format.name.startswith("yuvj"):
             frame = _renamed(frame)
-        # Told, these map every pixel's light, HDR by its mastering display: 16 ms a frame of 720p.
+        # With these two the reformatter tone-maps every pixel: 16 ms a frame of 720p.
         transfer, primaries = (color.transfer, color.primaries) if self._is_mapped else (None, None)
         return self._reformatter.reformat(
             frame,
             format=self._output_format.pixel_format,
             dst_colorspace=color.matrix,
-            # Not told, the reformatter takes each side's range from its format, which may not say it.
+            # Otherwise the reformatter takes each range from the pixel format, which may not imply it.
             src_color_range=_range(source),
             dst_color_range=_range(color),
             dst_color_trc=transfer,
@@ -122,11 +121,11 @@ class PlanarFrames:
 
 
 def editable_planes(frame: VideoFrame) -> list[Plane]:
-    """Return Y, U and V as arrays (height, width) that show and change the frame itself.
+    """Return Y, U and V as arrays (height, width) over the memory of the frame; writing changes the frame.
 
     uint8 for samples of 8 bits, uint16 for deeper ones.
     """
-    # The decoder predicts later frames from this one: edited in place it would spread the blur to them.
+    # The decoder predicts later frames from this one: without a copy the blur would spread to them.
     frame.make_writable()
     return list(arrays(frame))
 
@@ -136,10 +135,10 @@ def _range(color: Color) -> ColorRange:
 
 
 def _renamed(frame: VideoFrame) -> VideoFrame:
-    """Return a copy of `frame` whose format does not say that its range is full.
+    """Return a copy of `frame` with a pixel format that does not imply full range.
 
-    The decoder keeps the format of the first frame where the range alone changes; the reformatter takes its
-    word for more than what it is told.
+    The decoder keeps the format of the first frame where only the range changes, and the reformatter believes
+    the format more than the range it is given.
     """
     copy = VideoFrame(frame.width, frame.height, _format(frame))
     for source, target in zip(arrays(frame), arrays(copy), strict=True):
@@ -151,7 +150,7 @@ def _renamed(frame: VideoFrame) -> VideoFrame:
 
 
 def _format(frame: VideoFrame) -> str:
-    """Return the name of a pixel format; those of full range have two."""
+    """Return the pixel format; yuvj names, the same with full range, become yuv names."""
     return frame.format.name.replace("yuvj", "yuv")
 
 
@@ -160,17 +159,14 @@ def _words(size: Size) -> str:
 
 
 class Padding:
-    """Brings frames of one size to that of a form; right and below, their own edge is repeated.
-
-    What their clean aperture hides is cut off.
-    """
+    """Crops frames of one size to their clean aperture, and repeats the right and lower edges."""
 
     def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
         self._shown = output_format.aperture or Rect(0, 0, first.width, first.height)
         self._frames = _Frames(first, output_format)
 
     def grow(self, frame: VideoFrame) -> VideoFrame:
-        """Return `frame` with its edges repeated; the filter alone would lose an odd column."""
+        """Return a padded copy of `frame`; FFmpeg's pad filter alone would lose an odd column."""
         grown = self._frames.like(frame)
         for narrow, wide in self._frames.planes(frame, grown):
             across, down = _chroma_steps(narrow, frame)
@@ -183,7 +179,7 @@ class Padding:
 
 
 class Letterbox:
-    """Scales frames of one size into `place`, the upper left of the frames of a form; the rest is black."""
+    """Scales frames of one size into `place`, at the upper left of the output frame; the rest is black."""
 
     def __init__(self, frame: VideoFrame, output_format: OutputFormat, place: Size) -> None:
         scale = min(place.width / frame.width, place.height / frame.height)
@@ -197,29 +193,26 @@ class Letterbox:
         self._frames: _Frames | None = None
 
     def grow(self, frame: VideoFrame) -> VideoFrame:
-        """Return `frame` scaled, its shape unchanged, with black bars where that leaves room."""
+        """Return `frame` scaled with its aspect ratio, and with black bars beside or above it."""
         small = self._reformatter.reformat(
             frame, self._width, self._height, interpolation=Interpolation.BICUBIC, threads=1
         )
         self._frames = self._frames or _Frames(small, self._output_format)
         grown = self._frames.like(small)
         for number, (narrow, wide) in enumerate(self._frames.planes(small, grown)):
-            wide[:] = self._black(number)
+            black = _NO_COLOUR if number else _LIMITED_BLACK * (not self._output_format.color.is_full_range)
+            wide[:] = black << (self._output_format.depth - _BYTE_BITS)
             across, down = _chroma_steps(narrow, small)
             place = self._place.scaled_down(across, down)
             _part(wide, place)[:] = narrow[: place.bottom - place.top, : place.right - place.left]
         return grown
 
-    def _black(self, plane: int) -> int:
-        level = _NO_COLOUR if plane else _LIMITED_BLACK * (not self._output_format.color.is_full_range)
-        return level << (self._output_format.depth - _BYTE_BITS)
-
 
 class _Frames:
-    """Makes frames of a form's size that carry what frames like `first` carry beside their pixels."""
+    """Makes frames of the output size with the times, tags and side data of frames like `first`."""
 
     def __init__(self, first: VideoFrame, output_format: OutputFormat) -> None:
-        # The filters keep fields, times, captions and colours.
+        # These filters keep fields, times, captions and colours.
         self._graph = Graph()
         source = self._graph.add_buffer(
             width=first.width,
@@ -233,7 +226,7 @@ class _Frames:
         self._graph.link_nodes(source, pad, crop, self._graph.add("buffersink")).configure()
 
     def like(self, frame: VideoFrame) -> VideoFrame:
-        """Return a frame whose pixels may be written; some of them are those of `frame`."""
+        """Return a writable frame of the output size with the side data, and some pixels, of `frame`."""
         self._graph.vpush(frame)
         made = self._graph.vpull()
         made.make_writable()
@@ -241,7 +234,7 @@ class _Frames:
 
     @staticmethod
     def planes(frame: VideoFrame, made: VideoFrame) -> Iterator[tuple[Plane, Plane]]:
-        """Yield each plane of a frame and that of the one it is brought to."""
+        """Yield each plane of `frame` with the same plane of `made`."""
         return zip(arrays(frame), arrays(made), strict=True)
 
 
@@ -250,7 +243,7 @@ def _part(plane: Plane, rect: Rect) -> Plane:
 
 
 def _chroma_steps(plane: Plane, frame: VideoFrame) -> tuple[int, int]:
-    """Return how many pixels of `frame` one sample of `plane` stands for, across and down."""
+    """Return how many pixels of `frame` one sample of `plane` covers, across and down."""
     height, width = plane.shape
     return -(-frame.width // width), -(-frame.height // height)
 
@@ -258,9 +251,7 @@ def _chroma_steps(plane: Plane, frame: VideoFrame) -> tuple[int, int]:
 def arrays(frame: VideoFrame) -> Iterator[Plane]:
     """Yield each plane as an array (height, width) over its bytes; uint16 for deep samples."""
     for plane, component in zip(frame.planes, frame.format.components, strict=False):
-        yield _array(plane, component.bits)
-
-
-def _array(plane: VideoPlane, bits: int) -> Plane:
-    flat: Plane = np.frombuffer(memoryview(plane), np.uint8 if bits <= _BYTE_BITS else np.uint16)
-    return flat.reshape(-1, plane.line_size // flat.itemsize)[: plane.height, : plane.width]
+        flat: Plane = np.frombuffer(
+            memoryview(plane), np.uint8 if component.bits <= _BYTE_BITS else np.uint16
+        )
+        yield flat.reshape(-1, plane.line_size // flat.itemsize)[: plane.height, : plane.width]

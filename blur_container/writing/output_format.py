@@ -1,4 +1,4 @@
-"""Form: what a source becomes - codec, pixel format, size, colours, fields - and what changes on the way."""
+"""Output format: the codec, pixel format, size, colours and fields that a source is encoded with."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from av.video.stream import VideoStream
 
 from blur_container.geometry import Rect, Size
 from blur_container.reading.clean_aperture import clean_aperture, cut_size, inner
+from blur_container.reading.side_data import display_matrix
 from blur_container.reading.timestamps import time_base
-from blur_container.reading.video import IS_PYAV_18, display_matrix
+from blur_container.reading.video import IS_PYAV_18
 from blur_container.settings import OutputCodec, RenderSettings
 from blur_container.writing.color import BT709, Color, is_undisplayable
 from chalicelib.contract.errors import UnsupportedVideo
@@ -26,14 +27,12 @@ _DEEP_BITS = 10
 _ALPHA_COMPONENTS = (2, 4)
 # FFmpeg's AVFieldOrder: 0 is unknown, 1 progressive, the others name the first field.
 _PROGRESSIVE = 1
-
-
 _DEFAULT_RATE = Fraction(25)
 
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """What is handed to the encoder; `changes` says in words what the source was beyond that."""
+    """The format of the encoder's frames; `changes` says in words how the source differed."""
 
     encoder: str
     pixel_format: str
@@ -41,25 +40,25 @@ class OutputFormat:
     color: Color
     field_order: int = 0
     changes: tuple[str, ...] = ()
-    # What is shown of the coded frames; None for all of it.
+    # The shown part of the coded frames; None for the whole frame.
     aperture: Rect | None = None
 
     @property
     def depth(self) -> int:
-        """Return the bits of a sample."""
+        """Return the bits per sample."""
         return _DEEP_BITS if self.pixel_format == _DEEP_420 else _BYTE_BITS
 
     @property
     def is_interlaced(self) -> bool:
-        """Return whether frames hold two fields each."""
+        """Return whether frames have two fields each."""
         return self.field_order > _PROGRESSIVE
 
 
 def output_format_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec) -> OutputFormat:
-    """Return what the frames of `stream`, of which `first` is the first, become.
+    """Return the format to encode `stream` with, whose first frame is `first`.
 
-    Deep and HDR video stays so, as HEVC Main 10. Where H.264 is asked for, or fields need it, HDR is
-    tone-mapped. Raise UnsupportedVideo where neither shows the source as it is meant.
+    10-bit and HDR video stays so, as HEVC Main 10. For H.264, by setting or because of fields, HDR is
+    tone-mapped. Raise UnsupportedVideo where neither shows the source right.
     """
     _require_displayable(first, stream)
     field_order = _field_order(first, stream)
@@ -74,10 +73,12 @@ def output_format_of(first: VideoFrame, stream: VideoStream, codec: OutputCodec)
     rows = 4 if field_order > _PROGRESSIVE else 2
     aperture = clean_aperture(stream)
     shown = inner(aperture, rows) if aperture else None
+    cut, name = cut_size(shown, Size(first.width, first.height)), first.format.name
     output_format = OutputFormat(
         encoder="libx265" if deep else "libx264",
-        pixel_format=_DEEP_420 if deep else _shallow(first.format),
-        size=_padded(cut_size(shown, Size(first.width, first.height)), rows),
+        pixel_format=_DEEP_420 if deep else (name if name in _PLANAR_420 else "yuv420p"),
+        # 4:2:0 has no half sample of chroma, and each field needs whole ones.
+        size=Size(cut.width + cut.width % 2, -(-cut.height // rows) * rows),
         color=BT709 if flattened else _color(first),
         field_order=field_order,
         aperture=shown,
@@ -93,48 +94,37 @@ def _require_displayable(first: VideoFrame, stream: VideoStream) -> None:
 
 
 def _field_order(first: VideoFrame, stream: VideoStream) -> int:
+    """Return FFmpeg's AVFieldOrder of the output; raise UnsupportedVideo where PyAV 17 cannot write it."""
     if not IS_PYAV_18:
-        return _progressive(first)
-    told = stream.codec_context.field_order
-    # The container may not tell; top field first is the commoner order, each frame tells its own.
-    return told if told > _PROGRESSIVE or not first.interlaced_frame else _PROGRESSIVE + 1
-
-
-def _progressive(first: VideoFrame) -> int:
-    """Return the order of fields where PyAV 17, the last for Python 3.10, cannot tell or write another."""
-    if first.interlaced_frame:
-        raise UnsupportedVideo("interlaced video needs PyAV 18 and with it Python 3.11 or later")
-    return _PROGRESSIVE
+        if first.interlaced_frame:
+            raise UnsupportedVideo("interlaced video needs PyAV 18 and with it Python 3.11 or later")
+        return _PROGRESSIVE
+    order = stream.codec_context.field_order
+    # The container may not say; top field first is the commoner order, and each frame has its own.
+    return order if order > _PROGRESSIVE or not first.interlaced_frame else _PROGRESSIVE + 1
 
 
 def _depth(pixels: VideoFormat) -> int:
     return max(component.bits for component in pixels.components)
 
 
-def _shallow(pixels: VideoFormat) -> str:
-    return pixels.name if pixels.name in _PLANAR_420 else "yuv420p"
-
-
 def _color(first: VideoFrame) -> Color:
+    """Return the colour tags of the output without tone mapping; RGB becomes limited-range BT.709."""
     color = Color.of(first)
     if not first.format.is_rgb:
         return color
     return replace(color, range=int(ColorRange.MPEG), matrix=int(Colorspace.ITU709))
 
 
-def _padded(shown: Size, rows: int) -> Size:
-    # 4:2:0 has no half sample of chroma, and each field needs whole ones.
-    return Size(shown.width + shown.width % 2, -(-shown.height // rows) * rows)
-
-
 def _changes(first: VideoFrame, output_format: OutputFormat) -> list[str]:
-    depth = _depth(first.format)
+    """Return in words how the frames of the output differ from `first`."""
+    depth, transfer = _depth(first.format), "PQ" if first.color_trc == ColorTrc.SMPTE2084 else "HLG"
     coded, size = f"{first.width}x{first.height}", f"{output_format.size.width}x{output_format.size.height}"
     said = {
         f"cut from {coded} to {size}, its clean aperture": output_format.aperture is not None,
         f"padded from {coded} to {size}": output_format.aperture is None
         and output_format.size != Size(first.width, first.height),
-        f"tone-mapped from {_transfer_name(first)} to BT.709": output_format.color != _color(first),
+        f"tone-mapped from {transfer} to BT.709": output_format.color != _color(first),
         f"{depth} bits a sample became {output_format.depth}": depth > output_format.depth,
         f"{first.format.name} became 4:2:0": _chroma_is_lost(first.format),
         "transparency was dropped": len(first.format.components) in _ALPHA_COMPONENTS,
@@ -148,13 +138,9 @@ def _chroma_is_lost(pixels: VideoFormat) -> bool:
     return not pixels.name.startswith("gray") and (pixels.chroma_width(2), pixels.chroma_height(2)) != (1, 1)
 
 
-def _transfer_name(first: VideoFrame) -> str:
-    return "PQ" if first.color_trc == ColorTrc.SMPTE2084 else "HLG"
-
-
 @dataclass(frozen=True)
 class StreamParameters:
-    """How frames are meant to be shown: what the encoder must be told before the first of them."""
+    """The parameters of the output's video that are set before its first frame."""
 
     first: VideoFrame
     output_format: OutputFormat
@@ -167,7 +153,7 @@ class StreamParameters:
 def stream_parameters_of(
     first: VideoFrame, stream: VideoStream, settings: RenderSettings
 ) -> StreamParameters:
-    """Return how the frames of `stream`, which begins with `first`, are shown and encoded."""
+    """Return the parameters to encode `stream` with, which begins with `first`."""
     return StreamParameters(
         first=first,
         output_format=output_format_of(first, stream, settings.codec),

@@ -1,4 +1,4 @@
-"""Digests of packets: what was written is compared with what a second reading finds."""
+"""Packet digests: compare the packets that were written with those that are read back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from av.packet import Packet
 
 @dataclass(frozen=True)
 class CopiedPackets:
-    """Which packets of the output, counted in decode order, are the source's own.
+    """The runs of packets, counted in decode order, that were copied from the source, and their digest.
 
-    All others name the picture parameter set `encoder_set_id`, which the source does not have.
+    All other packets refer to the picture parameter set `encoder_set_id`, which the source does not have.
     """
 
     runs: tuple[range, ...]
@@ -23,21 +23,21 @@ class CopiedPackets:
 
 @dataclass(frozen=True)
 class StreamDigest:
-    """What identifies the packets of one stream: their number and the hash of their bytes, in order."""
+    """The number of packets of one stream, and the hash of their bytes in order."""
 
     packets: int
     hexdigest: str
 
 
 class PacketDigest:
-    """Counts and hashes the packets of one stream as they pass."""
+    """Counts and hashes the packets of one stream."""
 
     def __init__(self) -> None:
         self._packets = 0
         self._hash = hashlib.blake2b(digest_size=16)
 
     def add(self, packet: Packet[Any]) -> None:
-        """Take in one packet."""
+        """Add one packet."""
         self._packets += 1
         self._hash.update(memoryview(packet))
 

@@ -1,4 +1,4 @@
-"""Privacy: which streams and tags may say who, where or with what, and stay out of the output."""
+"""Stream selection: keep the streams and tags that MP4 has a place for and that reveal nothing private."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from av.video.stream import VideoStream
 from blur_container.reading.video_tracks import is_picture
 from blur_container.writing import subtitles
 
-# Tags name places, devices and people: only these are known not to.
+# Tags name places, devices and people; these are known not to.
 _KEPT_TAGS = frozenset({"creation_time", "title"})
 _KEPT_STREAM_TAGS = frozenset({"language"})
-# These are the container's own; the output has its own of them.
+# Tags of the container itself; the output has its own.
 _STRUCTURE = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "handler_name", "vendor_id"}
 )
@@ -38,7 +38,7 @@ class DroppedStream:
 
 @dataclass(frozen=True)
 class SelectedStreams:
-    """The streams of `source` that its output has beside the video, and those it has not."""
+    """The streams of `source` to keep beside the video, and the dropped ones."""
 
     source: InputContainer
     keep_metadata: bool
@@ -49,25 +49,25 @@ class SelectedStreams:
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """Return what is kept, in the order of the output."""
+        """Return the kept streams, in the order of the output."""
         return (*self.sound, *self.text, *self.telemetry)
 
     def tags(self) -> dict[str, str]:
-        """Return the tags of the source that its output has."""
+        """Return the tags of the source to keep."""
         return self._chosen(self.source.metadata, _KEPT_TAGS)
 
     def stream_tags(self, stream: Stream) -> dict[str, str]:
-        """Return the tags of `stream` that its twin in the output has."""
+        """Return the tags of `stream` to keep."""
         return self._chosen(stream.metadata, _KEPT_STREAM_TAGS)
 
     def dropped_tags(self) -> tuple[str, ...]:
-        """Return the names of all tags that are not in the output; never what they say."""
+        """Return the names of all dropped tags, never their values."""
         if self.keep_metadata:
             return ()
-        names = _foreign(self.source.metadata, _KEPT_TAGS)
+        names = _other_names(self.source.metadata, _KEPT_TAGS)
         for stream in self.source.streams:
-            names |= _foreign(stream.metadata, _KEPT_STREAM_TAGS)
-        # A name is written by strangers as well: it is listed, but has no room for a text.
+            names |= _other_names(stream.metadata, _KEPT_STREAM_TAGS)
+        # Uploaders choose names too: they are cut, so that they cannot carry a text.
         return tuple(sorted(name[:_NAME_LENGTH] for name in names)[:_NAMES])
 
     def _chosen(self, metadata: Mapping[str, str], selected: frozenset[str]) -> dict[str, str]:
@@ -79,21 +79,29 @@ class SelectedStreams:
 
 
 def choose_streams(container: InputContainer, video: VideoStream, *, keep_metadata: bool) -> SelectedStreams:
-    """Return what is kept of `container` beside `video`."""
+    """Return the streams of `container` to keep beside `video`."""
     sound = tuple(stream for stream in container.streams.audio if _is_decodable(stream))
-    text = tuple(stream for stream in container.streams.subtitles if _is_kept_text(stream))
-    telemetry = tuple(stream for stream in container.streams.data if keep_metadata and _is_telemetry(stream))
+    text = tuple(
+        stream
+        for stream in container.streams.subtitles
+        if _is_decodable(stream) and (subtitles.is_held_by_mp4(stream) or subtitles.is_text(stream))
+    )
+    telemetry = tuple(
+        stream
+        for stream in container.streams.data
+        if keep_metadata and _TELEMETRY in stream.metadata.get("handler_name", "").lower()
+    )
     selected = {stream.index for stream in (video, *sound, *text, *telemetry)}
     dropped = (_dropped(stream) for stream in container.streams if stream.index not in selected)
     return SelectedStreams(container, keep_metadata, sound, text, telemetry, tuple(dropped))
 
 
-def _foreign(metadata: Iterable[str], selected: frozenset[str]) -> set[str]:
+def _other_names(metadata: Iterable[str], selected: frozenset[str]) -> set[str]:
     return {name for name in metadata if name not in selected and name.lower() not in _STRUCTURE}
 
 
 def _dropped(stream: Stream) -> DroppedStream:
-    # PyAV says None here where FFmpeg has no decoder, against its own type hints.
+    # PyAV returns None here where FFmpeg has no decoder, against its own type hints.
     known = stream.codec_context if cast("object", stream.codec_context) is not None else stream
     codec = getattr(known, "name", None)
     return DroppedStream(stream.type, str(codec or "unknown"), _reason(stream))
@@ -111,11 +119,3 @@ def _reason(stream: Stream) -> str:
 
 def _is_decodable(stream: Stream) -> bool:
     return cast("object", stream.codec_context) is not None
-
-
-def _is_kept_text(stream: SubtitleStream) -> bool:
-    return _is_decodable(stream) and (subtitles.is_held_by_mp4(stream) or subtitles.is_text(stream))
-
-
-def _is_telemetry(stream: Stream) -> bool:
-    return _TELEMETRY in stream.metadata.get("handler_name", "").lower()

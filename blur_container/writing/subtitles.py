@@ -1,4 +1,4 @@
-"""Subtitles: text copied, or converted to the form of MP4; pictures of text have no place there."""
+"""Subtitles: copy or convert text to mov_text; MP4 has no place for subtitles as pictures."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from chalicelib.contract.errors import DamagedVideo
 
 _MP4_CODEC = "mov_text"
 _TEXT_CODECS = ("srt", "subrip", "ass", "ssa", "webvtt", "text")
-# A length of zero: MP4 says so when a subtitle ends, and the muxer writes that itself.
+# A length of zero, which ends a subtitle in MP4; the muxer writes such packets itself.
 _EMPTY_BYTES = 2
 _MILLISECONDS = Fraction(1, 1000)
 
 
 class CopiedText(CopiedStream):
-    """A subtitle stream of the output that takes the packets of the source as they are."""
+    """Copies the packets of one subtitle stream, except empty ones."""
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """Return what is written for one packet of the source."""
+        """Return the packets to write for one packet of the source."""
         return [packet] if shows_text(packet) else []
 
 
 class ConvertedText:
-    """A subtitle stream of the output in the form of MP4, converted from another."""
+    """Converts the packets of one subtitle stream to mov_text."""
 
     def __init__(self, target: OutputContainer, source: SubtitleStream) -> None:
         self._decoder = source.codec_context
@@ -42,7 +42,7 @@ class ConvertedText:
         self._encoder.time_base = source.time_base or _MILLISECONDS
 
     def packets(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """Return what is written for one packet of the source."""
+        """Return the packets to write for one packet of the source."""
         try:
             shown = self._decoder.decode2(packet)
             converted = self._encoder.encode_subtitle(shown) if shown else None
@@ -56,20 +56,20 @@ class ConvertedText:
         return [converted]
 
     def rest(self) -> list[Packet[Any]]:
-        """Return what is written at the end."""
+        """Return the packets to write after the last one of the source."""
         return []
 
 
 def shows_text(packet: Packet[Any]) -> bool:
-    """Return whether a packet of MP4 text holds any."""
+    """Return whether a mov_text packet has any text."""
     return packet.size > _EMPTY_BYTES
 
 
 def is_held_by_mp4(stream: SubtitleStream) -> bool:
-    """Return whether the packets of `stream` can be copied into MP4."""
+    """Return whether packets of `stream` can be copied into MP4."""
     return stream.codec_context.name == _MP4_CODEC
 
 
 def is_text(stream: SubtitleStream) -> bool:
-    """Return whether `stream` can be converted to the form of MP4."""
+    """Return whether `stream` can be converted to mov_text."""
     return stream.codec_context.name in _TEXT_CODECS

@@ -1,4 +1,4 @@
-"""Verification: the rendered file, opened again, holds what its report says - or is not delivered."""
+"""Verification: read the rendered file back and compare it with its report, before it is delivered."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _DECODER_THREADS = 2
 
 
 class Expected(Protocol):
-    """What a rendered file must hold: the times of its frames, in order, and what is beside them."""
+    """The expected content of a rendered file."""
 
     @property
     def pts(self) -> array[int]:
-        """Return the times of all frames."""
+        """Return the pts of all frames, rising."""
 
     @property
     def time_base(self) -> Fraction:
-        """Return the unit of the times, in seconds."""
+        """Return the unit of pts, in seconds."""
 
     @property
     def end_pts(self) -> int:
@@ -48,22 +48,22 @@ class Expected(Protocol):
 
     @property
     def copied(self) -> CopiedPackets | None:
-        """Return which packets are the source's own, if any."""
+        """Return the packets that were copied from the source, if any."""
 
 
 @dataclass(frozen=True)
 class VideoPackets:
-    """The packets of a video stream: their pts as they are decoded, and the digest of their bytes."""
+    """The pts of the packets of a video stream, in decode order, and the digest of their bytes."""
 
     pts: array[int]
     digest: StreamDigest
 
 
 def verify_output(source: Source, report: Expected) -> VideoPackets:
-    """Raise OutputMismatch unless `source` shows every frame at its time, sounds as its source, and decodes.
+    """Return the video's packets; raise OutputMismatch unless frames, times and streams are as reported.
 
-    All packets are read, but only keyframes and the last group of pictures are decoded: what a full disk, a
-    cut file or a wrong index breaks shows in these, at a twentieth of the cost of decoding everything.
+    It reads all packets, but decodes keyframes and the last GOP only: these show what a full disk, a cut file
+    or a wrong index breaks, at a twentieth of the cost of decoding everything.
     """
     try:
         with open_source(source) as container:
@@ -78,12 +78,15 @@ def verify_output(source: Source, report: Expected) -> VideoPackets:
 
 
 def _require_packets(container: InputContainer, report: Expected) -> VideoPackets:
+    """Read all packets, decode keyframes; return the video's packets, with pts in the report's unit."""
     stream = video_stream(container)
     sound = {audio.index: PacketDigest() for audio in container.streams.audio}
     text = {subtitle.index: PacketDigest() for subtitle in container.streams.subtitles}
     stream.codec_context.skip_frame = "NONKEY"
     video = _VideoPackets(stream, report.copied)
-    for packet in _packets(container):
+    streams = container.streams
+    packets = container.demux(*streams.video, *streams.audio, *streams.subtitles)
+    for packet in cast("Iterator[Packet[Any]]", packets):
         if packet.stream.index == stream.index:
             video.add(packet)
         elif packet.stream.index in sound and packet.size:
@@ -91,14 +94,16 @@ def _require_packets(container: InputContainer, report: Expected) -> VideoPacket
         elif shows_text(packet):
             text[packet.stream.index].add(packet)
     _require("audio", _results(sound), report.beside.audio)
-    _require_channels(container, report.beside.channels)
+    for encoded, channels in zip(container.streams.audio, report.beside.channels, strict=False):
+        if channels is not None:
+            _require("audio channels", len(take_channels(encoded.codec_context)), channels)
     _require("subtitles", _results(text), report.beside.text)
     _require("keyframes", video.decoded, video.keyframes)
     if report.copied is not None:
         _require("copied packets", video.copied.result(), report.copied.digest)
     _require_times(video.pts, time_base(stream), report)
     _require_end(stream, video, report)
-    # In the unit of the report: the file's own may be finer.
+    # The file's own time base may be finer than the report's.
     ratio = time_base(stream) / report.time_base
     return VideoPackets(array("q", (int(pts * ratio) for pts in video.pts)), video.digest.result())
 
@@ -109,35 +114,36 @@ def _results(digests: Mapping[int, PacketDigest]) -> tuple[StreamDigest, ...]:
 
 
 class _VideoPackets:
-    """Times of a stream's packets, and the digest of copied ones; keyframes are decoded as they pass."""
+    """Collects pts and digests of a video's packets, and decodes its keyframes."""
 
     def __init__(self, stream: VideoStream, expected: CopiedPackets | None) -> None:
         self.pts: array[int] = array("q")
         self.copied, self.digest = PacketDigest(), PacketDigest()
         self._expected = expected
-        self._copied_places = chain.from_iterable(expected.runs if expected else ())
-        self._next_copied = next(self._copied_places, None)
+        self._copied_numbers = chain.from_iterable(expected.runs if expected else ())
+        self._next_copied = next(self._copied_numbers, None)
         self.keyframes = 0
         self.decoded = 0
         self.last_duration = 0
         _decode_strictly(stream)
 
     def add(self, packet: Packet[VideoStream]) -> None:
+        """Add one packet; raise OutputMismatch where one was copied that should be encoded."""
         self.decoded += len(packet.decode())
         if packet.size:
             self.keyframes += packet.is_keyframe
             self.digest.add(packet)
             if self._expected is not None:
-                self._compare(packet, self._expected)
+                self._check_origin(packet, self._expected)
             self.pts.append(cast("int", packet.pts))
             self.last_duration = packet.duration or 0
 
-    def _compare(self, packet: Packet[VideoStream], expected: CopiedPackets) -> None:
+    def _check_origin(self, packet: Packet[VideoStream], expected: CopiedPackets) -> None:
         if len(self.pts) == self._next_copied:
             self.copied.add(packet)
-            self._next_copied = next(self._copied_places, None)
+            self._next_copied = next(self._copied_numbers, None)
         elif picture_set_ids(memoryview(packet)) != {expected.encoder_set_id}:
-            # It would show a face as the source does.
+            # A copied packet there would show a face.
             raise OutputMismatch(f"packet {len(self.pts)} is the source's own and should be encoded")
 
 
@@ -152,18 +158,12 @@ def _require_times(pts: array[int], unit: Fraction, report: Expected) -> None:
 
 
 def _require_end(stream: VideoStream, video: _VideoPackets, report: Expected) -> None:
-    """Raise OutputMismatch unless the last frame ends when it should, by its packet and by the index."""
+    """Raise OutputMismatch unless the last frame ends as reported, by its packet and by the index."""
     ratio = report.time_base / time_base(stream)
-    told = max(video.pts) + video.last_duration
+    end_pts = max(video.pts) + video.last_duration
     if video.pts[-1] == max(video.pts):
-        _require("end of the last frame", told, report.end_pts * ratio)
+        _require("end of the last frame", end_pts, report.end_pts * ratio)
     _require("duration", stream.duration, (report.end_pts - report.pts[0]) * ratio)
-
-
-def _require_channels(container: InputContainer, channels: tuple[int | None, ...]) -> None:
-    for stream, expected in zip(container.streams.audio, channels, strict=False):
-        if expected is not None:
-            _require("audio channels", len(take_channels(stream.codec_context)), expected)
 
 
 def _require_last_frame(container: InputContainer, report: Expected) -> None:
@@ -179,11 +179,6 @@ def _require_last_frame(container: InputContainer, report: Expected) -> None:
 def _decode_strictly(stream: VideoStream) -> None:
     stream.codec_context.thread_count = _DECODER_THREADS
     stream.codec_context.options = {"err_detect": "explode"}
-
-
-def _packets(container: InputContainer) -> Iterator[Packet[Any]]:
-    streams = container.streams
-    return cast("Iterator[Packet[Any]]", container.demux(*streams.video, *streams.audio, *streams.subtitles))
 
 
 def _require(what: str, found: object, expected: object) -> None:

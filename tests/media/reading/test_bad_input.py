@@ -175,7 +175,7 @@ def test_pixels_that_change_on_the_way_are_refused(tmp_path: Path) -> None:
             packet.time_base, packet.stream = Fraction(1, 30), stream
             container.mux_one(packet)
 
-    assert "pixels change" in refuse(source, UnsupportedVideo)
+    assert "pixel format changes" in refuse(source, UnsupportedVideo)
 
 
 def packets_of(path: Path) -> list[Packet[VideoStream]]:

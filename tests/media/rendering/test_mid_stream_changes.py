@@ -217,7 +217,7 @@ def _meant(frame: VideoFrame) -> NDArray[np.uint8]:
     [
         (replace(PLAIN, color=(1, 1, 16, 1)), "colours change"),
         (replace(PLAIN, color=(1, 9, 1, 1)), "colours change"),
-        (replace(PLAIN, color=LIMITED, sample_aspect_ratio=Fraction(4, 3)), "shape of the pixels changes"),
+        (replace(PLAIN, color=LIMITED, sample_aspect_ratio=Fraction(4, 3)), "sample aspect ratio changes"),
     ],
     ids=["transfer", "primaries", "sample aspect"],
 )

@@ -16,8 +16,7 @@ import pytest
 from blur_container.reading.timestamps import time_base
 from blur_container.reading.video import open_source, video_stream
 from blur_container.storage.s3 import Storage
-from blur_container.writing.moov_size import moov_bytes_max
-from blur_container.writing.mp4 import open_streamed
+from blur_container.writing.mp4 import moov_bytes_max, open_streamed
 from blur_container.writing.remux import StreamRemuxer
 from blur_container.writing.stream_selection import choose_streams
 from chalicelib.contract.errors import OutputMismatch, StorageUnavailable

@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
-from blur_container.storage.errors import translated
+from blur_container.storage.client import translated
 from chalicelib.contract.errors import ConfigurationError, FaceBlurError, KeyUnusable, StorageUnavailable
 from chalicelib.contract.service_errors import TRANSIENT_CODES
 from chalicelib.storage import named_errors
