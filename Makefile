@@ -1,4 +1,4 @@
-# The one door to this project: `make help`. Works with GNU Make 3.81 (macOS) and later.
+# All commands of this project; `make help` lists them. Works with GNU Make 3.81 (macOS) and later.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,9 +10,9 @@ export PYTHONDONTWRITEBYTECODE = 1
 LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
-# A file of tests stays in one process, and a process has one local cloud at a time; the slow files go first.
+# A file of tests stays in one process, and a process has one local cloud at a time; slow files come first.
 PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
-# A package that is not the one that was locked is not installed.
+# pip refuses a package whose hash differs from the locked one.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat matrix lock clean
@@ -21,26 +21,26 @@ PIP := --quiet --disable-pip-version-check --require-hashes
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(READY) ## Blur the demo clip on this machine; VIDEO=my.mp4 [OUT=blurred.mp4] for your own
+run: $(READY) ## Blur the demo clip on this machine, or your video: VIDEO=my.mp4 [OUT=blurred.mp4]
 	@$(BIN)/python -m local_cloud run $(if $(VIDEO),--video "$(VIDEO)") $(if $(OUT),--out "$(OUT)")
 
-up: $(READY) ## Keep the local cloud running and print the environment to export
+up: $(READY) ## Start the local cloud and print the variables to export; Ctrl-C ends it
 	@$(BIN)/python -m local_cloud up
 
-test: $(READY) ## Run all tests, on every processor; ARGS="-k blur" for some of them
+test: $(READY) ## Run all tests on all processors; ARGS="-k blur" selects
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-test-fast: $(READY) ## Run the tests that open no video and no cloud: half a minute
+test-fast: $(READY) ## Run the tests without videos and clouds; takes a minute
 	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract $(ARGS)
 
-check: $(READY) lint ## Lint, types, templates, policies, image, state machine
+check: $(READY) lint ## Check style, types, templates, policies, Dockerfile and state machine
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/cfn-lint -- statemachine/foundation.yaml statemachine/pipeline.yaml
 	@$(BIN)/python -m pytest -q tests/contract
 
-# Linters with an environment of their own. Where one cannot be had, a sentence says so; in CI that is an error.
+# Linters with their own environment. One that cannot be installed is reported and skipped; in CI that is an error.
 lint: $(READY)
 	@if $(MAKE) --no-print-directory $(LINT_READY) && [ -e $(LINT_READY) ]; then \
 	    $(LINT_BIN)/checkov --config-file .checkov.yaml --directory statemachine && \
@@ -54,51 +54,51 @@ lint: $(READY)
 	elif [ -n "$(CI)" ]; then echo "asl-validator needs Node.js" >&2; exit 1; \
 	else echo "Skipped: asl-validator needs Node.js (npx)."; fi
 
-deploy: $(READY) ## Deploy to AWS; STAGE=dev, DRY_RUN=1 to see what would change
+deploy: $(READY) ## Deploy to AWS; STAGE=dev, DRY_RUN=1 to show the changes only
 	@$(BIN)/python -m deploy up --stage $(STAGE) $(if $(DRY_RUN),--dry-run)
 
-remove: $(READY) ## Take a stage away; BUCKETS=delete with its videos, RUNNING=stop, DRY_RUN=1
+remove: $(READY) ## Remove a stage; BUCKETS=delete also its videos, RUNNING=stop, DRY_RUN=1
 	@$(BIN)/python -m deploy remove --stage $(STAGE) $(if $(DRY_RUN),--dry-run) \
 	    $(if $(BUCKETS),--buckets $(BUCKETS)) $(if $(RUNNING),--running $(RUNNING))
 
-status: $(READY) ## List what was blurred, what runs, what failed and why; KEY=my.mp4 for one upload
+status: $(READY) ## List executions with their status and cause of failure; KEY=my.mp4 for one upload
 	@$(BIN)/python -m deploy status --stage $(STAGE) $(if $(KEY),--key "$(KEY)")
 
 redrive: $(READY) ## Start failed uploads again; KEY=my.mp4 for one
 	@$(BIN)/python -m deploy redrive --stage $(STAGE) $(if $(KEY),--key "$(KEY)")
 
-replay: $(READY) ## Give lost events to their functions again: what the dead-letter alarm is about
+replay: $(READY) ## Send the events in the dead-letter queue to their functions again
 	@$(BIN)/python -m deploy replay --stage $(STAGE)
 
 image: $(READY) ## Build the container image with docker or podman; BASE_IMAGE=..., ENGINE=...
 	@$(BIN)/python -m deploy image --stage $(STAGE) $(if $(BASE_IMAGE),--base-image "$(BASE_IMAGE)")
 
-test-image: $(READY) ## Build the image and run it as Lambda would, on a real clip
+test-image: $(READY) ## Build the image and run it as Lambda does, on a real clip
 	@IMAGE_TEST=1 $(if $(BASE_IMAGE),BASE_IMAGE="$(BASE_IMAGE)") $(BIN)/python -m pytest -q -rs -s tests/image
 
-soak: $(READY) ## Every call of a run under every fault, and RUNS=500 random pairs of them, SEED=1; takes hours
+soak: $(READY) ## Inject each fault into each call, and RUNS=500 random pairs of faults, SEED=1; takes hours
 	@$(BIN)/python -m tests.faults.runs $(or $(RUNS),500) $(or $(SEED),1)
 
-fuzz: $(READY) ## Mutated videos and documents through the container's functions, for SECONDS=600, from SEED=1 on
+fuzz: $(READY) ## Run the container's functions on mutated videos and documents; SECONDS=600, SEED=1
 	@$(BIN)/python -m tests.fuzz.soak $(or $(SECONDS),600) $(or $(SEED),1)
 
-storm: $(READY) ## 500 uploads at once where 10 functions and 20 Rekognition jobs may run; UPLOADS=500
+storm: $(READY) ## Upload 500 videos at once with a limit of 10 functions and 20 Rekognition jobs; UPLOADS=500
 	@$(BIN)/python -m benchmarks.storm --uploads $(or $(UPLOADS),500)
 
-repeat: $(READY) ## The tests that open local clouds, TIMES=20 in a row, with every processor loaded
+repeat: $(READY) ## Repeat the tests with local clouds under full processor load; TIMES=20
 	@$(BIN)/python -m tests.clouds.repeat $(or $(TIMES),20)
 
-matrix: $(READY) ## Videos of every codec, container, rotation, rate and sound: FILES=1000 of them, chosen by SEED=1
+matrix: $(READY) ## Render FILES=1000 videos of all codecs, containers, rotations, rates and sounds; SEED=1
 	@$(BIN)/python -m tests.checks.matrix $(or $(FILES),1000) $(or $(SEED),1)
 
-fix: $(READY) ## Format, and mend what the linter can
+fix: $(READY) ## Format the code, and fix what the linter can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
 bench: $(READY) ## Measure the pipeline's own overhead
 	@$(BIN)/python -m benchmarks.overhead
 
-bench-leak: $(READY) ## Measure which faces stay bare between detections, method by method
+bench-leak: $(READY) ## Measure which faces stay uncovered between detections, for each method
 	@$(BIN)/python -m benchmarks.leak --picture docs/img/leak.png
 
 bench-scale: $(READY) ## Measure segments against one function (20 min), and compute time and price on AWS
@@ -106,26 +106,26 @@ bench-scale: $(READY) ## Measure segments against one function (20 min), and com
 	@$(BIN)/python -m benchmarks.scale.cost --picture docs/img/scale.png
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes
-lock: $(READY) ## Write the pinned requirements files anew
+lock: $(READY) ## Update the pinned requirements files
 	@$(BIN)/python -m pip install --quiet uv
 	@$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) --python-version 3.10 --no-deps requirements-assets.in -o requirements-assets.txt
 	@$(COMPILE) --python-version 3.13 blur_container/requirements.in -o blur_container/requirements.txt
 	@$(COMPILE) --python-version 3.10 requirements-lint.in -o requirements-lint.txt
 
-clean: ## Remove everything that the other commands made
+clean: ## Remove all files that the other commands created
 	@rm -rf $(VENV) $(LINT_VENV) .local-cloud out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt requirements-assets.txt
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \
-	    echo "face-blur needs Python 3.10 or later: install it, or name one: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
+	    echo "face-blur needs Python 3.10 or later: install it, or set its path: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-	    echo "face-blur needs Python 3.10 or later, $(PYTHON) is older: name another, make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
+	    echo "face-blur needs Python 3.10 or later, $(PYTHON) is older: set another one, make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "face-blur needs Python's venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@[ ! -L $(VENV) ] || { \
-	    echo "$(VENV) is a link: making it anew would empty what it points to. Remove the link first." >&2; exit 1; }
+	    echo "$(VENV) is a link: creating it again would empty its target. Remove the link first." >&2; exit 1; }
 	@echo "Setting up $(VENV), once: about a minute and 700 MB ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install $(PIP) -r requirements-dev.txt

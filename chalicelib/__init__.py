@@ -1,1 +1,1 @@
-"""The light Lambdas: everything app.py calls."""
+"""The light functions: everything that app.py calls."""

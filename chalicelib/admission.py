@@ -1,4 +1,4 @@
-"""Admission: what an upload may ask of a stage, settled before Rekognition is paid for."""
+"""Admission: checks an upload against the stage's limits before Rekognition is paid for."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _SECONDS_IN_MINUTE = 60
 
 
 def require_within(limits: VideoLimits, movie: Movie, uri: str) -> None:
-    """Raise VideoTooLarge where `movie`, the one at `uri`, is over a limit of the stage."""
+    """Raise VideoTooLarge where `movie`, which is at `uri`, exceeds a limit of the stage."""
     if movie.duration_s > limits.max_duration_s:
         raise VideoTooLarge(
-            f"{uri} lasts {float(movie.duration_s):.0f} s, MAX_DURATION_S is {limits.max_duration_s}: cut it,"
-            " or raise the setting and `make redrive`."
+            f"{uri} is {float(movie.duration_s):.0f} s long; the limit MAX_DURATION_S is"
+            f" {limits.max_duration_s}: cut it, or raise the setting and `make redrive`."
         )
     pixels = movie.width * movie.height
     if pixels > limits.max_pixels:
         raise VideoTooLarge(
-            f"{uri} has frames of {movie.width}x{movie.height}, {pixels} pixels, MAX_PIXELS is"
+            f"{uri} has frames of {movie.width}x{movie.height}, {pixels} pixels; the limit MAX_PIXELS is"
             f" {limits.max_pixels}: scale it down, or raise the setting and `make redrive`."
         )
 
 
 def require_room(limit: UploadLimit, source: SourceObject, uploaded_at: str, s3: Any) -> None:
-    """Raise UploadLimitExceeded where as many uploads of the same hour and key prefix came before `source`.
+    """Raise UploadLimitExceeded where the hour's limit of the key prefix was reached before `source`.
 
-    The order is that of S3's own times, so a second delivery of an event is answered as the first was.
+    Uploads are ordered by S3's own times, so a second delivery of an event gets the same result.
     """
     prefix = source.key.rpartition("/")[0]
     digest = hashlib.sha256(json.dumps([source.bucket, prefix]).encode()).hexdigest()[:32]
@@ -55,8 +55,8 @@ def require_room(limit: UploadLimit, source: SourceObject, uploaded_at: str, s3:
     with named_errors(f"listing s3://{limit.work_bucket}/{folder}"):
         answer = s3.list_objects_v2(Bucket=limit.work_bucket, Prefix=folder, MaxKeys=limit.per_hour)
     if not answer.get("Contents"):
-        # The marker was written: a list without one is no answer.
-        raise StorageUnavailable(f"S3 lists nothing in s3://{limit.work_bucket}/{folder}")
+        # This upload's marker was written before: an empty list is wrong.
+        raise StorageUnavailable(f"S3 lists no object in s3://{limit.work_bucket}/{folder}")
     if own not in [entry["Key"] for entry in answer["Contents"]]:
         raise UploadLimitExceeded(
             f"{source.uri} is over the limit of {limit.per_hour} uploads an hour with the prefix {prefix!r}:"
@@ -66,10 +66,10 @@ def require_room(limit: UploadLimit, source: SourceObject, uploaded_at: str, s3:
 
 
 def start_detection(job: Job, jobs: FaceDetectionJobs, s3: Any, limits: VideoLimits, log: EventLog) -> Job:
-    """Return `job` with its Rekognition job started, where the video is within the limits.
+    """Start the Rekognition job of a video within the limits; return `job` with its id.
 
-    Each start is logged with the minutes it costs. Rekognition takes the same token for the same job, so a
-    second try may log again what was paid once: the count may be too high, never too low.
+    Each start is logged with the minutes it costs. Rekognition does not charge a repeated token again, but a
+    repeated start is logged again: the logged sum may be too high, never too low.
     """
     if not job.source.version_id:
         raise SourceNotVersioned(f"{job.source.uri} is pinned to no version: upload it again.")
@@ -82,7 +82,7 @@ def start_detection(job: Job, jobs: FaceDetectionJobs, s3: Any, limits: VideoLim
 
 
 def measured(source: SourceObject, s3: Any) -> Movie:
-    """Return how long and how large the video at `source` says it is; errors name the object."""
+    """Return the duration and frame size in the index of the video at `source`; errors name the object."""
     try:
         return read_movie(SourceRanges(source, s3).read, source.size_bytes)
     except PermanentError as error:

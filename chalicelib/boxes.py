@@ -1,4 +1,4 @@
-"""The boxes of an MP4 or MOV, found by few and small reads: nothing is believed, everything is counted.
+"""Reads the boxes of an MP4 or MOV with few small reads; reads, bytes and boxes are limited.
 
 Boxes: ISO/IEC 14496-12, clause 4.2.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 Read = Callable[[int, int], bytes]
 
-# What a read takes at least: the index of a fragment, or what stands around a jump over a table.
+# The least that is read at once: covers the index of a fragment, or the boxes around a skipped table.
 _WINDOW_BYTES = 16 * 1024
 _HEAD_BYTES, _LONG_HEAD_BYTES = 8, 16
 _TO_THE_END, _LONG = 0, 1
@@ -20,12 +20,12 @@ _BOXES_MAX = 100_000
 
 
 class BudgetSpent(Exception):
-    """More reads, bytes or boxes are asked for than the index of a video may cost."""
+    """Reading the index needs more reads, bytes or boxes than the limit allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One box: its type, and where its content begins and ends in the file."""
+    """One box: its type, and the byte range [begin, end) of its content in the file."""
 
     kind: bytes
     begin: int
@@ -33,7 +33,7 @@ class Box:
 
 
 class BoxReader:
-    """Reads boxes of a file of `size_bytes` through `read(begin, end)`; raises BudgetSpent."""
+    """Reads boxes of a file of `size_bytes` with `read(begin, end)`; raises BudgetSpent over a limit."""
 
     def __init__(self, read: Read, size_bytes: int, reads: int, read_bytes: int) -> None:
         self.size_bytes = size_bytes
@@ -42,7 +42,7 @@ class BoxReader:
         self._window_begin, self._window = 0, b""
 
     def boxes(self, begin: int, end: int) -> Iterator[Box]:
-        """Yield the boxes in [begin, end), the last one cut at `end`; what is no box ends them."""
+        """Yield the boxes in [begin, end), the last one cut at `end`; stop where no box can be read."""
         while begin + _HEAD_BYTES <= end:
             head = self.take(begin, min(_LONG_HEAD_BYTES, end - begin))
             size, kind, head_bytes = int.from_bytes(head[:4], "big"), head[4:8], _HEAD_BYTES
@@ -60,7 +60,7 @@ class BoxReader:
             begin = stop
 
     def take(self, begin: int, length: int) -> bytes:
-        """Return `length` bytes from `begin` on, fewer at the end of the file."""
+        """Return `length` bytes starting at `begin`, fewer at the end of the file."""
         end = min(begin + length, self.size_bytes)
         if not self._window_begin <= begin <= end <= self._window_begin + len(self._window):
             stop = min(max(end, begin + _WINDOW_BYTES), self.size_bytes)
@@ -73,12 +73,12 @@ class BoxReader:
         return self._window[offset : offset + end - begin]
 
     def content(self, box: Box, bytes_max: int) -> bytes:
-        """Return the content of `box`, at most so many bytes of it."""
+        """Return the content of `box`, at most `bytes_max` bytes."""
         return self.take(box.begin, min(box.end - box.begin, bytes_max))
 
 
 def words(content: bytes) -> array[int]:
-    """Return the content as whole 32-bit numbers, without what is left over at its end."""
+    """Return the content as big-endian 32-bit numbers; leftover bytes at its end are ignored."""
     numbers = array("I", content[: len(content) // 4 * 4])
     if sys.byteorder == "little":
         numbers.byteswap()
@@ -86,6 +86,6 @@ def words(content: bytes) -> array[int]:
 
 
 def number(content: bytes, begin: int, length: int) -> int:
-    """Return the number in `length` bytes from `begin` on; zero where the content ends before them."""
+    """Return the big-endian number of `length` bytes at `begin`; zero where the content ends earlier."""
     part = content[begin : begin + length]
     return int.from_bytes(part, "big") if len(part) == length else 0

@@ -1,4 +1,4 @@
-"""boto3 clients: one of each service for the life of the function, handed to others as arguments."""
+"""boto3 clients: one of each service for the lifetime of the function's process."""
 
 from functools import cache
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 
 @cache
 def client(service: str) -> Any:
-    """Return the client of `service`, with waits that leave room for the state machine's own retries."""
-    import boto3  # noqa: PLC0415 a tenth of a second that a warm start and a refused event need not pay
+    """Return the client of `service`; its short timeouts leave retries to the state machine."""
+    import boto3  # noqa: PLC0415 takes 0.1 s, which a refused event need not wait for
     from botocore.config import Config  # noqa: PLC0415 as above
 
     return boto3.client(

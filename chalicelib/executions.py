@@ -1,8 +1,9 @@
-"""From an S3 event to executions of the state machine: exactly one per upload, however often it is told."""
+"""Starts executions of the state machine from S3 events: exactly one per upload, even if delivered twice."""
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from chalicelib.admission import require_room, start_detection
@@ -26,9 +27,9 @@ def start_executions(
 ) -> dict[str, Any]:
     """Start detection and an execution for each upload in `event`; return the executions' names.
 
-    Every record gets its turn before the first error is raised: Lambda then delivers the event again, and
-    what was started before is found by its name. What fails on every try, an unreadable record too, ends in
-    the dead-letter queue.
+    All records are processed before the first error is raised. Lambda then delivers the event again, and
+    executions that were already started are found by their names. An event that fails in every try, also
+    because of an unreadable record, goes to the dead-letter queue.
     """
     records = read_records(event)
     if not records:
@@ -41,7 +42,7 @@ def start_executions(
         except InvalidDocument as error:
             log.error("record unreadable", cause=str(error))
             errors.append(error)
-        except Exception as error:  # noqa: BLE001 raised below, once the other records had their turn
+        except Exception as error:  # noqa: BLE001 raised below, after the other records
             errors.append(error)
     if errors:
         raise errors[0]
@@ -62,41 +63,41 @@ def _start_record(
         return []
     if source.bucket == settings.output_bucket:
         raise ConfigurationError(
-            f"{source.uri} lies in OUTPUT_BUCKET: blurring outputs again is an endless paid loop."
+            f"{source.uri} is in OUTPUT_BUCKET: blurring outputs again is an endless paid loop."
             " Remove the event notification from that bucket."
         )
     try:
         source = pinned(source, s3)
-        _require_admission(record, source, settings, s3)
+        refused = refusal(source)
+        if refused:
+            raise refused
+        if settings.upload_limit:
+            require_room(settings.upload_limit, source, uploaded_at(record), s3)
     except PermanentError as error:
         if isinstance(error, (ConfigurationError, InvalidDocument)):
             raise
         job = _refused(source, error)
     else:
         job = _detect(source, settings, rekognition, s3, log)
-    name = _start_execution(job, settings.state_machine_arn, stepfunctions)
+    name = execution_name(source)
+    # An execution of this name was started by an earlier delivery of the event.
+    with suppress(stepfunctions.exceptions.ExecutionAlreadyExists):
+        stepfunctions.start_execution(
+            stateMachineArn=settings.state_machine_arn, name=name, input=json.dumps(job.to_json())
+        )
     log.info("execution started", execution=name, source=source.uri, **job.detection.to_json())
     return [name]
-
-
-def _require_admission(record: Any, source: SourceObject, settings: StartSettings, s3: Any) -> None:
-    """Raise a named error where `source` is not to be looked at."""
-    refused = refusal(source)
-    if refused:
-        raise refused
-    if settings.upload_limit:
-        require_room(settings.upload_limit, source, uploaded_at(record), s3)
 
 
 def _detect(
     source: SourceObject, settings: StartSettings, rekognition: FaceDetectionJobs, s3: Any, log: EventLog
 ) -> Job:
-    """Return the job with its detection started, left to the machine, or refused for good."""
+    """Return the job with its detection started, left to the state machine, or refused."""
     job = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
     try:
         return start_detection(job, rekognition, s3, settings.limits, log)
     except TransientError:
-        return job  # The machine can wait for a day; a Lambda cannot.
+        return job  # The state machine can wait for a day; a function cannot.
     except ConfigurationError:
         raise
     except PermanentError as error:
@@ -109,14 +110,3 @@ def _refused(source: SourceObject, error: PermanentError) -> Job:
         detection=DetectionProgress(DetectionStatus.REFUSED),
         failure=Failure(error=type(error).__name__, cause=str(error)),
     )
-
-
-def _start_execution(job: Job, state_machine_arn: str, stepfunctions: Any) -> str:
-    name = execution_name(job.source)
-    try:
-        stepfunctions.start_execution(
-            stateMachineArn=state_machine_arn, name=name, input=json.dumps(job.to_json())
-        )
-    except stepfunctions.exceptions.ExecutionAlreadyExists:
-        return name  # S3 told of this upload before.
-    return name

@@ -1,4 +1,4 @@
-"""From Rekognition's pages to the faces document in the work bucket."""
+"""Writes Rekognition's detections to the work bucket as the faces document."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def collect_faces(job: Job, jobs: FaceDetectionJobs) -> FacesDocument:
             description = description or _describe(page)
             detections += (_detection(face) for face in list_field(page, "Faces"))
         if len(detections) > MAX_DETECTIONS:
-            raise VideoTooLarge(f"Rekognition job {job_id} found faces over {MAX_DETECTIONS} times.")
+            raise VideoTooLarge(f"Rekognition job {job_id} has over {MAX_DETECTIONS} detections.")
     if description is None:
         raise RekognitionUnavailable(f"Rekognition job {job_id} succeeded without a VideoMetadata.")
     return FacesDocument(job.source.identity, job_id, description, tuple(detections))

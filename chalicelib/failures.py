@@ -1,4 +1,4 @@
-"""Recording a failure: an upload that got no output says so where the output would have been."""
+"""Records a failure: writes the failure manifest to the place of the missing output."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LOST_REPORT = {"report": "lost: the renderer delivered the video and its manife
 
 
 def record_failure(job: Job, s3: Any, output_bucket: str, work_bucket: str) -> Job:
-    """Write why `job` failed, for everybody and for those who review; return the job with the manifest.
+    """Write the failure of `job` to the manifest and the full report; return the job with the manifest.
 
-    Where its own execution has delivered after all, and only an answer was lost, that is no failure: the
-    manifest is confirmed, and the job comes back with its output and without a failure. An output whose
-    manifest S3 refuses for good is taken away again. The manifest of a newer upload of the same key stays as
-    it is: the report is the record then.
+    Where the job's own execution has delivered, and only an answer was lost, this confirms the manifest and
+    returns the job with its output and without a failure. An output whose manifest S3 refuses permanently is
+    deleted again. The manifest of a newer upload of the same key is left as it is: then only the report
+    records the failure.
     """
     if job.failure is None:
         raise InvalidDocument(f"The execution for {job.source.uri} has no failure to record.")
@@ -46,16 +46,16 @@ def record_failure(job: Job, s3: Any, output_bucket: str, work_bucket: str) -> J
         except Overtaken:
             continue
         except PermanentError:
-            # The output bucket refuses manifests: the report is the record then.
+            # The output bucket refuses manifests: only the report records the failure.
             write_json(s3, report, failure_report(job, job.failure))
             raise
         write_json(s3, report, failure_report(job, job.failure))
         return replace(job, manifest=told)
-    raise StorageUnavailable(f"{bucket.manifest.uri} is written by others again and again")
+    raise StorageUnavailable(f"{bucket.manifest.uri} was changed by other executions in every try")
 
 
 def _confirm(job: Job, bucket: OutputBucket, manifest: FoundManifest) -> None:
-    """Make the manifest say that the output of `job` is there, unless it does, or is a newer upload's."""
+    """Write the SUCCEEDED manifest of `job`, unless it is written, or a newer upload has its place."""
     if manifest.has(ManifestStatus.SUCCEEDED, job) or manifest.is_newer_than(job):
         return
     if manifest.has(ManifestStatus.DELIVERING, job):

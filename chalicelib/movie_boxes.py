@@ -1,6 +1,6 @@
-"""Readers of the boxes of a movie's index, one for each kind: pure, and zero where a box says nothing.
+"""Parses the boxes of a movie's index, one function for each type; a missing value is zero.
 
-Layouts: ISO/IEC 14496-12, clause 8; the width of times follows from a box's version.
+Layouts: ISO/IEC 14496-12, clause 8; a box's version decides the width of its times.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from operator import mul
 from chalicelib.boxes import number, words
 
 _HALF = 1 << 31
-# Which fields each sample of a run has, by its flags.
+# Flags of trun: the fields that each sample of a run has.
 _RUN_OFFSET, _RUN_FIRST_FLAGS, _RUN_DURATION, _RUN_TIME_OFFSET = 0x1, 0x4, 0x100, 0x800
 _RUN_FIELDS = (_RUN_DURATION, 0x200, 0x400, _RUN_TIME_OFFSET)
-# Which fields stand before the default duration in the header of a track's fragment, and how long they are.
+# Flags of tfhd: the fields before the default duration, and their lengths in bytes.
 _FRAGMENT_FIELDS = ((0x1, 8), (0x2, 4))
 _FRAGMENT_DURATION = 0x8
 _REFERENCE_BYTES = 12
@@ -26,16 +26,16 @@ _VISUAL_ENTRY_BYTES = 36
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The frames of one run: their durations in ticks, summed up, and how late the latest is shown."""
+    """The frames of one run: the sum of their durations, and the largest composition offset, in ticks."""
 
     ticks: int
     latest_offset: int
 
 
 def header(content: bytes, gap_bytes: int) -> tuple[int, int]:
-    """Return time scale (or track) and duration of mvhd, mdhd or tkhd; `gap_bytes` lie between their begins.
+    """Return time scale (or track id) and duration of mvhd, mdhd or tkhd.
 
-    A duration of all ones is none.
+    `gap_bytes` is the distance between the two fields. A duration of all ones means unknown: zero here.
     """
     begin, length = (20, 8) if _is_long(content) else (12, 4)
     ticks = number(content, begin + gap_bytes, length)
@@ -43,7 +43,7 @@ def header(content: bytes, gap_bytes: int) -> tuple[int, int]:
 
 
 def shown_size(content: bytes) -> tuple[int, int]:
-    """Return width and height in tkhd: numbers of 16 bits before the point and 16 behind it."""
+    """Return width and height in tkhd, rounded down from 16.16 fixed-point numbers."""
     begin = 88 if _is_long(content) else 76
     return number(content, begin, 4) >> 16, number(content, begin + 4, 4) >> 16
 
@@ -57,18 +57,18 @@ def coded_sizes(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def summed_durations(content: bytes) -> int:
-    """Return the durations in stts, summed up: pairs of a count and what each of so many samples lasts."""
+    """Return the sum of the durations in stts, whose entries are pairs of a count and a duration."""
     counts, ticks = _pairs(content)
     return sum(map(mul, counts, ticks))
 
 
 def latest_offset(content: bytes) -> int:
-    """Return how late ctts lets a sample be shown after its place in the table; its numbers have a sign."""
+    """Return the largest composition offset in ctts; the offsets are signed."""
     return _latest(_pairs(content)[1])
 
 
 def summed_edits(content: bytes) -> int:
-    """Return the durations in elst, summed up: one part of the media may be shown again and again."""
+    """Return the sum of the durations in elst: edits may repeat a part of the media."""
     length = 8 if _is_long(content) else 4
     entry = 2 * length + 4
     count = min(number(content, 4, 4), (len(content) - 8) // entry)
@@ -83,19 +83,19 @@ def fragments_duration(content: bytes) -> int:
 
 
 def fragment_header(content: bytes) -> tuple[int, int | None]:
-    """Return the track in tfhd, and what a sample of it lasts where that is told."""
+    """Return the track id in tfhd, and the default sample duration, or None where tfhd has none."""
     flags = _flags(content)
     begin = 8 + sum(length for flag, length in _FRAGMENT_FIELDS if flags & flag)
     return number(content, 4, 4), number(content, begin, 4) if flags & _FRAGMENT_DURATION else None
 
 
 def fragment_time(content: bytes) -> int:
-    """Return when a track's fragment begins, as tfdt tells."""
+    """Return the start time of a track fragment in tfdt, in ticks."""
     return number(content, 4, 8 if _is_long(content) else 4)
 
 
 def run(content: bytes, default_ticks: int) -> Run:
-    """Return what trun says; `default_ticks` last the samples that do not say so themselves."""
+    """Return the run in trun; `default_ticks` is the duration of samples without their own."""
     flags, count = _flags(content), number(content, 4, 4)
     begin = 8 + 4 * bool(flags & _RUN_OFFSET) + 4 * bool(flags & _RUN_FIRST_FLAGS)
     fields = [one for one in _RUN_FIELDS if flags & one]
@@ -109,7 +109,7 @@ def run(content: bytes, default_ticks: int) -> Run:
 
 
 def segment_index(content: bytes) -> tuple[int, Fraction]:
-    """Return the track of sidx, and how long the segments last that it refers to: s, other indices not."""
+    """Return the track id of sidx, and the sum of its media segments in s; nested indices do not count."""
     begin = 30 if _is_long(content) else 22
     count = min(number(content, begin, 2), (len(content) - begin - 2) // _REFERENCE_BYTES)
     places = (begin + 2 + _REFERENCE_BYTES * place for place in range(count))
@@ -118,7 +118,7 @@ def segment_index(content: bytes) -> tuple[int, Fraction]:
 
 
 def random_access(content: bytes) -> tuple[int, list[int]]:
-    """Return the track of tfra, and the times of the fragments that it lists."""
+    """Return the track id of tfra, and the start times of its fragments in ticks."""
     length = 8 if _is_long(content) else 4
     sizes = number(content, 8, 4)
     entry = 2 * length + sum(1 + (sizes >> shift & 3) for shift in (0, 2, 4))

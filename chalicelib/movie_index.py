@@ -1,6 +1,6 @@
-"""The index of a movie: how long and how large a video is, read before its detection is paid for.
+"""Reads duration and frame size from a movie's index, before its detection is paid for.
 
-An index can lie: the largest counts of all that movie, tracks, media, sample tables, edits and fragments say.
+An index can be wrong: the largest value of movie, tracks, media, sample tables, edits and fragments counts.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from chalicelib.contract.errors import DamagedVideo, NotAVideo, NoVideoStream, U
 
 READS_MAX = 400
 REMUX = (
-    "Write its index to its front and upload it again: ffmpeg -i in.mp4 -c copy -movflags +faststart out.mp4"
+    "Move its index to the start of the file and upload it again:"
+    " ffmpeg -i in.mp4 -c copy -movflags +faststart out.mp4"
 )
 _READ_BYTES_MAX = 40 * 1024**2
-# 6 h at 60 frames/s, every frame with a duration of its own.
+# 6 h at 60 frames/s, with an entry for each frame.
 _TABLE_BYTES_MAX = 16 * 1024**2
 _FIXED_BYTES_MAX = 4096
 _TAIL_READS, _TAIL_BYTES = 20, 4 * 1024**2
 _TAIL_BOX_BYTES = 16
 _DEPTH_MAX = 12
-# What an MP4 or a MOV begins with.
+# The first box of an MP4 or a MOV.
 _FIRST = frozenset(b"ftyp moov mdat free skip wide pnot uuid styp sidx moof".split())
-# Read wherever they stand, as FFmpeg does: a track beside the movie is a track.
+# Read at any place, as FFmpeg does: a track outside the movie box is a track.
 _CONTAINERS = frozenset(b"moov trak edts mdia minf stbl mvex moof traf udta".split())
 _VIDEO = b"vide"
 
@@ -43,7 +44,7 @@ class Movie:
 
 @dataclass
 class _Track:
-    """What is said of one track: `ticks` of its own, and of the movie."""
+    """Values of one track; `movie_ticks` are in the movie's time scale, the others in the track's."""
 
     scales: set[int] = field(default_factory=set)
     ticks: int = 0
@@ -55,13 +56,13 @@ class _Track:
 
     @property
     def duration_s(self) -> Fraction:
-        """Return how long the track lasts by its own ticks."""
+        """Return the longest duration in the track's own time scale, in seconds."""
         return Fraction(max(self.ticks, self.table_ticks + self.latest_offset), min(self.scales, default=1))
 
 
 @dataclass
 class _Fragments:
-    """What the fragments of one track say, in its ticks: all durations, the first begin and the last end."""
+    """Fragments of one track, in its ticks: the sum of durations, the first start, the last end."""
 
     ticks: int = 0
     begin: int | None = None
@@ -70,11 +71,11 @@ class _Fragments:
 
     @property
     def most(self) -> int:
-        """Return how many ticks they last at most."""
+        """Return the longest possible duration in ticks."""
         return max(self.ticks, self.end - (self.begin or 0)) + self.latest_offset
 
     def add(self, run: movie_boxes.Run, begin: int | None) -> None:
-        """Count a run that begins at a time, or after the one before."""
+        """Add a run that starts at `begin`, or after the previous one where that is None."""
         self.ticks += run.ticks
         self.latest_offset = max(self.latest_offset, run.latest_offset)
         if begin is not None:
@@ -85,27 +86,27 @@ class _Fragments:
 
 
 def read_movie(read: Read, size_bytes: int) -> Movie:
-    """Return what the file behind `read(begin, end)` says of itself.
+    """Return duration and frame size of the file that `read(begin, end)` reads.
 
-    Raise NotAVideo, NoVideoStream, DamagedVideo or UnsupportedVideo where no video can be rendered of it,
-    VideoTooLarge where its length cannot be told by a few reads.
+    Raise NotAVideo, NoVideoStream, DamagedVideo or UnsupportedVideo where it cannot be rendered,
+    VideoTooLarge where its duration cannot be found within the limit of reads.
     """
     index = _Index(BoxReader(read, size_bytes, READS_MAX, _READ_BYTES_MAX))
     try:
         index.walk(0, size_bytes)
     except BudgetSpent:
-        # Only a movie of many fragments has more behind its index: what it declares of them must do.
+        # Only a movie of many fragments has more behind its index: its declared duration has to do.
         if not index.is_movie_read or not index.reads_declaration(
             BoxReader(read, size_bytes, _TAIL_READS, _TAIL_BYTES)
         ):
             raise VideoTooLarge(
-                f"the length of the video cannot be told by {READS_MAX} reads of its index. {REMUX}"
+                f"the duration of the video cannot be found with {READS_MAX} reads of its index. {REMUX}"
             ) from None
     return index.movie()
 
 
 class _Index:
-    """Collects what the boxes say."""
+    """Collects the values of all boxes."""
 
     def __init__(self, reader: BoxReader) -> None:
         self.is_movie_read = False
@@ -114,7 +115,7 @@ class _Index:
         self._declared = False
         self._movie_scales: set[int] = set()
         self._movie_ticks = 0
-        # What stands outside of any track is counted as one.
+        # Boxes outside of any track count as one track.
         self._tracks = [_Track()]
         self._scales: dict[int, set[int]] = {}
         self._default_ticks: dict[int, int] = {}
@@ -141,7 +142,7 @@ class _Index:
         }
 
     def walk(self, begin: int, end: int, depth: int = 0) -> None:
-        """Read all that the boxes in [begin, end) say."""
+        """Read all boxes in [begin, end)."""
         for box in self._reader.boxes(begin, end):
             self._first = self._first or box.kind
             if self._first not in _FIRST:
@@ -156,7 +157,7 @@ class _Index:
                 self.is_movie_read = True
 
     def reads_declaration(self, reader: BoxReader) -> bool:
-        """Return whether the file says how long all its fragments are: in mehd, sidx or mfra at its end."""
+        """Return whether the file declares its fragments' duration: in mehd, sidx, or mfra at its end."""
         begin = max(0, reader.size_bytes - _TAIL_BOX_BYTES)
         try:
             length = number(reader.take(begin, _TAIL_BOX_BYTES), 12, 4)
@@ -169,18 +170,18 @@ class _Index:
         return self._declared
 
     def movie(self) -> Movie:
-        """Return the largest of all that was said; raise a named error where that is no video."""
+        """Return the largest values that were read; raise a named error where the file is no video."""
         if self._first not in _FIRST:
             raise NotAVideo("the file is no MP4 and no MOV")
         if not self.is_movie_read:
-            raise DamagedVideo("the file has no index (moov): it was cut off, or not written to its end")
+            raise DamagedVideo("the file has no index (moov): the upload is cut off, or was never finished")
         sizes = {size for track in self._tracks if track.is_video for size in track.sizes}
         if not any(track.is_video for track in self._tracks):
             raise NoVideoStream("the file's index names no video track")
         width, height = max(sizes, key=lambda size: mul(*size), default=(0, 0))
         duration_s = self._duration_s()
         if not width or not height or not duration_s:
-            raise DamagedVideo("the file's index tells no duration, or no frame size")
+            raise DamagedVideo("the file's index has no duration or no frame size")
         return Movie(duration_s, width, height)
 
     def _duration_s(self) -> Fraction:
@@ -227,7 +228,7 @@ class _Index:
         self._tracks[-1].is_video |= self._fixed(box)[8:12] == _VIDEO
 
     def _sample_descriptions(self, box: Box) -> None:
-        # Of what is no video they are any numbers, and are not looked at.
+        # Of other tracks they are meaningless, and are ignored later.
         self._tracks[-1].sizes |= set(movie_boxes.coded_sizes(self._table(box)))
 
     def _sample_durations(self, box: Box) -> None:

@@ -1,4 +1,4 @@
-"""Rekognition Video: start the face-detection job of an upload, ask how far it is, page through its faces."""
+"""Rekognition Video: starts the face-detection job of an upload, reads its status and its faces."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _CALM_WAIT_S = 15
 LONGEST_EXECUTION_S = 5 * 24 * 3600
 LONGEST_DETECTION_S = 8 * 3600  # Rekognition takes videos of up to 6 h, and about their length to analyse.
 _LIMITED = {"LimitExceededException", "ThrottlingException", "ProvisionedThroughputExceededException"}
-# A page's token that has expired is no loss: another try begins at the first page.
+# An expired page token is temporary: another try starts at the first page.
 _EXPIRED_PAGE = "InvalidPaginationTokenException"
 _FORBIDDEN = {"AccessDeniedException", "UnrecognizedClientException"}
 
@@ -53,9 +53,9 @@ class FaceDetectionJobs:
         self._client = client
 
     def start(self, source: SourceObject) -> str:
-        """Return the id of the job for `source`, the same one however often it is asked for."""
+        """Start the job for `source` and return its id; repeated calls return the same id."""
         if not source.version_id:
-            # Rekognition takes no ETag: it would analyse whatever lies there by then.
+            # Rekognition takes no ETag: it would analyse whatever is at the key by then.
             raise SourceNotVersioned(f"{source.uri} is pinned to no version.")
         place = {"Bucket": source.bucket, "Name": source.key, "Version": source.version_id}
         with _named_errors(source.uri):
@@ -67,28 +67,28 @@ class FaceDetectionJobs:
             return text_field(require_object(answer, "an answer"), "JobId")
 
     def ask(self, job_id: str) -> dict[str, Any]:
-        """Return the job's answer without its faces; raise DetectionFailed if it ended so."""
+        """Return the job's status answer, with one face at most; raise DetectionFailed if it failed."""
         return self._page(job_id, {"MaxResults": 1})
 
     def pages(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """Yield the job's answers with all its faces, sorted by time; each has a list of Faces."""
+        """Yield all pages of the job's faces, sorted by time; each has a list Faces."""
         tokens: set[str] = set()
         request: dict[str, Any] = {"MaxResults": PAGE_SIZE}
         for _ in range(PAGES_MAX):
             page = self._page(job_id, request)
             following = _token_after(page, job_id)
             if not following and len(page["Faces"]) >= PAGE_SIZE:
-                # Only its token says that more follows: a full page without one is asked for twice.
+                # Only the token shows that more follows: a full page without one is requested twice.
                 page = self._page(job_id, request)
                 following = _token_after(page, job_id)
             yield page
             if not following:
                 return
             if following in tokens:
-                raise InvalidDocument(f"Rekognition job {job_id} gives the same page again and again.")
+                raise InvalidDocument(f"Rekognition job {job_id} repeats the same page.")
             tokens.add(following)
             request = {"MaxResults": PAGE_SIZE, "NextToken": following}
-        raise InvalidDocument(f"Rekognition job {job_id} gives over {PAGES_MAX} pages.")
+        raise InvalidDocument(f"Rekognition job {job_id} has over {PAGES_MAX} pages.")
 
     def _page(self, job_id: str, request: dict[str, Any]) -> dict[str, Any]:
         with _named_errors(f"job {job_id}"):
@@ -109,19 +109,21 @@ class FaceDetectionJobs:
 
 @contextmanager
 def complete_answer(subject: str) -> Iterator[None]:
-    """Turn what cannot be read in an answer into RekognitionUnavailable, to be asked for again.
+    """Raise InvalidDocument as RekognitionUnavailable, so that the call is retried.
 
-    What is absent is not empty: once it is a slip, and on every try the failure of the execution.
+    A missing field is not an empty one: once it is a glitch, in every try it fails the execution.
     """
     try:
         yield
     except InvalidDocument as error:
-        raise RekognitionUnavailable(f"Rekognition on {subject} gave half an answer: {error}") from error
+        raise RekognitionUnavailable(
+            f"Rekognition on {subject} gave an incomplete answer: {error}"
+        ) from error
 
 
 def _token_after(page: dict[str, Any], job_id: str) -> str | None:
     if page["JobStatus"] != "SUCCEEDED":
-        # It had succeeded when it was asked: this answer is older.
+        # The job had succeeded before: this answer is older.
         raise RekognitionUnavailable(f"Rekognition job {job_id} is {page['JobStatus']} again.")
     with complete_answer(f"job {job_id}"):
         list_field(page, "Faces")
@@ -131,8 +133,8 @@ def _token_after(page: dict[str, Any], job_id: str) -> str | None:
 def check_detection(job: Job, jobs: FaceDetectionJobs, now: datetime) -> Job:
     """Return `job` with the status of its Rekognition job and the next wait; `now` has a time zone.
 
-    Raise DetectionTimedOut after the longest wait, or in an execution that lasts for days: calls that are
-    refused again and again are no waits, and the machine itself has to record the failure.
+    Raise DetectionTimedOut after the longest wait, or where the execution is days old: refused calls do not
+    count as waits, and the state machine has to record the failure before its own limit.
     """
     progress = job.detection
     job_id = started_job_id(job)
@@ -157,9 +159,9 @@ def _age_s(job: Job, now: datetime) -> float:
 
 
 def next_wait_s(waited_s: int) -> int:
-    """Return the next wait: from 1 s an eighth of the time waited so far, from 15 s a fortieth.
+    """Return the next wait in s: an eighth of the time waited so far up to 15 s, then a fortieth up to 60 s.
 
-    Eight hours are 560 loops of the machine, of nine events each; its history holds 25,000.
+    Eight hours take 560 loops of the state machine with nine events each; its limit is 25,000 events.
     """
     return max(1, min(_CALM_WAIT_S, waited_s // 8), min(LONGEST_WAIT_S, waited_s // 40))
 

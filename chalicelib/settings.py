@@ -1,4 +1,4 @@
-"""Settings of the light functions: environment variables, parsed inside the handlers and nowhere else."""
+"""Settings of the light functions, parsed from environment variables inside the handlers only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 from chalicelib.contract.errors import ConfigurationError
 
-# Rekognition takes no longer videos, and the renderer no larger ones.
+# The longest video that Rekognition accepts, and the largest that the renderer accepts.
 LONGEST_S = 6 * 3600
 LARGEST_PIXELS = 7680 * 4320
 UPLOADS_PER_HOUR_MAX = 1000  # What S3 lists at once.
@@ -16,7 +16,7 @@ UPLOADS_PER_HOUR_MAX = 1000  # What S3 lists at once.
 
 @dataclass(frozen=True)
 class VideoLimits:
-    """The longest duration, and the most pixels of a frame, that a stage takes."""
+    """The longest duration in s and the largest frame in pixels that a stage accepts."""
 
     max_duration_s: int = LONGEST_S
     max_pixels: int = LARGEST_PIXELS
@@ -32,7 +32,7 @@ class VideoLimits:
 
 @dataclass(frozen=True)
 class UploadLimit:
-    """How many uploads of one key prefix a stage takes in an hour; `work_bucket` keeps a marker of each."""
+    """The limit of uploads per key prefix and hour; `work_bucket` stores a marker of each upload."""
 
     per_hour: int
     work_bucket: str
@@ -48,7 +48,7 @@ class UploadLimit:
 
 @dataclass(frozen=True)
 class StartSettings:
-    """What face-detection needs to know."""
+    """The settings of face-detection."""
 
     state_machine_arn: str
     output_bucket: str
@@ -57,7 +57,7 @@ class StartSettings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> StartSettings:
-        """Return the settings; raise ConfigurationError where they are missing or would do harm."""
+        """Return the settings; raise ConfigurationError where one is missing or would do harm."""
         input_bucket = required_setting(environment, "INPUT_BUCKET")
         output_bucket = required_setting(environment, "OUTPUT_BUCKET")
         if input_bucket == output_bucket:
@@ -101,7 +101,7 @@ def _require_rekognition(environment: Mapping[str, str]) -> None:
 
 @cache
 def _rekognition_regions() -> frozenset[str]:
-    """Return where Rekognition exists; read once, as a warm start need not pay for it again."""
+    """Return the regions with Rekognition; read once per process, as it takes time."""
     from boto3.session import Session  # noqa: PLC0415 see clients.py
 
     session = Session()

@@ -14,7 +14,7 @@ from chalicelib.contract.service_errors import storage_error
 
 @contextmanager
 def named_errors(what: str) -> Iterator[None]:
-    """Raise boto3's errors as those of the contract; `what` says what was tried, on which object."""
+    """Raise boto3's errors as errors of the contract; `what` names the action and the object."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -22,7 +22,7 @@ def named_errors(what: str) -> Iterator[None]:
 
 
 def write_json(s3: Any, target: ObjectReference, text: str) -> None:
-    """Write the JSON `text` to `target`, over what was there."""
+    """Write the JSON `text` to `target`, replacing an existing object."""
     with named_errors(f"writing {target.uri}"):
         s3.put_object(
             Bucket=target.bucket, Key=target.key, Body=text.encode(), ContentType="application/json"

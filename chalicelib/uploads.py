@@ -1,4 +1,4 @@
-"""What an S3 event says: the uploads in it, each pinned to its version, and why others are passed over."""
+"""Reads the uploads in an S3 event, and gives the reason where a record is ignored or refused."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from chalicelib.contract.objects import SourceObject
 
 _SUFFIX = ".mp4"
 _TEST_EVENT = "s3:TestEvent"
-# What a bucket without versions, or one that keeps none any more, calls every object.
+# The version id of objects in a bucket without versioning, or with suspended versioning.
 _NO_VERSION = ("", "null")
 _EVENT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
 
 @dataclass(frozen=True)
 class S3Notification:
-    """What S3 sends, before anybody has looked into it."""
+    """An unparsed S3 event, and Lambda's context."""
 
     event: dict[str, Any]
     context: object
@@ -36,16 +36,16 @@ class S3Notification:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A record that asks for nothing, and why."""
+    """A record that is ignored, and the reason."""
 
     reason: str
     key: str | None = None
 
 
 def read_records(event: Any) -> list[Any]:
-    """Return the records of an S3 event: none in the `s3:TestEvent` that S3 sends when it is set up.
+    """Return the records of an S3 event; the `s3:TestEvent` that S3 sends at setup has none.
 
-    Any other event without them is refused: the uploads that it should tell of would be lost.
+    Raise InvalidDocument for any other event without records: its uploads would be lost.
     """
     fields = require_object(event, "the event")
     if "Records" not in fields and fields.get("Event") == _TEST_EVENT:
@@ -54,11 +54,16 @@ def read_records(event: Any) -> list[Any]:
 
 
 def read_record(record: Any) -> SourceObject | Ignored:
-    """Return the upload that one record reports, or why it is ignored; else raise InvalidDocument."""
+    """Return the upload in a record, or the reason to ignore it; raise InvalidDocument."""
     fields = require_object(record, "a record")
     s3 = require_object(fields.get("s3"), "s3")
     uploaded = require_object(s3.get("object"), "s3.object")
-    key = _decoded(text_field(uploaded, "key"))
+    encoded_key = text_field(uploaded, "key")
+    try:
+        key = unquote_plus(encoded_key, errors="strict")
+    except UnicodeDecodeError as error:
+        # Decoded otherwise, it would name another key.
+        raise InvalidDocument(f"the key {shown(encoded_key)} is not UTF-8") from error
     reason = _reason_to_ignore(text_field(fields, "eventName"), key)
     if reason:
         return Ignored(reason, key)
@@ -74,7 +79,7 @@ def read_record(record: Any) -> SourceObject | Ignored:
 
 
 def uploaded_at(record: Any) -> str:
-    """Return when S3 says that the upload ended, in UTC: the same for every delivery of its event."""
+    """Return the record's time in UTC, as S3 wrote it: each delivery of the event has the same."""
     moment = text_field(require_object(record, "a record"), "eventTime")
     if not _EVENT_TIME.fullmatch(moment):
         raise InvalidDocument(f"eventTime must be a time in UTC, not {shown(moment)}")
@@ -82,22 +87,14 @@ def uploaded_at(record: Any) -> str:
 
 
 def refusal(source: SourceObject) -> PermanentError | None:
-    """Return why `source` can never be analysed, or None where it may be."""
+    """Return the error of a `source` that can never be analysed, or None."""
     if source.size_bytes == 0:
         return EmptyObject(f"{source.uri} has no bytes: upload the video again.")
     if source.size_bytes > MAX_SOURCE_BYTES:
         return ObjectTooLarge(
-            f"{source.uri} has {source.size_bytes} bytes, Rekognition takes {MAX_SOURCE_BYTES}: cut it."
+            f"{source.uri} has {source.size_bytes} bytes; Rekognition accepts {MAX_SOURCE_BYTES}: cut it."
         )
     return None
-
-
-def _decoded(key: str) -> str:
-    try:
-        return unquote_plus(key, errors="strict")
-    except UnicodeDecodeError as error:
-        # Another key would be read in its place.
-        raise InvalidDocument(f"the key {shown(key)} is not UTF-8") from error
 
 
 def _reason_to_ignore(event_name: str, key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Work objects: what an execution wrote for itself, deleted when it ends."""
+"""Deletes the work objects of an execution when it ends."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from chalicelib.contract.errors import PERMANENT_ERRORS, ConfigurationError, Key
 from chalicelib.contract.job import Job, work_folder
 from chalicelib.storage import named_errors
 
-# A deployment or a key can be mended; what was rendered is worth keeping until then.
-_MENDABLE = (ConfigurationError, KeyUnusable)
-_PERMANENT = frozenset(error.__name__ for error in PERMANENT_ERRORS if error not in _MENDABLE)
+# After these a person can fix the deployment or the key: rendered segments are kept until then.
+_FIXABLE = (ConfigurationError, KeyUnusable)
+_PERMANENT = frozenset(error.__name__ for error in PERMANENT_ERRORS if error not in _FIXABLE)
 
 
 def delete_work_objects(job: Job, s3: Any, work_bucket: str) -> int:
-    """Delete what `job` has in `work_bucket`; return how many objects went.
+    """Delete the objects of `job` in `work_bucket`; return their number.
 
-    After a failure that may pass or be mended they stay: another execution of the same upload reuses them.
+    After a failure that is temporary or can be fixed they are kept: another execution reuses them.
     """
     if job.failure is not None and job.failure.error not in _PERMANENT:
         return 0

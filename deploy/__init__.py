@@ -1,1 +1,1 @@
-"""One command to AWS, one away: stacks, image, Chalice app; and what runs there."""
+"""Deploys a stage to AWS and removes it: stacks, image, Chalice app; lists and restarts executions."""

@@ -1,4 +1,4 @@
-"""The command line of deployments: up, remove, status, redrive, replay, image; `make help` says more."""
+"""The command line of deployments: up, remove, status, redrive, replay, image; see `make help`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         console.print(f"AWS refused: {error}", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
-        console.print("Stopped. The same command goes on from here.")
+        console.print("Stopped. Run the same command again to continue.")
         return 130
     return 0
 
@@ -75,14 +75,14 @@ def _status(options: argparse.Namespace, console: Console) -> None:
 def _redrive(options: argparse.Namespace, console: Console) -> None:
     names, place = _workplace(options, console)
     lines = redrive(place.clients("stepfunctions"), names.state_machine_arn, options.key or "")
-    for line in lines or ["Nothing has failed for good."]:
+    for line in lines or ["No permanently failed executions."]:
         console.print(line, markup=False, soft_wrap=True)
 
 
 def _replay(options: argparse.Namespace, console: Console) -> None:
     names, place = _workplace(options, console)
     lines = list(replay(place.clients("sqs"), place.clients("lambda"), names))
-    for line in lines or ["No event was lost."]:
+    for line in lines or ["No lost events."]:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -94,7 +94,7 @@ def _image(options: argparse.Namespace, console: Console) -> None:
     try:
         source = find_source(PROJECT, settings, lambda: engine)
     except BaseUnknown as error:
-        # A base that was built here is in no registry.
+        # A base image that was built on this machine is in no registry.
         source = ImageSource(PROJECT, base_name(PROJECT, settings), settings.architecture)
         console.print(f"{source.base} is taken as it is here. {error}", markup=False, soft_wrap=True)
     uri = f"{APP}:{source.version}"
@@ -115,7 +115,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], None]] = {
 
 def _workplace(options: argparse.Namespace, console: Console) -> tuple[Names, Workplace]:
     settings = read_settings(options.settings, options.stage)
-    # boto3 reads AWS_DEFAULT_REGION only; everything else of AWS, and our users, say AWS_REGION.
+    # boto3 reads AWS_DEFAULT_REGION only; other AWS tools and our users set AWS_REGION.
     session = Session(region_name=os.environ.get("AWS_REGION"))
     require_rekognition(session.region_name)
     clients = _clients(session)
@@ -139,12 +139,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--stage", default="dev", help="the stage (default: dev)")
     parser.add_argument("--settings", type=Path, default=PROJECT / "deploy" / "stages.yaml")
     parser.add_argument(
-        "--folder", type=Path, default=PROJECT / "out" / "deploy", help="where the app is staged"
+        "--folder", type=Path, default=PROJECT / "out" / "deploy", help="folder in which the app is staged"
     )
-    parser.add_argument("--engine", default=os.environ.get("ENGINE", ""), help="docker, podman, or the like")
-    parser.add_argument("--base-image", help="image: instead of the Dockerfile's own")
-    parser.add_argument("--dry-run", action="store_true", help="show what would change")
-    parser.add_argument("--key", help="status and redrive: one upload")
+    parser.add_argument(
+        "--engine", default=os.environ.get("ENGINE", ""), help="docker, podman or a compatible program"
+    )
+    parser.add_argument("--base-image", help="for image: replaces the Dockerfile's base")
+    parser.add_argument("--dry-run", action="store_true", help="show the changes without making them")
+    parser.add_argument("--key", help="for status and redrive: the key of one upload")
     parser.add_argument("--buckets", choices=["keep", "delete"], default="keep")
     parser.add_argument("--running", choices=["keep", "stop"], default="keep")
     return parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Whose account and which region: asked first, so that nothing is begun that cannot be finished."""
+"""Checks account, region and quotas before a deployment changes anything."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _ZONES_WITHOUT_LAMBDA = {"use1-az3", "usw1-az2", "apne1-az3", "cac1-az3"}
 
 
 def find_account(sts: Any, region: str | None) -> Account:
-    """Return the account that the credentials belong to; raise WrongRegion or NoCredentials."""
+    """Return the account of the credentials; raise WrongRegion or NoCredentials."""
     require_rekognition(region)
     try:
         arn = str(sts.get_caller_identity()["Arn"])
     except (BotoCoreError, ClientError) as error:
         raise NoCredentials(
-            f"AWS does not know who asks ({error}): run `aws configure`, or export AWS_PROFILE."
+            f"AWS does not accept the credentials ({error}): run `aws configure`, or export AWS_PROFILE."
         ) from error
     _, partition, _, _, number, _ = arn.split(":", 5)
     return Account(number, str(region), partition)
 
 
 def require_rekognition(region: str | None) -> None:
-    """Raise WrongRegion where there is no region, or no Rekognition in it."""
+    """Raise WrongRegion where no region is set, or Rekognition does not exist in it."""
     regions = _rekognition_regions()
     if not region:
         raise WrongRegion("No region is set: export AWS_REGION, for example eu-west-1.")
@@ -43,7 +43,7 @@ def require_rekognition(region: str | None) -> None:
 
 
 def quota_notes(functions: Any) -> list[str]:
-    """Return what the account's quotas will make slow, in words."""
+    """Return a note where a quota of the account will make runs slow."""
     limit = int(functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"])
     if limit >= _FEW_AT_ONCE:
         return []
@@ -53,9 +53,9 @@ def quota_notes(functions: Any) -> list[str]:
 
 
 def isolated_zones(ec2: Any) -> tuple[str, str]:
-    """Return the two zones for functions without a way out: the first by their ids, the same in each run.
+    """Return the two zones of isolated functions: the first two by id, so that each run chooses the same.
 
-    Raise WrongRegion where there are not two.
+    Raise WrongRegion where the region has fewer than two.
     """
     filters = [{"Name": "zone-type", "Values": ["availability-zone"]}]
     zones = ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]

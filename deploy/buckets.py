@@ -1,4 +1,4 @@
-"""The three buckets: made by the foundation stack, or used as they are; emptied only when asked for."""
+"""The three buckets: checks which ones the foundation stack makes, and deletes them on request only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.contract.service_errors import error_code
 from deploy.errors import BucketUnusable
 from deploy.names import PARTS, Names
 
@@ -18,10 +19,10 @@ _SETTINGS = "in deploy/stages.yaml"
 
 
 def parts_to_make(names: Names, made: Mapping[str, str], s3: Any) -> set[str]:
-    """Return the parts whose bucket the foundation stack makes; `made` are the stack's resources so far.
+    """Return the parts whose bucket the foundation stack makes; `made` are the stack's current resources.
 
-    Raise BucketUnusable for a bucket that is taken, in another region, or named and not there, and for an
-    input bucket without versions.
+    Raise BucketUnusable for a bucket of another account, in another region, or named in the settings but
+    missing, and for an input bucket without versioning.
     """
     own = own_buckets(s3)
     in_stack = {part for part in PARTS if made.get(f"{part.title()}Bucket") == names.buckets[part]}
@@ -38,7 +39,7 @@ def parts_to_make(names: Names, made: Mapping[str, str], s3: Any) -> set[str]:
 
 
 def own_buckets(s3: Any) -> set[str]:
-    """Return the account's buckets: one that merely answers may be anybody's, laid out for videos."""
+    """Return the account's buckets: others may answer too, and belong to somebody who collects videos."""
     return {one["Name"] for page in s3.get_paginator("list_buckets").paginate() for one in page["Buckets"]}
 
 
@@ -53,7 +54,7 @@ def _require_region(names: Names, part: str, s3: Any) -> None:
 
 
 def _require_versions(names: Names, s3: Any) -> None:
-    """Refuse an input bucket in which another upload can take the place of the one that was analysed."""
+    """Raise BucketUnusable where another upload could replace the one that was analysed."""
     bucket = names.buckets["input"]
     if s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
         raise BucketUnusable(
@@ -80,7 +81,7 @@ def _require_free(names: Names, part: str, s3: Any) -> None:
 
 
 def require_tls(s3: Any, bucket: str, partition: str) -> bool:
-    """Add the TLS-only statement to the policy of a bucket of the user; return whether it was missing."""
+    """Add the TLS-only statement to the bucket's policy; return whether it was missing."""
     policy = _policy(s3, bucket)
     if any(one.get("Sid") == TLS_ONLY for one in policy["Statement"]):
         return False
@@ -99,7 +100,7 @@ def require_tls(s3: Any, bucket: str, partition: str) -> bool:
 
 
 def forget_tls(s3: Any, bucket: str) -> None:
-    """Take the TLS-only statement out of the bucket's policy again; the other statements stay."""
+    """Remove the TLS-only statement from the bucket's policy; other statements are kept."""
     policy = _policy(s3, bucket)
     left = [one for one in policy["Statement"] if one.get("Sid") != TLS_ONLY]
     if len(left) == len(policy["Statement"]):
@@ -114,7 +115,7 @@ def _policy(s3: Any, bucket: str) -> dict[str, Any]:
     try:
         policy: dict[str, Any] = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"NoSuchBucketPolicy", "NoSuchBucket"}:
+        if error_code(error) not in {"NoSuchBucketPolicy", "NoSuchBucket"}:
             raise
         return {"Version": "2012-10-17", "Statement": []}
     statements = policy["Statement"]
@@ -122,19 +123,19 @@ def _policy(s3: Any, bucket: str) -> dict[str, Any]:
 
 
 def count_objects(s3: Any, bucket: str) -> int:
-    """Return how many versions the bucket holds."""
+    """Return the number of object versions in the bucket."""
     return sum(1 for _ in _versions(s3, bucket))
 
 
 def delete_bucket(s3: Any, bucket: str) -> int:
-    """Delete the bucket with every version in it; return how many there were."""
+    """Delete the bucket with all object versions; return their number."""
     gone = empty(s3, bucket)
     s3.delete_bucket(Bucket=bucket)
     return gone
 
 
 def empty(s3: Any, bucket: str, prefix: str = "") -> int:
-    """Delete every version under `prefix`; return how many there were."""
+    """Delete all object versions below `prefix`; return their number."""
     gone = 0
     for version in _versions(s3, bucket, prefix):
         s3.delete_object(Bucket=bucket, **version)

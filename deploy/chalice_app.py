@@ -1,6 +1,6 @@
 """The Chalice app of one stage: staged with its names filled in, deployed and deleted by chalice itself.
 
-Chalice's own record of what it deployed is made anew from the account each time: none can be stale.
+Chalice's record of deployed resources is rebuilt from the account each time, so it is never stale.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.account import Clients
-from deploy.bucket_notifications import silence, told_functions
+from deploy.bucket_notifications import notified_functions, silence
 from deploy.errors import ChaliceFailed
 from deploy.names import APP, EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Names
 
@@ -32,7 +32,7 @@ _PLACE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True)
 class StagedApp:
-    """A copy of the app, ready for chalice; `digest` is the same for the same app."""
+    """A copy of the app for chalice; `digest` identifies its content."""
 
     folder: Path
     stage: str
@@ -41,7 +41,7 @@ class StagedApp:
 
 
 def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
-    """Write the app with the stage's environment and policies into `folder`, which is made anew."""
+    """Write the app with the stage's environment and policies into `folder`, replacing its content."""
     shutil.rmtree(folder, ignore_errors=True)
     (folder / ".chalice").mkdir(parents=True)
     for part in _PARTS:
@@ -57,7 +57,7 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
         policy = filled_policy(source.read_text(encoding="utf-8"), names, name)
         _write_json(folder / ".chalice" / function["iam_policy_file"], policy)
     config["lambda_architecture"] = names.settings.architecture
-    # A function's own variables are read here only, not beside its policy.
+    # chalice reads a function's own variables only here, not beside its policy.
     intake = {name: {"environment_variables": names.intake_environment} for name in INTAKE_FUNCTIONS}
     stage = {"environment_variables": names.environment, "lambda_functions": intake}
     config["stages"] = {names.settings.stage: stage}
@@ -68,19 +68,13 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
 
 
 def filled_policy(text: str, names: Names, function: str) -> dict[str, Any]:
-    """Return the policy in `text` for `function`, without the statements that name nothing here."""
+    """Return the policy in `text` for `function`, without statements whose names are empty here."""
     values = {**names.policy_values, "FunctionName": names.function(function)}
     policy: dict[str, Any] = json.loads(text)
-    kept = [one for one in policy["Statement"] if all(values[name] for name in _named(one))]
-    return {**policy, "Statement": [_fill(one, values) for one in kept]}
-
-
-def _named(statement: Any) -> set[str]:
-    return set(_PLACE.findall(json.dumps(statement)))
-
-
-def _fill(statement: Any, values: Mapping[str, str]) -> Any:
-    return json.loads(_PLACE.sub(lambda match: values[match[1]], json.dumps(statement)))
+    statements = [json.dumps(one) for one in policy["Statement"]]
+    kept = [one for one in statements if all(values[name] for name in _PLACE.findall(one))]
+    filled = [json.loads(_PLACE.sub(lambda match: values[match[1]], one)) for one in kept]
+    return {**policy, "Statement": filled}
 
 
 def deployed_functions(clients: Clients, names: Names) -> dict[str, dict[str, Any]]:
@@ -99,9 +93,9 @@ def deployed_functions(clients: Clients, names: Names) -> dict[str, dict[str, An
 
 
 def pending_changes(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
-    """Return what a deployment would change, one line a function; empty where all is as staged."""
+    """Return the changes of a deployment, a line for each function; empty where nothing differs."""
     deployed = deployed_functions(clients, names)
-    told = told_functions(clients("s3"), names.buckets["input"])
+    notified = notified_functions(clients("s3"), names.buckets["input"])
     missing = [f"Add {name} (function)" for name in staged.functions if name not in deployed]
     other = [
         f"Modify {name} (function)"
@@ -112,15 +106,15 @@ def pending_changes(staged: StagedApp, clients: Clients, names: Names) -> list[s
     silent = [
         f"Add the events of s3://{names.buckets['input']} to {name}"
         for name in EVENT_FUNCTIONS
-        if name in deployed and names.function_arn(name) not in told
+        if name in deployed and names.function_arn(name) not in notified
     ]
     return missing + other + gone + silent
 
 
 def deploy_app(staged: StagedApp, clients: Clients, names: Names) -> None:
-    """Run `chalice deploy`; raise ChaliceFailed with what it printed.
+    """Run `chalice deploy`; raise ChaliceFailed with its output.
 
-    A first deployment that fails half-way, or is stopped, leaves no function that S3 would call.
+    A first deployment that fails or is stopped leaves no function that S3 would call.
     """
     write_record(staged, clients, names)
     was_whole = set(staged.functions) <= deployed_functions(clients, names).keys()
@@ -133,7 +127,7 @@ def deploy_app(staged: StagedApp, clients: Clients, names: Names) -> None:
 
 
 def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
-    """Run `chalice delete` and return the functions that went."""
+    """Run `chalice delete` and return the deleted functions."""
     functions = sorted(deployed_functions(clients, names))
     if functions:
         write_record(staged, clients, names)
@@ -142,7 +136,7 @@ def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
 
 
 def write_record(staged: StagedApp, clients: Clients, names: Names) -> None:
-    """Write what chalice would have noted of the functions that are there."""
+    """Write chalice's record of the deployed functions."""
     deployed = deployed_functions(clients, names)
     resources = [one for name, function in deployed.items() for one in _record(name, function, clients)]
     record = {"resources": resources, "schema_version": "2.0", "backend": "api"}
@@ -150,12 +144,12 @@ def write_record(staged: StagedApp, clients: Clients, names: Names) -> None:
 
 
 def _record(name: str, function: Mapping[str, Any], clients: Clients) -> Iterator[dict[str, str]]:
-    """Yield what chalice would have noted when it deployed the function."""
+    """Yield the entries of chalice's record for one function."""
     role = {"role_arn": function["Role"], "role_name": function["Role"].rpartition("/")[2]}
     yield {"name": f"{name}_role", "resource_type": "iam_role", **role}
     yield {"name": name, "resource_type": "lambda_function", "lambda_arn": function["FunctionArn"]}
     bucket = function.get("Environment", {}).get("Variables", {}).get("INPUT_BUCKET", "")
-    if bucket and function["FunctionArn"] in told_functions(clients("s3"), bucket):
+    if bucket and function["FunctionArn"] in notified_functions(clients("s3"), bucket):
         event = {"bucket": bucket, "lambda_arn": function["FunctionArn"]}
         yield {"name": f"{name}-s3event", "resource_type": "s3_event", **event}
 

@@ -1,4 +1,4 @@
-"""The container engine: docker, podman, or a program that takes the same commands."""
+"""The container engine: docker, podman, or a program with the same commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENVIRONMENT = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 @dataclass(frozen=True)
 class ImageBuild:
-    """What is built, and under which name."""
+    """The input of a build, and the name of its image."""
 
     dockerfile: Path
     context: Path
@@ -32,16 +32,16 @@ class ImageBuild:
 
 
 class Engine(Protocol):
-    """What builds images and pushes them."""
+    """Builds and pushes images."""
 
     def resolve(self, image: str, architecture: str) -> str:
-        """Return `image` by the digest that its registry has under this name now."""
+        """Return `image` with the digest that its registry has for this name now."""
 
     def build(self, build: ImageBuild) -> None:
         """Build an image."""
 
     def login(self, registry: str, user: str, password: str) -> None:
-        """Let later pushes to `registry` pass."""
+        """Log in to `registry` for later pushes."""
 
     def push(self, uri: str) -> None:
         """Push a built image."""
@@ -49,7 +49,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class CommandEngine:
-    """An engine that is a command line."""
+    """An engine that is run as a command; `words` are its program and first arguments."""
 
     words: tuple[str, ...]
 
@@ -85,7 +85,7 @@ class CommandEngine:
         )
 
     def login(self, registry: str, user: str, password: str) -> None:
-        """Log in; the password goes through standard input, where no process list shows it."""
+        """Log in; the password is sent to standard input, so that no process list shows it."""
         self._run("login", "--username", user, "--password-stdin", registry, typed=password)
 
     def push(self, uri: str) -> None:
@@ -121,13 +121,13 @@ def _platform(architecture: str) -> str:
 
 
 def _repository(image: str) -> str:
-    """Return the name without its tag; a colon before a slash is that of a port."""
+    """Return the name without its tag; a colon before a slash belongs to a port."""
     head, colon, tag = image.rpartition(":")
     return head if colon and "/" not in tag else image
 
 
 def find_engine(named: str) -> CommandEngine:
-    """Return the engine `named`, or docker or podman where one answers; raise NoEngine."""
+    """Return the engine `named`, or else the first of docker and podman that answers; raise NoEngine."""
     candidates = [tuple(shlex.split(named))] if named else [(program,) for program in _PROGRAMS]
     for words in candidates:
         if _answers(words):

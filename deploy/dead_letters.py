@@ -1,4 +1,4 @@
-"""Lost events: what the dead-letter queue holds is given to its function again."""
+"""Replays lost events: sends the events in the dead-letter queue to their functions again."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _AT_ONCE = 10
 
 @dataclass(frozen=True)
 class LostEvent:
-    """An event, and the function that failed on it."""
+    """An event from the dead-letter queue, and the function that failed on it."""
 
     function: str
     event: dict[str, Any]
 
     @property
     def sources(self) -> str:
-        """Return the uploads that the event tells of."""
+        """Return the uploads in the event, for a printed line."""
         records = self.event.get("Records", [])
         objects = (record.get("s3", {}) for record in records if isinstance(record, dict))
         keys = (f"{one.get('bucket', {}).get('name')}/{one.get('object', {}).get('key')}" for one in objects)
@@ -32,10 +32,10 @@ class LostEvent:
 
 
 def replay(sqs: Any, functions: Any, names: Names) -> Iterator[str]:
-    """Give every lost event to its function once more; yield a line for each.
+    """Invoke the function of each lost event again; yield a line for each event.
 
-    An event leaves the queue when its function has taken it: executions have the name of their upload, so
-    that one which was started after all is not started twice. All others are left, to be looked at.
+    An event is deleted when its function succeeds; all others are left in the queue. A replay never starts an
+    execution twice: its name comes from the upload.
     """
     url = sqs.get_queue_url(QueueName=names.dead_letter_queue)["QueueUrl"]
     left: list[str] = []
@@ -81,7 +81,7 @@ def _read(message: dict[str, Any], names: Names) -> LostEvent | None:
 
 
 def _failure(functions: Any, lost: LostEvent) -> str:
-    """Return why the function did not take the event, or an empty text."""
+    """Invoke the function with the event; return its error, or an empty text."""
     answer = functions.invoke(FunctionName=lost.function, Payload=json.dumps(lost.event).encode())
     payload: str = answer["Payload"].read().decode(errors="replace")
     if "FunctionError" not in answer:

@@ -1,4 +1,4 @@
-"""A deployment: each step is safe to repeat, and nothing answers events before all stands."""
+"""Deploys a stage: each step can be repeated, and no event is handled before all parts exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_CHANGE = "no change"
 
 @dataclass(frozen=True)
 class Workplace:
-    """What a deployment works with: the project, a folder of its own, clients, an engine, a report."""
+    """The inputs of a deployment: the project, a working folder, clients, an engine, a report."""
 
     project: Path
     folder: Path
@@ -49,7 +49,7 @@ class Workplace:
 
 
 class Deployment:
-    """One stage on its way to AWS."""
+    """The deployment of one stage."""
 
     def __init__(self, names: Names, place: Workplace) -> None:
         self._names = names
@@ -57,25 +57,25 @@ class Deployment:
         self._report = place.report
 
     def deploy(self) -> None:
-        """Bring the stage to what the project says, and print each step."""
+        """Deploy the stage, and print each step."""
         place, names = self._place, self._names
         to_make = self._check()
         if not self._digest():
-            place.find_engine()  # Asked for before anything is made.
+            place.find_engine()  # Raises NoEngine before anything is created.
         self._apply("foundation", self._foundation(to_make))
         self._merge_policies(to_make)
         image_uri = self._push()
         self._upload_definition()
         staged = stage_app(place.project, place.folder, names)
         pending = pending_changes(staged, place.clients, names)
-        # The state machine stands before the first event; later, a function stands before it is called.
+        # At first the state machine has to exist before events; later, functions before they are called.
         if not place.stacks.resources(names.pipeline_stack):
             self._apply("machine", self._pipeline(image_uri, app_deployed="no"))
         self._deploy_app(staged, pending)
         self._apply("pipeline", self._pipeline(image_uri, app_deployed="yes"))
 
     def plan(self) -> None:
-        """Print what `deploy` would change; nothing is changed."""
+        """Print the changes that `deploy` would make, without making them."""
         place, names = self._place, self._names
         to_make = self._check()
         self._tell("foundation", place.stacks.plan(self._foundation(to_make)))
@@ -189,7 +189,7 @@ class Deployment:
         return f"{DEFINITIONS}{hashlib.sha256(self._place.definition).hexdigest()[:32]}.asl.json"
 
     def _upload_definition(self) -> None:
-        """Put the definition where the pipeline's template looks for it; its name says its content."""
+        """Upload the definition to the key that the pipeline template gets; the key names its content."""
         self._place.clients("s3").put_object(
             Bucket=self._names.buckets["work"], Key=self._definition_key, Body=self._place.definition
         )

@@ -1,7 +1,7 @@
-"""What keeps a deployment from going on: each error is one sentence that says what, and how to mend it.
+"""Errors that stop a deployment: each is one sentence with the problem and its solution.
 
 DeployError
-├── NoCredentials         AWS does not know who asks
+├── NoCredentials         AWS does not accept the credentials
 ├── WrongRegion           no region, or one without Rekognition
 ├── InvalidSettings       deploy/stages.yaml contradicts itself
 ├── BucketUnusable        taken, elsewhere, or not there
@@ -15,11 +15,11 @@ DeployError
 
 
 class DeployError(Exception):
-    """Root of the errors that a person at the keyboard can mend."""
+    """Root of the errors that the user can fix."""
 
 
 class NoCredentials(DeployError):
-    """AWS does not know who asks."""
+    """AWS does not accept the credentials."""
 
 
 class WrongRegion(DeployError):

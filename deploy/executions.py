@@ -1,4 +1,4 @@
-"""What runs and what ran: executions by upload, why they failed, and starting them again."""
+"""Lists executions by upload with the cause of failures, and starts failed uploads again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chalicelib.contract.manifest import readable_cause
 
 _AGAIN = "-again-"
 _FAILED = {"FAILED", "TIMED_OUT", "ABORTED"}
-# Failures that another execution of the same upload would end in again, and what to do.
+# Failures that another execution of the same upload would repeat, and what to do about them.
 _NO_USE = {
     DetectionFailed.__name__: "Rekognition refused this version, upload it again",
     Superseded.__name__: "a newer upload of the same key has taken its place",
@@ -41,7 +41,7 @@ class ExecutionReport:
 
     @property
     def source(self) -> str:
-        """Return the uploaded object as people write it."""
+        """Return the URI of the uploaded object."""
         return self.job.source.uri if self.job else "(unreadable input)"
 
     def line(self, now: datetime) -> str:
@@ -51,7 +51,7 @@ class ExecutionReport:
 
 
 def read_executions(stepfunctions: Any, machine_arn: str, key: str = "") -> Iterator[ExecutionReport]:
-    """Yield the executions, the newest first; with `key`, those of that upload."""
+    """Yield the executions, newest first; with `key`, only those of that upload."""
     for listed in _listed(stepfunctions, machine_arn):
         described = stepfunctions.describe_execution(executionArn=listed["executionArn"])
         job = _job(described.get("input", ""))

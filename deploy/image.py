@@ -1,4 +1,4 @@
-"""The image of the container functions: named by its content, built and pushed once, used by digest."""
+"""Builds and pushes the image of the container functions; its tag names its content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BY_DIGEST = "@sha256:"
 
 @dataclass(frozen=True)
 class ImageSource:
-    """What an image is built from: the project, a base image by its digest, an architecture."""
+    """The input of an image: the project, a base image with its digest, an architecture."""
 
     project: Path
     base: str
@@ -35,7 +35,7 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class ImagePlace:
-    """Where the image goes: the repository, and the tag that its content gives it."""
+    """The repository and the tag of an image."""
 
     repository: str
     tag: str

@@ -1,4 +1,4 @@
-"""Every name and ARN of a stage: all are known before anything exists, so nothing has to be remembered."""
+"""All names and ARNs of a stage: they follow from stage and account, so none has to be stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INTAKE_FUNCTIONS = (*EVENT_FUNCTIONS, "start-face-detection")
 
 @dataclass(frozen=True)
 class Account:
-    """Where a stage is deployed."""
+    """The AWS account and region of a deployment."""
 
     id: str
     region: str
@@ -31,12 +31,12 @@ class Names:
 
     @property
     def prefix(self) -> str:
-        """Return what every name of the stage begins with."""
+        """Return the prefix of all names of the stage."""
         return f"{APP}-{self.settings.stage}"
 
     @property
     def foundation_stack(self) -> str:
-        """Return the name of the stack before the app."""
+        """Return the name of the stack that is deployed before the app."""
         return f"{self.prefix}-foundation"
 
     @property
@@ -106,7 +106,7 @@ class Names:
 
     @property
     def intake_environment(self) -> dict[str, str]:
-        """Return what the functions that start a detection are told besides: what an upload may cost."""
+        """Return the limits of uploads, for the functions that start a detection."""
         limits = {
             "MAX_DURATION_S": self.settings.max_duration_s,
             "MAX_PIXELS": self.settings.max_pixels,

@@ -1,4 +1,4 @@
-"""Buckets of the user's own: what stays in them for ever, what can be lost, what may be seen by all."""
+"""Notes on the user's own buckets: objects that are never deleted, can be lost, or may be public."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.contract.job import REVIEW_PREFIX, WORK_PREFIX
+from chalicelib.contract.service_errors import error_code
 
-# What the functions write: all else in a bucket is its owner's business.
+# The prefixes that the functions write to; other objects are the owner's own.
 _WRITTEN = {"work": (WORK_PREFIX, REVIEW_PREFIX), "output": ("",)}
 _EXPIRY = (
     f"no rule by which {WORK_PREFIX} expires: where a video failed, who was seen when stays for ever."
@@ -52,13 +53,13 @@ class _Lifecycle:
 
 
 def lifecycle_notes(s3: Any, part: str, bucket: str) -> list[str]:
-    """Return what the user should know of a bucket of his own, a sentence each; none where all is well."""
+    """Return a sentence for each missing lifecycle rule or setting of a user's own bucket."""
     if part not in _WRITTEN:
         return []
     try:
         found = _read(s3, bucket)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "AccessDenied":
+        if error_code(error) != "AccessDenied":
             raise
         return [f"s3://{bucket}: its lifecycle may not be read; docs/deploying.md says what it should do"]
     missing = list(_missing_of_work(found) if part == "work" else _missing_of_output(found))
@@ -72,7 +73,7 @@ def exposure_notes(s3: Any, bucket: str) -> list[str]:
     try:
         block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = error_code(error)
         if code == "AccessDenied":
             return [f"s3://{bucket}: its Public Access Block may not be read; all four settings should be on"]
         if code != "NoSuchPublicAccessBlockConfiguration":
@@ -99,14 +100,14 @@ def _read(s3: Any, bucket: str) -> _Lifecycle:
     try:
         rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+        if error_code(error) != "NoSuchLifecycleConfiguration":
             raise
         rules = []
     return _Lifecycle([rule for rule in rules if rule["Status"] == "Enabled"], versioning)
 
 
 def _is_about(rule: dict[str, Any], written: str) -> bool:
-    """Return whether a rule holds for every object whose key begins with `written`."""
+    """Return whether a rule matches every object whose key begins with `written`."""
     chosen = {**rule.get("Filter", {}), **rule.get("Filter", {}).get("And", {})}
     prefix = rule.get("Prefix") or chosen.get("Prefix") or ""
     is_whole = not chosen.keys() - {"Prefix", "And"}

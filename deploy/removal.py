@@ -1,4 +1,4 @@
-"""The way back: app, pipeline, foundation; buckets with content only where that is asked for."""
+"""Removes a stage: app, pipeline, foundation; buckets with objects only on request."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from deploy.names import PARTS, Names
 
 @dataclass(frozen=True)
 class RemovalWish:
-    """What may go that cannot be brought back."""
+    """The permissions to delete buckets with objects, and to stop running executions."""
 
     buckets: bool = False
     running: bool = False
 
 
 def remove(names: Names, place: Workplace, wish: RemovalWish) -> None:
-    """Take the stage away, whatever part of it there is, and print what is left."""
+    """Remove the parts of the stage that exist, and print what is left."""
     _stop_executions(names, place, wish)
     if names.settings.isolated or names.settings.subnet_ids:
         place.report.step(
@@ -38,7 +38,7 @@ def remove(names: Names, place: Workplace, wish: RemovalWish) -> None:
 
 
 def plan_removal(names: Names, place: Workplace, wish: RemovalWish) -> None:
-    """Print what `remove` would take; nothing is changed."""
+    """Print what `remove` would delete, without deleting it."""
     for stack in (names.pipeline_stack, names.foundation_stack):
         place.report.step("stack", f"{stack}: {place.stacks.status(stack) or 'not there'}")
     own = own_buckets(place.clients("s3"))
@@ -62,7 +62,7 @@ def _stop_executions(names: Names, place: Workplace, wish: RemovalWish) -> None:
 
 
 def _leave_bucket(names: Names, place: Workplace, part: str, wish: RemovalWish) -> None:
-    """Delete the bucket where it is the stage's own and empty or unwanted; else say that it stays."""
+    """Delete the bucket if it is the stage's own, and empty or to be deleted; else print that it is left."""
     s3, bucket = place.clients("s3"), names.buckets[part]
     if bucket not in own_buckets(s3):
         return

@@ -48,7 +48,7 @@ _ARCHITECTURES = ("x86_64", "arm64")
 
 @dataclass(frozen=True)
 class StageSettings:
-    """What a stage has of its own; empty values take the defaults of templates and code."""
+    """The settings of one stage; empty values mean the defaults of templates and code."""
 
     stage: str
     buckets: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class StageSettings:
     isolated: bool = False
     base_image: str = ""
     review_days: int = 90
-    # What Rekognition analyses at most, and 8K; the renderer refuses more.
+    # The longest video for Rekognition, and 8K; the renderer refuses larger ones.
     max_duration_s: int = 6 * 3600
     max_pixels: int = 7680 * 4320
     # 0: no limit, no alarm.
@@ -71,7 +71,7 @@ class StageSettings:
 
     @classmethod
     def from_entry(cls, stage: str, entry: Mapping[str, Any]) -> StageSettings:
-        """Return the settings in `entry`; raise InvalidSettings for what is unknown or cannot be."""
+        """Return the settings in `entry`; raise InvalidSettings for unknown or impossible ones."""
         if not _STAGE.fullmatch(stage):
             raise InvalidSettings(
                 f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -, a letter first."

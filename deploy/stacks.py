@@ -1,4 +1,4 @@
-"""CloudFormation: a stack is brought to its template by a change set, whatever an earlier run left."""
+"""Applies CloudFormation stacks by change sets, from any state that an earlier run left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ASK_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class StackWish:
-    """What a stack is to become."""
+    """The wanted template and parameters of a stack."""
 
     name: str
     template: str
@@ -38,7 +38,7 @@ class StackWish:
 
 
 class Stacks:
-    """The stacks of one account; `ask_every_s` is how often a slow answer is asked for."""
+    """The stacks of one account; `ask_every_s` is the polling interval."""
 
     def __init__(self, cloudformation: Any, report: Report, ask_every_s: float = _ASK_EVERY_S) -> None:
         self._cloudformation = cloudformation
@@ -46,7 +46,7 @@ class Stacks:
         self._ask_every_s = ask_every_s
 
     def plan(self, wish: StackWish) -> list[str]:
-        """Return what would change, one line a resource; nothing is changed."""
+        """Return the changes that `apply` would make, a line for each resource."""
         was = self._settled_status(wish.name)
         if was in _DEAD:
             return [f"Replace the stack, which is in {was}"]
@@ -57,7 +57,7 @@ class Stacks:
         return changes
 
     def apply(self, wish: StackWish) -> list[str]:
-        """Bring the stack to `wish` and return what changed; raise StackFailed where it was rolled back."""
+        """Apply `wish` and return the changes; raise StackFailed where the stack was rolled back."""
         was = self._settled_status(wish.name)
         if was in _DEAD:
             self.delete(wish.name)
@@ -160,7 +160,7 @@ class Stacks:
             )
 
     def _settled_status(self, name: str) -> str:
-        """Return the stack's status once nothing is under way; an earlier run may still be at work."""
+        """Wait for operations in progress, of earlier runs too; return the stack's status."""
         while True:
             status = self.status(name)
             if not status.endswith("_IN_PROGRESS") or status in _NEW:

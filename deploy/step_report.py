@@ -1,4 +1,4 @@
-"""What a deployment tells: one line for each step that is done, and what is under way meanwhile."""
+"""Prints the progress of a deployment: a line for each finished step, and the current one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 
 
 class Report:
-    """Lines with the seconds since the start; `console` is where they go."""
+    """Prints lines with the seconds since the start to `console`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -20,7 +20,7 @@ class Report:
         return self._console.status(text)
 
     def step(self, name: str, outcome: str) -> None:
-        """Print a step that is done."""
+        """Print a finished step."""
         seconds = time.monotonic() - self._begin_s
         self._console.print(f"{seconds:6.1f} s  {name:<11} {outcome}", soft_wrap=True)
 
@@ -30,5 +30,5 @@ class Report:
 
 
 def silent_report() -> Report:
-    """Return a report that nobody sees."""
+    """Return a report that prints nothing."""
     return Report(Console(quiet=True))

@@ -1,1 +1,1 @@
-"""The whole system on one machine: moto behind a front that runs Lambda, S3 events and Rekognition Video."""
+"""Local cloud: the whole system on one machine, with moto behind Lambda, S3 events and Rekognition Video."""

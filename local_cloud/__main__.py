@@ -1,4 +1,4 @@
-"""The command line of the local cloud: `run` blurs one video and ends, `up` stays until Ctrl-C."""
+"""The command line of the local cloud: `run` blurs one video and ends, `up` runs until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ def main(arguments: list[str]) -> int:
     """Run the command in `arguments` and return the exit code."""
     options = _parse(arguments)
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)  # All end as Ctrl-C does: by cleaning up.
+        signal.signal(ending, signal.default_int_handler)  # All clean up, as Ctrl-C does.
     console = Console(highlight=False)
     try:
+        # Imported here: --help and a wrong option answer at once.
         if options.command == "up":
-            return _up(options.port, console)
-        return _run(options.video, options.out, console)
+            from local_cloud.commands.up import stay_up  # noqa: PLC0415 see above
+
+            return stay_up(PROJECT, options.port, console)
+        from local_cloud.commands.run import blur_one  # noqa: PLC0415 see above
+
+        return blur_one(PROJECT, options.video, options.out, console)
     except LocalCloudError as error:
         console.print(f"[red]{error}[/red]", soft_wrap=True)
         return 1
@@ -32,24 +37,12 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
-def _run(video: Path | None, out: Path | None, console: Console) -> int:
-    from local_cloud.commands.run import blur_one  # noqa: PLC0415 --help and a wrong option answer at once
-
-    return blur_one(PROJECT, video, out, console)
-
-
-def _up(port: int, console: Console) -> int:
-    from local_cloud.commands.up import stay_up  # noqa: PLC0415 as above
-
-    return stay_up(PROJECT, port, console)
-
-
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="blur one video")
-    run.add_argument("--video", type=Path, help="an .mp4 of yours; without it, a demo clip is made")
-    run.add_argument("--out", type=Path, help="where the blurred video goes (default: out/<its name>)")
+    run.add_argument("--video", type=Path, help="your .mp4 file (default: a demo clip)")
+    run.add_argument("--out", type=Path, help="path of the blurred video (default: out/<its name>)")
     up = commands.add_parser("up", help="keep the local cloud running")
     up.add_argument("--port", type=int, default=4566, help="the port on 127.0.0.1 (default: 4566)")
     return parser.parse_args(arguments)

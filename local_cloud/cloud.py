@@ -46,16 +46,16 @@ if TYPE_CHECKING:
 
     from local_cloud.rekognition_service.api import RekognitionVideo
 
-# What Step Functions' inline Map runs.
+# The highest concurrency of an inline Map in Step Functions.
 _SEGMENTS_MAX = 40
 
 
 class NotDeployed(Exception):
-    """The names asked for are known once a project is deployed."""
+    """The requested names exist only after a project is deployed."""
 
 
 class LocalCloud:
-    """Context manager around one local cloud; leaves no process, thread, file or variable behind."""
+    """Context manager for one local cloud; it leaves no process, thread, file or variable behind."""
 
     def __init__(self, settings: CloudSettings | None = None) -> None:
         self.settings = settings or CloudSettings()
@@ -75,12 +75,12 @@ class LocalCloud:
 
     @property
     def endpoint_url(self) -> str:
-        """Return where the cloud listens."""
+        """Return the URL of the cloud."""
         return f"http://127.0.0.1:{self._server.port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the variables that make AWS clients use this cloud and nothing else."""
+        """Return the variables that make AWS clients use this cloud only."""
         return self._variables_of(PERSON)
 
     @property
@@ -90,43 +90,43 @@ class LocalCloud:
 
     @property
     def state_machine_arn(self) -> str:
-        """Return the deployed project's state machine."""
+        """Return the ARN of the deployed project's state machine."""
         return self._deployed.state_machine_arn
 
     @property
     def lost_events(self) -> list[LostEvent]:
-        """Return the events whose function failed on every try."""
+        """Return the events on which their function failed in every try."""
         return self._invocations.lost_events
 
     def log_group(self, function: str) -> str:
-        """Return the log group of a function of the deployed project, named as in the app."""
+        """Return the log group of the function called `function` in the deployed app."""
         return self._deployed.log_group(function)
 
     def client(self, service: str) -> Any:
-        """Return the boto3 client of this cloud for `service`, whatever the caller's profile."""
+        """Return the boto3 client of this cloud for `service`, independent of the caller's profile."""
         return self._clients.get(service)
 
     def calls(self) -> frozenset[ServiceCall]:
-        """Return which action each function, and the state machine, has called so far."""
+        """Return the IAM calls of each function and of the state machine so far."""
         return self._calls.made()
 
     def answers(self) -> Counter[AnsweredCall]:
-        """Return how often each of those actions was answered, and how."""
+        """Return how often each of these calls got each answer."""
         return self._calls.answered()
 
     def settle(self) -> None:
-        """Wait for what faults let go on without its caller."""
+        """Wait for calls that go on without their caller because of a fault."""
         self._fault_front.settle()
 
     @property
     def app_folder(self) -> Path:
-        """Return where the app is staged for chalice, with its names filled in."""
+        """Return the folder in which the app is staged for chalice, with its names filled in."""
         return self._folder / "app"
 
     def deploy(self, project: Path) -> None:
-        """Deploy as `make deploy` does: stacks, image, and the app by a real `chalice deploy`."""
+        """Deploy like `make deploy`: stacks, image, and the app by a real `chalice deploy`."""
         engine = ReplayEngine(self._images, self._folder)
-        # More functions than processors only take each other's time and memory.
+        # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
         renderer = {**at_once, **self.settings.renderer}
         self._names = deploy_project(project, self.app_folder, self.client, engine, renderer)
@@ -144,7 +144,7 @@ class LocalCloud:
         self._folder = Path(tempfile.mkdtemp(prefix="face-blur-cloud-"))
         opening.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self._motos = moto_application()
-        self._moto = SerialMoto(self._motos, self._change_interpreter)
+        self._moto = SerialMoto(self._motos, lambda: self._interpreter.change())  # noqa: PLW0108 made below
         self._keys = AccessKeys()
         self._interpreter = Interpreter(self._keys.of(INTERPRETER), self._moto.alone("states"))
         opening.callback(self._interpreter.close)
@@ -152,10 +152,10 @@ class LocalCloud:
         self._calls = ServiceCalls()
         self.faults = Faults()
         self._invocations = Invocations(
-            self._start_sandbox,
+            lambda function: Sandbox(function, self._place),
             self._concurrency_of,
             self.settings.retry_delays_s,
-            self._bury,
+            lambda event: DeadLetters(self._clients).send(event),
             AccountLimit(self.settings.account_concurrency),
         )
         rekognition = self._make_rekognition()
@@ -174,7 +174,7 @@ class LocalCloud:
             self._reset,
             self._fault_front.close,
             rekognition.close,
-            # Again: an event that was under way may have started one more.
+            # Again: an event in progress may have started one more.
             self._stop_executions,
             self._invocations.close,
             self._stop_executions,
@@ -200,44 +200,35 @@ class LocalCloud:
         front = Front(self._moto, own, self._calls, self._fault_front)
         return AccessControl(front, self._keys, cors)
 
-    def _change_interpreter(self) -> None:
-        self._interpreter.change()
-
     def _make_rekognition(self) -> RekognitionVideo:
         from local_cloud.rekognition_service.api import RekognitionSettings, RekognitionVideo  # noqa: PLC0415 loads cv2 and av
 
         settings = self.settings.rekognition or RekognitionSettings()
         return RekognitionVideo(lambda: self._clients.make("s3"), settings)
 
-    def _bury(self, event: LostEvent) -> None:
-        DeadLetters(self._clients).send(event)
-
     def _variables_of(self, principal: str) -> dict[str, str]:
         key = self._keys.of(principal)
         return cloud_environment(self.endpoint_url, key.key_id, key.secret)
-
-    def _start_sandbox(self, function: Function) -> Sandbox:
-        return Sandbox(function, self._place)
 
     def _concurrency_of(self, function: Function) -> int:
         return self.settings.image_concurrency if function.is_image else self.settings.zip_concurrency
 
     def _reset(self) -> None:
-        """Empty moto, whose state belongs to the process, and switch its state machine interpreter on."""
+        """Empty moto, whose state belongs to the process, and enable its state machine interpreter."""
         self._post("/moto-api/reset", {})
         self._post("/moto-api/config", {"stepfunctions": {"execute_state_machine": True}})
 
     def _post(self, path: str, document: dict[str, Any]) -> None:
-        # Past the access control: moto's own interface is for this cloud alone.
+        # Not through the access control: moto's own interface is for this cloud only.
         request = EnvironBuilder(path, method="POST", json=document)
         answer = call(self._moto, request.get_environ())
         if not answer.succeeded:
             raise RuntimeError(f"moto answered {answer.status} to {path}: {answer.get_data()!r}")
 
     def _stop_executions(self) -> None:
-        """Stop what still runs: the interpreter's threads would go on calling a closed port."""
+        """Stop running executions: the interpreter's threads would go on calling a closed port."""
         if "stepfunctions" not in self._motos.app_instances:
-            # Nobody asked for it so far, and moto would take a second to load it.
+            # Not used so far, and moto would take a second to load it.
             return
         stepfunctions = self.client("stepfunctions")
         pages = stepfunctions.get_paginator("list_executions")

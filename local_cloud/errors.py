@@ -1,16 +1,16 @@
-"""What the local cloud cannot do for its user: each is told in one sentence, without a traceback."""
+"""Errors of the local cloud that its user can fix: each is printed as one sentence, without a traceback."""
 
 
 class LocalCloudError(Exception):
-    """Root of the errors that a person at the keyboard can mend."""
+    """Root of the errors that the user can fix."""
 
 
 class PortTaken(LocalCloudError):
-    """Another program listens on the port asked for."""
+    """Another program listens on the requested port."""
 
 
 class DeployFailed(LocalCloudError):
-    """`chalice deploy` ended with an error; the message holds what it printed."""
+    """The deployment failed; the message contains the output of the failed step."""
 
 
 class NoExecution(LocalCloudError):

@@ -6,14 +6,13 @@ import os
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
-# Access keys of the local cloud say who calls: people, the writer of functions' logs, moto's interpreter of
-# the state machine, or a function by its name.
+# Principals of access keys: people, the writer of functions' logs, moto's interpreter of the state machine;
+# the principal of a function is its name.
 PERSON = "person"
 LOG_WRITER = "log-writer"
 INTERPRETER = "interpreter"
 
-
-# Words that stand nowhere else: a log that holds one has leaked. Each key's secret begins with the first.
+# Used nowhere else: a log that contains one has leaked it. The secret of each key begins with the first.
 FUNCTION_SECRET = "secret-key-of-the-local-cloud"  # noqa: S105 made up, as all here
 FUNCTION_TOKEN = "session-token-of-a-function"  # noqa: S105 as above
 
@@ -26,7 +25,7 @@ def cloud_environment(endpoint_url: str, key_id: str, secret: str) -> dict[str, 
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": key_id,
         "AWS_SECRET_ACCESS_KEY": secret,
-        # Not looked at; it keeps the token of a real account from being sent along.
+        # Not checked; without it the token of a real account would be sent.
         "AWS_SESSION_TOKEN": "local-cloud",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

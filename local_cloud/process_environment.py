@@ -1,4 +1,4 @@
-"""The process that the local cloud lives in: one cloud at a time, with variables and logging of its own."""
+"""The process of the local cloud: one cloud at a time, with its own variables and logging."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 class CloudBusy(Exception):
-    """This process has a local cloud already; moto keeps its state once per process."""
+    """This process already has a local cloud; moto keeps its state once per process."""
 
 
 def claim_process(opening: ExitStack) -> None:
-    """Let this process have no other local cloud while `opening` is open; raise CloudBusy if it has one."""
+    """Reserve this process for one local cloud until `opening` closes; raise CloudBusy if it is reserved."""
     if not _ONE_AT_A_TIME.acquire(blocking=False):
-        raise CloudBusy("close the other local cloud of this process first")
+        raise CloudBusy("this process already has a local cloud: close that first")
     opening.callback(_ONE_AT_A_TIME.release)
     opening.enter_context(_quiet_interpreter())
 
 
 @contextmanager
 def _quiet_interpreter() -> Iterator[None]:
-    """Keep moto's interpreter from printing each failed state; a caller's own logging still gets it."""
+    """Keep moto's interpreter from printing failed states; a logging setup of the caller still gets them."""
     logger, handler = logging.getLogger("moto.stepfunctions"), logging.NullHandler()
     logger.addHandler(handler)
     try:
@@ -36,7 +36,7 @@ def _quiet_interpreter() -> Iterator[None]:
 
 @contextmanager
 def process_environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set `variables` in this process while open: moto's interpreter makes its boto3 clients from them."""
+    """Replace the AWS variables of this process by `variables`: moto's interpreter reads them."""
     touched = {name for name in os.environ if name.startswith("AWS_")} | variables.keys()
     before = {name: os.environ.pop(name) for name in touched if name in os.environ}
     os.environ.update(variables)

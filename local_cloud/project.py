@@ -1,4 +1,4 @@
-"""The project deployed to the local cloud: by the code that deploys it to AWS, as stage `local`."""
+"""Deploys the project to the local cloud as stage `local`, by the code that deploys it to AWS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STAGE = "local"
 
 @dataclass(frozen=True)
 class Buckets:
-    """The three buckets by their part."""
+    """The names of the three buckets."""
 
     input: str
     work: str
@@ -32,7 +32,7 @@ class Buckets:
 
 
 class ReplayEngine:
-    """A container engine without containers: it replays the Dockerfile and pushes to this cloud."""
+    """A container engine without containers: it follows the Dockerfile and pushes to this cloud."""
 
     def __init__(self, images: PushedImages, folder: Path) -> None:
         self._images = images
@@ -40,19 +40,19 @@ class ReplayEngine:
         self._built: dict[str, LocalImage] = {}
 
     def resolve(self, image: str, _architecture: str) -> str:
-        """Return the base by a digest of what stands in its place here."""
+        """Return the base image with a digest of its substitute in this cloud."""
         return base_by_digest(image)
 
     def build(self, build: ImageBuild) -> None:
-        """Replay the Dockerfile's COPY and ENV lines."""
+        """Carry out the Dockerfile's COPY and ENV lines."""
         folder = Path(tempfile.mkdtemp(dir=self._folder, prefix="image-")) / "task"
         self._built[build.uri] = build_image(build.dockerfile, build.context, folder, build.arguments)
 
     def login(self, registry: str, user: str, password: str) -> None:
-        """Do nothing: this cloud asks nobody who they are."""
+        """Do nothing: this cloud needs no login."""
 
     def push(self, uri: str) -> None:
-        """Push what was built."""
+        """Push the image that was built as `uri`."""
         self._images.push(uri, self._built[uri])
 
 
@@ -64,9 +64,9 @@ def local_names(settings: StageSettings | None = None) -> Names:
 def deploy_project(
     project: Path, folder: Path, clients: Clients, engine: ReplayEngine, renderer: Mapping[str, str]
 ) -> Names:
-    """Deploy `project` and return its names; raise DeployFailed. The app is staged in `folder`.
+    """Deploy `project`, with its app staged in `folder`; return its names; raise DeployFailed.
 
-    `renderer` has settings of the container's functions, as deploy/stages.yaml would.
+    `renderer` has settings of the container's functions, with the names of deploy/stages.yaml.
     """
     names = local_names(StageSettings(STAGE, renderer=renderer))
     place = Workplace(project, folder, clients, lambda: engine, silent_report())

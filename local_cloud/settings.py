@@ -10,37 +10,37 @@ from enum import Enum
 
 
 class RuntimeClient(Enum):
-    """Which program asks the Runtime API for events: Lambda's own, or the stand-in beside it."""
+    """The program that takes events from the Runtime API: Lambda's own, or its substitute."""
 
     AWSLAMBDARIC = "awslambdaric"
     STAND_IN = "local_cloud/lambda_service/runtime_client.py"
 
 
 def default_runtime_client() -> RuntimeClient:
-    """Return Lambda's own client where it has wheels, which is Linux; the stand-in elsewhere."""
+    """Return Lambda's own client on Linux, where it has wheels; the substitute elsewhere."""
     return RuntimeClient.AWSLAMBDARIC if sys.platform == "linux" else RuntimeClient.STAND_IN
 
 
 @dataclass(frozen=True)
 class CloudSettings:
-    """What a caller may choose about a local cloud; `port` 0 takes any free one."""
+    """The settings of a local cloud; `port` 0 means any free one."""
 
     port: int = 0
     event_deliveries: int = 1
     retry_delays_s: tuple[float, ...] = (1.0, 2.0)
     zip_concurrency: int = 10
     image_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
-    # Invocations at once over all functions: calls over it are refused with 429, events wait. None: no limit.
+    # Concurrent invocations of all functions: calls above are refused with 429, events wait. None: no limit.
     account_concurrency: int | None = None
     runtime_client: RuntimeClient = field(default_factory=default_runtime_client)
     rekognition: RekognitionSettings | None = None
-    # Settings of the container's functions beside the number of segments at once, as deploy/stages.yaml has.
+    # More settings of the container's functions, with the names of deploy/stages.yaml.
     renderer: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RekognitionSettings:
-    """How the stand-in behaves; the defaults are the service's where those are known."""
+    """The behaviour of the Rekognition substitute; known defaults are those of the service."""
 
     sampling_ms: int = 500
     open_jobs: int = 20

@@ -1,4 +1,4 @@
-"""The code version: a name that the container's code gets from its content."""
+"""The code version: a hash of the container's code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-# What the image takes of the repository.
+# The parts of the repository that the image contains.
 _PARTS = ("blur_container", "chalicelib/__init__.py", "chalicelib/contract")
 _LENGTH = 24
 
@@ -14,7 +14,7 @@ _LENGTH = 24
 def code_version(root: Path, *facts: str) -> str:
     """Return the version of the container's code below `root`: the same for the same files and `facts`.
 
-    Requirements files count: their hashes stand for the packages and the face model of an image.
+    Requirements files are included: their hashes identify the packages and the face model of an image.
     """
     digest = hashlib.sha256("".join(f"{fact}\0" for fact in facts).encode())
     for path in _files(root):

@@ -1,8 +1,8 @@
-"""Delivery: the output and its manifest in the output bucket, and whose they are.
+"""Delivery: writes the output and its manifest to the output bucket, and finds which execution wrote them.
 
 Two objects cannot change in one step. An execution therefore claims the manifest ("DELIVERING"), writes the
-video, and confirms ("SUCCEEDED"); each write names what it found there before, so S3 refuses it where
-another has written since. docs/adr/0019 has the order and what is behind it.
+video, and confirms ("SUCCEEDED"). Each write is conditional on the ETag that was read before, so S3 refuses
+it where another execution has written since. docs/adr/0019 explains the order.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from chalicelib.contract.manifest import ManifestStatus, execution_note
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.service_errors import error_code
 
-# So often is read again what another has written meanwhile; each time is another execution of the same key.
+# Tries to read and write again after another execution of the same key has written.
 LOOKS_MAX = 8
 ABSENT_CODES = frozenset({"404", "NoSuchKey"})
-# What S3 answers to a write whose condition does not hold, or does not hold any more.
+# S3's codes for a write whose condition is false.
 _OVERTAKEN_CODES = ABSENT_CODES | {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 _UNVERSIONED = (None, "", "null")
 
 
 class Overtaken(FaceBlurError):
-    """Another has written the object since it was read; the writer catches it and reads again."""
+    """Another execution has written the object since it was read; the writer catches this and reads again."""
 
 
 @dataclass(frozen=True)
 class FoundManifest:
-    """The manifest as it was found; no `etag` where there is none, no `fields` where it cannot be read."""
+    """The current manifest; `etag` is None where there is none, `fields` is empty where it is unreadable."""
 
     etag: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -47,9 +47,9 @@ class FoundManifest:
         return self.is_of(job) and self.fields.get("status") == status.value
 
     def is_newer_than(self, job: Job) -> bool:
-        """Return whether it is about a later upload of the same key than that of `job`.
+        """Return whether it belongs to a later upload of the same key than that of `job`.
 
-        S3 says of sequencers: the longer one is compared with the shorter padded by zeros at its right.
+        S3's rule for sequencers: the shorter one is padded with zeros at its right before they are compared.
         """
         source = self.fields.get("source")
         found = source.get("sequencer") if isinstance(source, dict) else None
@@ -62,24 +62,24 @@ class FoundManifest:
 
 @dataclass(frozen=True)
 class FoundOutput:
-    """The object under the output's key; no `etag` where there is none."""
+    """The current object at the output's key; `etag` is None where there is none."""
 
     etag: str | None = None
     version_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def is_of(self, job: Job) -> bool:
-        """Return whether the execution of `job` delivered it: whole and verified then."""
+        """Return whether the execution of `job` delivered it; then it is complete and verified."""
         return job.execution is not None and dict(self.metadata) == output_metadata(job)
 
     @property
     def source_version(self) -> str | None:
-        """Return the version of the upload that it was made of, where it says so."""
+        """Return the version of the upload that it was made from, if its metadata has one."""
         return self.metadata.get("source-version")
 
 
 def output_metadata(job: Job) -> dict[str, str]:
-    """Return what S3 notes beside the output: which version it was made of, and by which execution."""
+    """Return the S3 metadata of the output: the version of the upload, and the execution."""
     return {
         "source-version": job.source.version_id or job.source.etag,
         "execution": job.execution.name if job.execution else "",
@@ -87,14 +87,14 @@ def output_metadata(job: Job) -> dict[str, str]:
 
 
 def condition(etag: str | None) -> dict[str, str]:
-    """Return the condition under which a write replaces what had this ETag, or is the first."""
+    """Return the condition of a write that replaces the object with this ETag, or creates the first one."""
     return {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
 
 
 class OutputBucket:
     """Output and manifest of one job in the output bucket.
 
-    `named_errors` turns what boto3 raises into the errors of the contract; it is handed in, as the contract
+    `named_errors` turns boto3's errors into those of the contract. It is an argument because the contract
     imports the standard library only.
     """
 
@@ -110,7 +110,7 @@ class OutputBucket:
         self._client, self._job, self._named_errors = client, job, named_errors
 
     def read_manifest(self) -> FoundManifest:
-        """Return the manifest that is there now."""
+        """Return the current manifest."""
         found = self._read_manifest()
         if found is None:
             return FoundManifest()
@@ -121,7 +121,7 @@ class OutputBucket:
             return FoundManifest(etag)
 
     def read_output(self) -> FoundOutput:
-        """Return what is under the output's key now."""
+        """Return the current object at the output's key."""
         with self._named_errors(self.output.uri):
             try:
                 answer = self._client.head_object(Bucket=self.output.bucket, Key=self.output.key)
@@ -132,9 +132,9 @@ class OutputBucket:
         return FoundOutput(answer["ETag"], answer.get("VersionId"), answer.get("Metadata") or {})
 
     def write_manifest(self, text: str, found: FoundManifest) -> FoundManifest:
-        """Write the manifest in the place of the one that was found; raise Overtaken where another is there.
+        """Replace the manifest that was found; raise Overtaken where another one is there by now.
 
-        A write whose answer was lost is tried again by boto3, and then meets itself: that is no other.
+        boto3 retries a write whose answer was lost, and then finds its own manifest: that counts as success.
         """
         content = text.encode()
         with self._named_errors(self.manifest.uri):
@@ -158,7 +158,7 @@ class OutputBucket:
         raise Overtaken(f"{self.manifest.uri} was written by another") from overtaken
 
     def confirm(self, text: str, claim: FoundManifest) -> None:
-        """Write the manifest of an output that is there; take that away again where S3 refuses for good."""
+        """Write the manifest of a delivered output; delete the output where S3 refuses permanently."""
         try:
             self.write_manifest(text, claim)
         except PermanentError:
@@ -166,13 +166,13 @@ class OutputBucket:
             raise
 
     def withdraw_output(self) -> None:
-        """Take the output away again if the job's own execution delivered it, and nothing is on top of it."""
+        """Delete the output if the job's own execution delivered it, and it is still the current object."""
         found = self.read_output()
         if not found.is_of(self._job):
             return
         named = found.version_id not in _UNVERSIONED
         which = {"VersionId": found.version_id} if named else {"IfMatch": found.etag}
-        # Gone or replaced since: then it is not readable any more either.
+        # Deleted or replaced meanwhile: then nobody can read it either.
         with suppress(Overtaken), self._named_errors(self.output.uri), conditional(self._client):
             self._client.delete_object(Bucket=self.output.bucket, Key=self.output.key, **which)
 

@@ -1,4 +1,4 @@
-"""The faces document: every detection of one video, as Rekognition saw it."""
+"""The faces document: every detection of one video, as Rekognition reported it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from chalicelib.contract.fields import (
 )
 
 FACES_VERSION = 1
-# Six hours, the longest video that Rekognition takes, at five samples a second with nine faces in each.
+# Six hours, the longest video for Rekognition, at five samples a second with nine faces in each.
 MAX_DETECTIONS = 1_000_000
 LATEST_MS = 24 * 3_600_000
-# In frames: boxes reach outside the picture, but none that was seen reaches so far.
+# In frame sizes: boxes may reach outside the frame, but no real one reaches this far.
 _FARTHEST = 1000
 _BOX_NUMBERS = 4
 _AREA_STEPS = 1_000_000
@@ -30,7 +30,7 @@ _AREA_STEPS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Where a face is: fractions of the displayed frame, origin top left; may reach outside [0, 1]."""
+    """The box of a face in fractions of the displayed frame, origin top left; may reach outside [0, 1]."""
 
     left: float
     top: float
@@ -58,7 +58,7 @@ class Box:
 
     @classmethod
     def from_json(cls, value: Any) -> Box:
-        """Return the box in `value`; raise InvalidDocument where no box can be so."""
+        """Return the box in `value`; raise InvalidDocument for an impossible one."""
         if not isinstance(value, list) or len(value) != _BOX_NUMBERS:
             raise InvalidDocument(f"a box must be [left, top, width, height], not {shown(value)}")
         left, top, width, height = (finite(number, "a box") for number in value)
@@ -71,7 +71,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One face in one analysed frame: ms from the first frame, place, confidence in percent (0 to 100)."""
+    """One face in one analysed frame: ms since the first frame, box, confidence in percent (0 to 100)."""
 
     time_ms: int
     box: Box
@@ -80,7 +80,7 @@ class Detection:
 
 @dataclass(frozen=True)
 class VideoDescription:
-    """What Rekognition says of the video: size in pixels as analysed, length in ms, codec name, frames/s."""
+    """Rekognition's description of the video: codec, duration in ms, frames/s, analysed size in pixels."""
 
     codec: str
     duration_ms: int
@@ -113,7 +113,7 @@ class VideoDescription:
 
 @dataclass(frozen=True)
 class FacesDocument:
-    """All detections of one source, in the order of their times; `source_id` is SourceObject.identity."""
+    """All detections of one source in the order of time; `source_id` is SourceObject.identity."""
 
     source_id: str
     job_id: str
@@ -122,7 +122,7 @@ class FacesDocument:
 
     @property
     def fullest_ms(self) -> int | None:
-        """Return the analysed moment at which faces cover most of the frame; None where there are none."""
+        """Return the analysed time in ms at which faces cover most of the frame; None without detections."""
         areas: Counter[int] = Counter()
         for detection in self.detections:
             areas[detection.time_ms] += round(_AREA_STEPS * detection.box.width * detection.box.height)

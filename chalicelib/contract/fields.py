@@ -1,4 +1,4 @@
-"""Typed reading of JSON objects: each reader returns a checked value or raises InvalidDocument."""
+"""Reads typed fields of JSON objects: each function returns a checked value or raises InvalidDocument."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.contract.errors import InvalidDocument
 
-# What every reader of JSON keeps exactly: a larger one may come out of the state machine as another number.
+# The largest integer that every JSON parser keeps exactly: the state machine may change a larger one.
 _LARGEST_COUNT = 2**53 - 1
 _SHOWN_CHARACTERS = 200
 
@@ -32,7 +32,7 @@ def require_object(value: Any, what: str) -> dict[str, Any]:
 
 
 def require_version(document: dict[str, Any], version: int, what: str) -> None:
-    """Refuse a document written by another version of the contract."""
+    """Raise InvalidDocument for a document of another version of the contract."""
     if document.get("version") != version:
         raise InvalidDocument(
             f"{what} has version {shown(document.get('version'))}, this code reads {version}"
@@ -63,7 +63,7 @@ def count_field(document: dict[str, Any], name: str) -> int:
 
 
 def list_field(document: dict[str, Any], name: str) -> list[Any]:
-    """Return the list `name`; where it is absent or null it is not empty but unknown, and refused."""
+    """Return the list `name`; an absent list is not an empty one, and raises InvalidDocument."""
     value = document.get(name)
     if not isinstance(value, list):
         raise InvalidDocument(f"{name} must be a list, not {shown(value)}")
@@ -111,7 +111,7 @@ def finite(value: Any, what: str) -> float:
 
 
 def shown(value: Any) -> str:
-    """Return `value` as an error may quote it: in ASCII, cut, and no number or nest too large to write."""
+    """Return `value` for an error message: in ASCII, and shortened."""
     try:
         text = ascii(value)
     except (ValueError, RecursionError):

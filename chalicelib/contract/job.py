@@ -1,6 +1,7 @@
-"""The job: the payload that travels through the state machine, and every S3 key in one place.
+"""The job: the payload of the state machine, and all S3 keys.
 
-The state machine holds 256 KiB at most, so a job carries references, never faces. It grows on its way:
+The payload is limited to 256 KiB, so a job contains references, never faces. Its fields are set
+by these states:
 
     face-detection                     source, detection
     (the machine's first state)        execution
@@ -62,10 +63,10 @@ class Execution:
 
 
 class DetectionStatus(Enum):
-    """How far face detection is; the state machine chooses its way by these words."""
+    """The status of face detection; the state machine's Choice states match these values."""
 
-    NOT_STARTED = "NOT_STARTED"  # Rekognition was at its limit: the machine starts the job itself.
-    REFUSED = "REFUSED"  # The object can never be analysed: the machine records `failure` and ends.
+    NOT_STARTED = "NOT_STARTED"  # Rekognition was at its limit: the state machine starts the job.
+    REFUSED = "REFUSED"  # The object can never be analysed: the state machine records `failure` and ends.
     IN_PROGRESS = "IN_PROGRESS"
     SUCCEEDED = "SUCCEEDED"
 
@@ -106,21 +107,21 @@ class DetectionProgress:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the execution ends without an output, in the words of a Step Functions Catch."""
+    """The cause of an execution's failure, in the format of a Step Functions Catch."""
 
     error: str
     cause: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the failure as a Catch would write it."""
+        """Return the failure in the format of a Catch."""
         return {"Error": self.error, "Cause": self.cause}
 
     @classmethod
     def from_json(cls, value: Any) -> Failure:
-        """Return the failure in `value`; a cause that is missing or unreadable must not cost the record."""
+        """Return the failure in `value`; a missing or unreadable cause becomes an empty text."""
         fields = require_object(value, "failure")
         cause = fields.get("Cause")
-        # Half a surrogate pair cannot be written to any file.
+        # A lone surrogate cannot be encoded as UTF-8.
         text = cause.encode("utf-8", "replace").decode() if isinstance(cause, str) else ""
         return cls(error=text_field(fields, "Error"), cause=text)
 
@@ -139,7 +140,7 @@ class Job:
     failure: Failure | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the job as a JSON object; what is not known yet is left out."""
+        """Return the job as a JSON object; unknown fields are omitted."""
         grown = {
             "execution": self.execution,
             "faces": self.faces,
@@ -188,7 +189,7 @@ def client_request_token(source: SourceObject) -> str:
 
 
 def work_folder(source: SourceObject) -> str:
-    """Return what the keys of all work objects of `source` begin with."""
+    """Return the key prefix of all work objects of `source`."""
     return f"{WORK_PREFIX}{execution_name(source)}/"
 
 
@@ -203,12 +204,12 @@ def segment_keys(source: SourceObject, plan_name: str) -> SegmentKeys:
 
 
 def output_key(source: SourceObject) -> str:
-    """Return the key of the blurred video in the output bucket: that of the upload."""
+    """Return the key of the blurred video in the output bucket, which is the key of the upload."""
     return source.key
 
 
 def manifest_key(source: SourceObject) -> str:
-    """Return the key of the manifest, beside the output; a key too long for that is named anew."""
+    """Return the key of the manifest: the output's key with a suffix, or the execution's name if too long."""
     beside = output_key(source) + _MANIFEST_SUFFIX
     if len(beside.encode()) <= _KEY_LIMIT_BYTES:
         return beside

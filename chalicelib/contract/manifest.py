@@ -1,8 +1,8 @@
-"""The end of one upload in words: the manifest beside the output, and the full report in the work bucket.
+"""The manifest beside the output, and the full report in the work bucket.
 
-The manifest lies where the output goes, and may be as public: it says that, and how, the video was blurred.
-When and where a face may have been missed, whose account it was and where the upload lies, only the report
-says, below `review/` in the work bucket.
+The manifest may be as public as the output, and says how the video was blurred. Only the report, below
+`review/` in the work bucket, has the times and places of faces that may be missed, the account, and the
+bucket of the upload.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chalicelib.contract.job import Failure, Job, output_key
 from chalicelib.contract.log import without_secrets
 
 MANIFEST_VERSION = 2
-# As JSON writes it.
+# Counted in encoded JSON.
 _LONGEST_CAUSE_BYTES = 4000
 _UNREADABLE = "The function's answer holds no message; its log says more."
-# Of what the renderer tells, what leads to faces.
+# The renderer's facts that could lead to faces: not in the manifest.
 _PRIVATE = frozenset({"review_flags", "fullest_ms", "track_edges", "segments"})
-# Whole escapes only, so that a message that was cut can still be read.
+# Whole escapes only, so that a message that was cut can still be decoded.
 _MESSAGE = re.compile(r'"errorMessage"\s*:\s*"((?:[^"\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)')
 _WHOLE_ESCAPES = re.compile(r'(?:[^\\]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 # Not the end of an address such as s3://bucket/key: a path that begins a word.
@@ -33,7 +33,7 @@ _ARN = re.compile(r"\barn:[a-z-]+:[^\s,;'\"]*")
 
 
 class ManifestStatus(Enum):
-    """The state of a delivery, as a manifest says it."""
+    """The status of a delivery in the manifest."""
 
     DELIVERING = "DELIVERING"  # Rendered and verified; the output is about to appear.
     SUCCEEDED = "SUCCEEDED"
@@ -41,7 +41,7 @@ class ManifestStatus(Enum):
 
 
 def delivery_manifest(job: Job, status: ManifestStatus, facts: Mapping[str, Any]) -> str:
-    """Return the manifest of a video that is blurred; `facts` holds what the renderer counted and timed."""
+    """Return the manifest of a blurred video; `facts` are the renderer's counts and times."""
     public = {name: fact for name, fact in facts.items() if name not in _PRIVATE}
     return _manifest_text(job, {"status": status.value, "output": {"key": output_key(job.source)}, **public})
 
@@ -52,9 +52,9 @@ def confirmed_manifest(claim: Mapping[str, Any]) -> str:
 
 
 def failure_manifest(job: Job, failure: Failure, earlier_version: str | None = None) -> str:
-    """Return the manifest of an upload that has no output: the error's name and its cause in words.
+    """Return the manifest of an upload without an output, with the error's name and cause.
 
-    Where the output of an earlier upload is still there, `earlier_version` says of which version it was made.
+    `earlier_version` is the source version of an earlier upload's output that still exists.
     """
     earlier = {"output_of_version": earlier_version} if earlier_version else {}
     told = {"error": failure.error, "cause": _public_cause(readable_cause(failure.cause))}
@@ -62,7 +62,7 @@ def failure_manifest(job: Job, failure: Failure, earlier_version: str | None = N
 
 
 def full_report(job: Job, outcome: Mapping[str, Any]) -> str:
-    """Return the report for those who review: all of `outcome`, the source with its bucket, the execution."""
+    """Return the full report for reviewers: all of `outcome`, the source with its bucket, the execution."""
     document = {
         "version": MANIFEST_VERSION,
         "source": job.source.to_json(),
@@ -74,7 +74,7 @@ def full_report(job: Job, outcome: Mapping[str, Any]) -> str:
 
 
 def failure_report(job: Job, failure: Failure) -> str:
-    """Return the report of an upload that has no output."""
+    """Return the full report of an upload without an output."""
     told = {"error": failure.error, "cause": readable_cause(failure.cause)}
     return full_report(job, {"status": ManifestStatus.FAILED.value, **told})
 
@@ -82,20 +82,20 @@ def failure_report(job: Job, failure: Failure) -> str:
 def readable_cause(cause: str) -> str:
     """Return the message in a Catch's cause: Lambda wraps it in JSON with a stack trace.
 
-    Step Functions cuts long causes: what then is no JSON any more is searched for its message. Paths of the
-    machine that failed say nothing to a reader: their last names stay; of web addresses no query stays.
+    Step Functions cuts long causes: a cause that is no longer JSON is searched for its message. Local paths
+    are cut to the file name, and URLs lose their query.
     """
     message = _cut(without_secrets(_message(cause)))
     return _LOCAL_PATH.sub(lambda match: match.group().rpartition("/")[2], message)
 
 
 def _public_cause(cause: str) -> str:
-    """Return a cause without buckets and ARNs: the keys in it stay."""
+    """Return a cause without buckets and ARNs; keys are kept."""
     return _ARN.sub("arn:...", _BUCKET.sub("", cause))
 
 
 def _cut(text: str) -> str:
-    """Return what of `text` has room in a manifest, no character of it cut in two."""
+    """Return the start of `text` that fits into a manifest, cut between characters."""
     written = json.dumps(text, ensure_ascii=False)[1:-1].encode()
     kept = _WHOLE_ESCAPES.match(written[:_LONGEST_CAUSE_BYTES].decode(errors="ignore"))
     return str(json.loads(f'"{kept.group()}"')) if kept else ""
@@ -126,7 +126,7 @@ def _manifest_text(job: Job, outcome: dict[str, Any]) -> str:
 
 
 def execution_note(job: Job) -> dict[str, str] | None:
-    """Return how the manifest names the execution of `job`: without account and state machine."""
+    """Return the execution of `job` for the manifest, without account and state machine."""
     return {"name": job.execution.name, "started_at": job.execution.started_at} if job.execution else None
 
 

@@ -19,7 +19,7 @@ class ObjectReference:
 
     @property
     def uri(self) -> str:
-        """Return the object as people write it."""
+        """Return the object's s3:// URI."""
         return f"s3://{self.bucket}/{self.key}"
 
     def to_json(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class SourceObject:
 
     @property
     def uri(self) -> str:
-        """Return the object as people write it."""
+        """Return the object's s3:// URI."""
         return f"s3://{self.bucket}/{self.key}"
 
     def to_json(self) -> dict[str, Any]:

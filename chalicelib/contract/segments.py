@@ -1,4 +1,4 @@
-"""Segments: how one video is shared out among many functions, and where the parts lie in the work bucket.
+"""Segments: the parts of a video that several functions render, and their keys in the work bucket.
 
     executions/<name>/faces.json
     executions/<name>/<plan>/plan.json           where each segment begins and ends
@@ -7,7 +7,7 @@
     executions/<name>/<plan>/<n>.json            what was rendered; there once the segment is finished
     executions/<name>/<plan>/<try>.mp4           the joined video, before it is verified
 
-`<plan>` stands for all that decides what is rendered: with other settings nothing of an earlier run is used.
+`<plan>` is a hash of all that decides what is rendered: other settings reuse no segments of an earlier run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chalicelib.contract.objects import ObjectReference
 
 @dataclass(frozen=True)
 class Segments:
-    """The segments of a job: their plan, their numbers from 0, and how many are rendered at once."""
+    """The segments of a job: their plan, their numbers from 0, and the number rendered at once."""
 
     plan: ObjectReference
     numbers: tuple[int, ...]
@@ -46,14 +46,14 @@ class Segments:
 
 @dataclass(frozen=True)
 class SegmentTask:
-    """What one function of the machine's Map is asked: a job as it travels, and the number of a segment."""
+    """The input of one function of the state machine's Map: a job, and the number of a segment."""
 
     job: dict[str, Any]
     segment: int
 
     @classmethod
     def from_json(cls, value: Any) -> SegmentTask | None:
-        """Return the task in `value`, or None where that is no task but a job."""
+        """Return the task in `value`, or None where that is a job without a segment."""
         fields = require_object(value, "the payload")
         if "segment" not in fields:
             return None
@@ -76,11 +76,11 @@ class SegmentKeys:
         return f"{self.folder}{number}.tracks.json"
 
     def video(self, number: int, attempt: str) -> str:
-        """Return the key of a rendered segment; each attempt has its own, so that two never mix."""
+        """Return the key of a rendered segment; each attempt has its own, so that two are never mixed."""
         return f"{self.folder}{number}-{attempt}.mp4"
 
     def report(self, number: int) -> str:
-        """Return the key of what was rendered."""
+        """Return the key of the record of a finished segment."""
         return f"{self.folder}{number}.json"
 
     def joined(self, attempt: str) -> str:

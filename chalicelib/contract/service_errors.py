@@ -1,8 +1,8 @@
-"""Service errors: which answers of S3, KMS and STS pass by themselves, and the names of the others.
+"""Service errors: which errors of S3, KMS and STS are temporary, and the contract's errors for the others.
 
-One table for both sides. The codes are those that botocore's retry modes and s3transfer try again, with
-those that S3's and KMS's error lists describe as temporary. Errors of boto3 are told by their shape, not
-their class: the contract imports the standard library only.
+The codes are those that botocore's retry modes and s3transfer retry, and those that S3's and KMS's error
+lists describe as temporary. Errors of boto3 are recognised by their attributes, not their class: the contract
+imports the standard library only.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ TRANSIENT_CODES = frozenset(
         "KMSThrottlingException",
     }
 )
-# botocore's classes for a request that never left, whatever is tried again.
+# botocore's errors for a request that was never sent: a retry cannot help.
 _UNSENT_CLASSES = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "NoRegionError", "ParamValidationError"}
 )
@@ -78,7 +78,7 @@ _SERVER_ERROR = 500
 
 
 def error_code(error: Exception) -> str:
-    """Return the service's word for `error`; the class name where no answer came."""
+    """Return the service's error code; without an answer, the class name of `error`."""
     answer = getattr(error, "response", None)
     if isinstance(answer, dict):
         return str(answer.get("Error", {}).get("Code", ""))
@@ -86,7 +86,7 @@ def error_code(error: Exception) -> str:
 
 
 def is_transient(error: Exception) -> bool:
-    """Return whether the call may succeed later: 5xx, 429, no whole answer, or a code of the table."""
+    """Return whether a retry may succeed: after 5xx, 429, an incomplete answer, or a code of the table."""
     answer = getattr(error, "response", None)
     if not isinstance(answer, dict):
         return type(error).__name__ not in _UNSENT_CLASSES
@@ -96,7 +96,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def storage_error(fact: str, error: Exception) -> FaceBlurError:
-    """Return the contract's error for what S3 answered; `fact` says what was tried, on which object."""
+    """Return the contract's error for an error of S3; `fact` names the action and the object."""
     if is_transient(error):
         return StorageUnavailable(fact)
     if _is_about_key(error):
@@ -110,5 +110,5 @@ def _is_about_key(error: Exception) -> bool:
     code = error_code(error)
     if code.startswith(_KEY_PREFIX) or code in _KEY_CODES:
         return True
-    # S3 passes on a refusal of KMS as its own AccessDenied, with the action in its words.
+    # S3 reports a refusal of KMS as its own AccessDenied, with the KMS action in the message.
     return code == "AccessDenied" and "kms:" in str(error)

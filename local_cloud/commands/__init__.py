@@ -1,1 +1,1 @@
-"""What the command line can do: run one video, keep the cloud up, follow an upload."""
+"""Commands of the local cloud: run one video, keep the cloud up."""

@@ -1,8 +1,7 @@
-"""The before/after picture: the same frame of two videos side by side, as a PNG."""
+"""Writes the before/after picture: the same frame of two videos side by side, as a PNG."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -38,36 +37,31 @@ def before_after(source: Path, blurred: Path, target: Path, at_s: float) -> None
 
 def _picture_at(path: Path, at_s: float) -> NDArray[np.uint8]:
     with av.open(str(path)) as container:
-        stream = _video_stream(container, path)
+        stream = next(
+            (one for one in container.streams.video if not one.disposition & Disposition.attached_pic), None
+        )
+        if stream is None:
+            raise ValueError(f"no video stream: {path}")
         frame = _frame_at(container, stream, at_s)
         if frame is None:
             raise ValueError(f"no frame decodes: {path}")
         return upright_picture(frame, _half_size(frame, stream), VideoReformatter())
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise ValueError(f"no video stream: {path}")
-
-
 def _frame_at(container: InputContainer, stream: VideoStream, at_s: float) -> VideoFrame | None:
-    """Return the last frame that begins at or before the time, else the first."""
+    """Return the last frame that starts at or before the time, else the first."""
     stream.thread_type = "AUTO"
     start_s = _start_s(stream)
     container.seek(max(0, round((start_s + at_s) * av.time_base)))
     shown: VideoFrame | None = None
-    for frame in _timed_frames(container, stream):
-        # Half a millisecond of room: a time read from a report is rounded.
+    for frame in container.decode(stream):
+        if frame.pts is None:
+            continue
+        # Half a millisecond of tolerance: times in a report are rounded.
         if shown is not None and (frame.time or 0.0) - start_s > at_s + 0.0005:
             break
         shown = frame
     return shown
-
-
-def _timed_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    yield from (frame for frame in container.decode(stream) if frame.pts is not None)
 
 
 def _start_s(stream: VideoStream) -> float:

@@ -1,6 +1,6 @@
-"""The demo clip of `make run`: an astronaut drifts through a field of galaxies, with a quiet tune.
+"""Makes the demo clip of `make run`: an astronaut moves across a field of galaxies, with a quiet tune.
 
-Both pictures come with scikit-image and are in the public domain: NASA's portrait of Eileen Collins and the
+Both pictures are part of scikit-image and in the public domain: NASA's portrait of Eileen Collins and the
 Hubble eXtreme Deep Field.
 """
 
@@ -16,13 +16,8 @@ import av
 import cv2
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
-
-from chalicelib.contract.faces import Box
 
 FRAME_SIZE = (1280, 720)
 FRAME_RATE = Fraction(30000, 1001)
@@ -37,8 +32,8 @@ _SKY_TOP = 90
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where the face is at a moment: centre in pixels of the frame, size as a factor of the portrait's."""
+class Position:
+    """Position of the face at one time: centre in pixels of the frame, size relative to the portrait."""
 
     time_s: float
     x: float
@@ -46,51 +41,42 @@ class _Place:
     scale: float
 
 
-# In from the left, stop, across and nearer, back and farther, out to the right.
-_WAY = (
-    _Place(0.0, -60, 300, 0.8),
-    _Place(1.6, 330, 270, 0.9),
-    _Place(2.6, 330, 270, 0.9),
-    _Place(4.2, 880, 300, 1.6),
-    _Place(5.0, 860, 310, 1.55),
-    _Place(6.1, 600, 330, 0.6),
-    _Place(7.9, 1350, 230, 0.8),
+# Enters at the left, stops, moves right and grows, moves back and shrinks, leaves at the right.
+_POSITIONS = (
+    Position(0.0, -60, 300, 0.8),
+    Position(1.6, 330, 270, 0.9),
+    Position(2.6, 330, 270, 0.9),
+    Position(4.2, 880, 300, 1.6),
+    Position(5.0, 860, 310, 1.55),
+    Position(6.1, 600, 330, 0.6),
+    Position(7.9, 1350, 230, 0.8),
 )
 
 
 def make_demo_clip(path: Path) -> None:
     """Write the clip to `path`: eight seconds, 1280x720, H.264 with AAC in MP4."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        video, audio = _add_video(container), _add_audio(container)
+        video = container.add_stream("libx264", rate=FRAME_RATE, options={"preset": "superfast", "crf": "20"})
+        video.width, video.height = FRAME_SIZE
+        video.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=SOUND_RATE_HZ)
+        audio.layout = "stereo"
         for frame in _pictures():
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        for sound in _sounds():
-            container.mux(audio.encode(sound))
+        sound = AudioFrame.from_ndarray(np.ascontiguousarray(_tune()), format="fltp", layout="stereo")
+        sound.sample_rate, sound.pts, sound.time_base = SOUND_RATE_HZ, 0, Fraction(1, SOUND_RATE_HZ)
+        container.mux(audio.encode(sound))
         container.mux(audio.encode(None))
 
 
-def face_box_at(time_s: float) -> Box:
-    """Return the face's box; it lies outside the frame before the face enters and after it leaves."""
-    place = _place_at(time_s)
-    width, height = FRAME_SIZE
-    box_width = (PORTRAIT_FACE[2] - PORTRAIT_FACE[0]) * place.scale
-    box_height = (PORTRAIT_FACE[3] - PORTRAIT_FACE[1]) * place.scale
-    return Box(
-        left=(place.x - box_width / 2) / width,
-        top=(place.y - box_height / 2) / height,
-        width=box_width / width,
-        height=box_height / height,
-    )
-
-
 def portrait_path() -> Path:
-    """Return where scikit-image keeps the astronaut; scikit-image itself is not imported."""
+    """Return the path of the astronaut's portrait in scikit-image, which is not imported."""
     return picture_path("astronaut.png")
 
 
 def picture_path(name: str) -> Path:
-    """Return where scikit-image keeps one of its pictures."""
+    """Return the path of the picture `name` in scikit-image; raise FileNotFoundError without scikit-image."""
     spec = importlib.util.find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the demo's pictures are missing: pip install --no-deps scikit-image")
@@ -105,16 +91,16 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _place_at(time_s: float) -> _Place:
-    """Return the place between two points of the way, with a soft start and stop at each."""
+def position_at(time_s: float) -> Position:
+    """Return the position at a time, interpolated between two given ones with a smooth start and stop."""
     earlier = max(
-        (place for place in _WAY if place.time_s <= time_s), default=_WAY[0], key=lambda p: p.time_s
+        (one for one in _POSITIONS if one.time_s <= time_s), default=_POSITIONS[0], key=lambda p: p.time_s
     )
-    later = next((place for place in _WAY if place.time_s > time_s), earlier)
+    later = next((one for one in _POSITIONS if one.time_s > time_s), earlier)
     span_s = later.time_s - earlier.time_s
     share = (time_s - earlier.time_s) / span_s if span_s else 0.0
     eased = share * share * (3 - 2 * share)
-    return _Place(
+    return Position(
         time_s,
         earlier.x + (later.x - earlier.x) * eased,
         earlier.y + (later.y - earlier.y) * eased,
@@ -126,24 +112,24 @@ def _pictures() -> Iterator[VideoFrame]:
     sky, (figure, opacity) = _sky(), cut_out()
     for index in range(FRAME_COUNT):
         picture = sky[:, index : index + FRAME_SIZE[0]].copy()
-        _draw(picture, figure, opacity, _place_at(float(index / FRAME_RATE)))
+        _draw(picture, figure, opacity, position_at(float(index / FRAME_RATE)))
         frame = VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = index, 1 / FRAME_RATE
         yield frame
 
 
 def _sky() -> NDArray[np.uint8]:
-    """Return the background, wider than the frame: the camera moves over it by one pixel a frame."""
+    """Return the background, wider than the frame: it scrolls by one pixel a frame."""
     whole = read_picture(picture_path("hubble_deep_field.jpg"))
     height = round(whole.shape[0] * _SKY_WIDTH / whole.shape[1])
     large = cv2.resize(whole, (_SKY_WIDTH, height), interpolation=cv2.INTER_CUBIC)
     part = large[_SKY_TOP : _SKY_TOP + FRAME_SIZE[1]]
-    # Sharp and bright, now and then two galaxies look like a face to the detector; grain is half of the file.
+    # Sharp and bright galaxies sometimes look like a face to the detector; grain would be half of the file.
     return np.asarray(cv2.convertScaleAbs(cv2.GaussianBlur(part, (0, 0), 1.2), alpha=0.6), np.uint8)
 
 
 def cut_out() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the portrait, RGB, and its opacity, uint8 (512, 512): the person without her surroundings."""
+    """Return the portrait, RGB, and its opacity, uint8 (512, 512), which is 0 outside the person."""
     portrait = read_picture(portrait_path())
     half = cv2.resize(portrait, (_PORTRAIT_SIDE // 2, _PORTRAIT_SIDE // 2), interpolation=cv2.INTER_AREA)
     person = _person_in(np.asarray(half, np.uint8))
@@ -154,11 +140,11 @@ def cut_out() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 def _person_in(half: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return uint8 (256, 256): 255 where the portrait at half its size shows the person."""
     kinds = _sketch()
-    whole = (0, 0, *half.shape[:2])  # Unused: the sketch says where to begin.
+    whole = (0, 0, *half.shape[:2])  # Ignored: the sketch is the first guess.
     cv2.setRNGSeed(0)
     cv2.grabCut(half, kinds, whole, np.zeros((1, 65)), np.zeros((1, 65)), 4, cv2.GC_INIT_WITH_MASK)
     inside = np.isin(kinds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
-    # One pixel less keeps the bright studio wall out of her hair.
+    # Eroded by a pixel, so that no bright studio wall shows through her hair.
     return np.asarray(cv2.erode(inside, np.ones((2, 2), np.uint8)), np.uint8)
 
 
@@ -181,13 +167,13 @@ def _sketch() -> NDArray[np.uint8]:
 
 
 def _faded_below(opacity: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the opacity running out over the lowest 90 rows, where the portrait ends."""
+    """Return the opacity faded to 0 over the lowest 90 rows, where the portrait ends."""
     strength = np.clip((opacity.shape[0] - 1 - np.arange(opacity.shape[0])) / 90, 0, 1)
     return np.asarray(opacity * strength[:, None], np.uint8)
 
 
 def _draw(
-    picture: NDArray[np.uint8], figure: NDArray[np.uint8], opacity: NDArray[np.uint8], place: _Place
+    picture: NDArray[np.uint8], figure: NDArray[np.uint8], opacity: NDArray[np.uint8], place: Position
 ) -> None:
     """Draw the figure into the picture, in place."""
     move_x = place.x - place.scale * (PORTRAIT_FACE[0] + PORTRAIT_FACE[2]) / 2
@@ -205,27 +191,8 @@ def _draw(
     part[:] = cv2.blendLinear(drawn, np.ascontiguousarray(part), share, 1 - share)
 
 
-def _add_video(container: OutputContainer) -> VideoStream:
-    stream = container.add_stream("libx264", rate=FRAME_RATE, options={"preset": "superfast", "crf": "20"})
-    stream.width, stream.height = FRAME_SIZE
-    stream.pix_fmt = "yuv420p"
-    return stream
-
-
-def _add_audio(container: OutputContainer) -> AudioStream:
-    stream = container.add_stream("aac", rate=SOUND_RATE_HZ)
-    stream.layout = "stereo"
-    return stream
-
-
-def _sounds() -> Iterator[AudioFrame]:
-    frame = AudioFrame.from_ndarray(np.ascontiguousarray(_tune()), format="fltp", layout="stereo")
-    frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE_HZ, 0, Fraction(1, SOUND_RATE_HZ)
-    yield frame
-
-
 def _tune() -> NDArray[np.float32]:
-    """Return the sound, float32 (2, samples): plucked notes that wander from ear to ear."""
+    """Return the sound, float32 (2, samples): plucked notes that pan between left and right."""
     length = round(FRAME_COUNT / FRAME_RATE * SOUND_RATE_HZ)
     sound = np.zeros((2, length), np.float32)
     notes_hz = (220.0, 329.63, 440.0, 493.88, 554.37, 493.88, 440.0, 329.63)

@@ -1,4 +1,4 @@
-"""Following one execution while it runs: the states it enters, the frames it renders, and how it ends."""
+"""Follows one execution while it runs: the states it enters, the frames it renders, its result."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from local_cloud.errors import NoExecution
 POLL_S = 0.2
 _ENDED = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 
-# The lines in which the renderer says how far it is.
+# The messages of log lines that report the renderer's progress.
 _STEPS = ("locating", "rendering", "assembling")
 
 
 @dataclass(frozen=True)
 class StateEntered:
-    """The execution is at state `name` for the first time, `after_s` seconds from its start."""
+    """The execution entered state `name` for the first time, `after_s` seconds after its start."""
 
     name: str
     after_s: float
@@ -27,7 +27,7 @@ class StateEntered:
 
 @dataclass(frozen=True)
 class FramesRendered:
-    """The renderer has done `frames` of `frames_total`."""
+    """The renderer has finished `frames` of `frames_total`."""
 
     frames: int
     frames_total: int
@@ -35,7 +35,7 @@ class FramesRendered:
 
 @dataclass(frozen=True)
 class Ended:
-    """The execution is over: with `output`, its last payload, or with an error and its cause."""
+    """The execution ended: with `output`, its last payload, or with an error and its cause."""
 
     status: str
     output: dict[str, Any]
@@ -44,7 +44,7 @@ class Ended:
 
 
 def find_execution(stepfunctions: Any, machine_arn: str, timeout_s: float) -> str:
-    """Return the ARN of the only execution of `machine_arn`, once there is one."""
+    """Wait for the first execution of `machine_arn` and return its ARN; raise NoExecution."""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
         executions = stepfunctions.list_executions(stateMachineArn=machine_arn)["executions"]
@@ -61,7 +61,7 @@ def follow(
     log_group: str,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[StateEntered | FramesRendered | Ended]:
-    """Yield what happens to the execution until it has ended; `log_group` is the renderer's."""
+    """Yield the events of the execution until it ends; `log_group` is the renderer's."""
     seen: set[str] = set()
     frames = 0
     while True:
@@ -90,7 +90,7 @@ def _entered(stepfunctions: Any, execution_arn: str, started: Any) -> Iterator[S
 
 
 def _rendered(logs: Any, log_group: str, execution_arn: str) -> FramesRendered | None:
-    """Return the newest progress in the renderer's log, or None where it has written none yet."""
+    """Return the latest progress in the renderer's log, or None where there is none yet."""
     try:
         events = logs.filter_log_events(logGroupName=log_group)["events"]
     except logs.exceptions.ResourceNotFoundException:

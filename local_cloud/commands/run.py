@@ -1,4 +1,4 @@
-"""`make run`: one video through the whole system on this machine, shown live."""
+"""`make run`: blurs one video with the whole system on this machine, and shows the progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from local_cloud.rekognition_service.api import RekognitionSettings
 from local_cloud.settings import CloudSettings
 
 _EXECUTION_STARTS_WITHIN_S = 60
-# Rekognition was seen to look every 200 to 500 ms; on one's own machine the denser costs nothing.
+# Rekognition samples every 200 to 500 ms; on this machine dense sampling costs nothing.
 _DENSE = RekognitionSettings(sampling_ms=200)
 
 
@@ -44,7 +44,7 @@ def _complaint(video: Path | None) -> str | None:
     if video is None:
         return None
     if not video.is_file():
-        return f"There is no file {video}: name an .mp4, make run VIDEO=path/to/your.mp4"
+        return f"There is no file {video}: give the path of an .mp4, make run VIDEO=path/to/your.mp4"
     if video.suffix.lower() != ".mp4":
         return f"{video.name} is not an .mp4: Rekognition takes H.264 in MP4. Convert it first, with FFmpeg."
     if video.stat().st_size == 0:
@@ -73,17 +73,20 @@ def _blur(project: Path, source: Path, target: Path, console: Console) -> int:
             )
             return 1
         job = Job.from_json(ended.output)
-        report = json.loads(_read(cloud, ObjectReference(cloud.buckets.work, report_key(job))))
-        shown_s = _fullest_moment_s(report)
+        found = cloud.client("s3").get_object(Bucket=cloud.buckets.work, Key=report_key(job))
+        report = json.loads(found["Body"].read())
+        # The picture shows the time at which faces cover most of the frame.
+        fullest_ms = report["fullest_ms"]
+        shown_ms = report["video"]["duration_ms"] / 2 if fullest_ms is None else fullest_ms
         _fetch(cloud, job.output, target)
     picture = target.with_name(f"{target.stem}.before-after.png")
-    before_after(source, target, picture, at_s=shown_s)
+    before_after(source, target, picture, at_s=float(shown_ms) / 1000)
     _summarise(report, time.monotonic() - begin_s, target, picture, console)
     return 0
 
 
 def _upload_and_follow(cloud: LocalCloud, source: Path, console: Console) -> Ended:
-    """Put `source` into the input bucket and show the execution that it starts, to its end."""
+    """Upload `source` and show the execution that it starts until it ends."""
     cloud.client("s3").upload_file(str(source), cloud.buckets.input, source.name)
     console.print(f"         uploaded to s3://{cloud.buckets.input}/{source.name}", soft_wrap=True)
     stepfunctions = cloud.client("stepfunctions")
@@ -98,18 +101,13 @@ def _upload_and_follow(cloud: LocalCloud, source: Path, console: Console) -> End
                 progress.update(bar, completed=event.frames, total=event.frames_total)
             else:
                 return event
-    raise AssertionError("an execution that is followed ends")
-
-
-def _read(cloud: LocalCloud, reference: ObjectReference) -> bytes:
-    answer = cloud.client("s3").get_object(Bucket=reference.bucket, Key=reference.key)
-    return bytes(answer["Body"].read())
+    raise AssertionError("follow() always yields Ended last")
 
 
 def _fetch(cloud: LocalCloud, reference: ObjectReference | None, target: Path) -> None:
-    """Put the output at `target`, whole or not at all."""
+    """Download the output to `target`; a failed download leaves no partial file."""
     if reference is None:
-        raise InvalidDocument("the execution succeeded without naming its output")
+        raise InvalidDocument("the execution succeeded, but its payload names no output")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     try:
@@ -119,12 +117,6 @@ def _fetch(cloud: LocalCloud, reference: ObjectReference | None, target: Path) -
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _fullest_moment_s(report: dict[str, Any]) -> float:
-    """Return when faces cover most of the frame; without faces, the middle of the video."""
-    fullest_ms = report["fullest_ms"]
-    return float(report["video"]["duration_ms"] / 2 if fullest_ms is None else fullest_ms) / 1000
 
 
 def _summarise(report: dict[str, Any], seconds: float, target: Path, picture: Path, console: Console) -> None:
@@ -138,6 +130,6 @@ def _summarise(report: dict[str, Any], seconds: float, target: Path, picture: Pa
 
 
 def _shown(path: Path) -> str:
-    """Return the path as people type it from here."""
+    """Return the path relative to the current folder, if it is below that."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""`make up`: the local cloud stays, so that aws, boto3 and chalice can be tried against it."""
+"""`make up`: runs the local cloud until Ctrl-C, for use with aws, boto3 and chalice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local_cloud.settings import CloudSettings
 
 
 def stay_up(project: Path, port: int, console: Console) -> int:
-    """Deploy to a local cloud on `port`, print what to export, and stay until Ctrl-C."""
+    """Deploy to a local cloud on `port`, print the variables to export, and run until Ctrl-C."""
     with LocalCloud(CloudSettings(port=port)) as cloud:
         with console.status("Starting the local cloud and deploying to it"):
             cloud.deploy(project)

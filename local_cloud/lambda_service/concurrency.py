@@ -1,4 +1,4 @@
-"""The account's limit of invocations at once, over all functions: calls are refused, events wait."""
+"""The account's concurrency limit over all functions: calls above it are refused, events wait."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 
 class TooManyInvocations(Exception):
-    """The account runs as many invocations as it may."""
+    """The account runs as many invocations at once as its limit allows."""
 
 
 class AccountLimit:
-    """The places for invocations of one account; None is no limit."""
+    """The concurrent invocations of one account; None means no limit."""
 
     def __init__(self, invocations: int | None) -> None:
         self._places = None if invocations is None else threading.Semaphore(invocations)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Take a place for the time of the context; raise TooManyInvocations where none is free."""
+        """Count one invocation during the context; raise TooManyInvocations at the limit."""
         if self._places is None:
             yield
             return
@@ -32,7 +32,7 @@ class AccountLimit:
 
     @contextmanager
     def in_line(self) -> Iterator[None]:
-        """Take a place for the time of the context, once one is free: Lambda keeps events for 6 h."""
+        """Count one invocation during the context; wait at the limit, as Lambda keeps events for 6 h."""
         if self._places is None:
             yield
             return

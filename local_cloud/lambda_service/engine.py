@@ -1,6 +1,7 @@
-"""A container engine for the local cloud: `build` replays the Dockerfile, `push` sends the result to it.
+"""A container engine for the local cloud: `build` follows the Dockerfile, `push` sends the result to it.
 
-As docker or podman would, for `make deploy STAGE=local ENGINE="python -m local_cloud.lambda_service.engine"`.
+It takes the commands of docker and podman:
+`make deploy STAGE=local ENGINE="python -m local_cloud.lambda_service.engine"`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local_cloud.lambda_service.build_context import LocalImage, base_by_digest, build_image
+from local_cloud.lambda_service.build_context import base_by_digest, build_image
 from local_cloud.lambda_service.pushed_images import PUSH_PATH
 
 _STORE = Path(__file__).resolve().parent.parent.parent / ".local-cloud" / "images"
@@ -43,17 +44,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _push(place: Path, uri: str) -> int:
+    """Send the image in `place`, built as `uri`, to the local cloud; return the exit code."""
     endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
     if not endpoint.hostname:
-        print("AWS_ENDPOINT_URL is not set: export what `make up` printed.", file=sys.stderr)
+        print("AWS_ENDPOINT_URL is not set: export the variables that `make up` printed.", file=sys.stderr)
         return 1
-    image = _read(place)
-    request = {
-        "uri": uri,
-        "folder": str(image.folder),
-        "variables": image.variables,
-        "command": image.command,
-    }
+    described = json.loads((place / "image.json").read_text(encoding="utf-8"))
+    request = {"uri": uri, "folder": str(place / "task"), **described}
     signed = AWSRequest(
         "POST",
         f"http://{endpoint.netloc}{PUSH_PATH}",
@@ -71,11 +68,6 @@ def _push(place: Path, uri: str) -> int:
         return 0 if answer.status == http.HTTPStatus.OK else 1
     finally:
         connection.close()
-
-
-def _read(place: Path) -> LocalImage:
-    described = json.loads((place / "image.json").read_text(encoding="utf-8"))
-    return LocalImage(place / "task", described["variables"], described["command"])
 
 
 def _place(store: Path, uri: str) -> Path:

@@ -1,4 +1,4 @@
-"""The environment variables of a sandbox: as Lambda sets them, nothing that could reach a real account."""
+"""The environment variables of a sandbox: those of Lambda, and none that could reach a real account."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from pathlib import Path
 from local_cloud.identity import FUNCTION_TOKEN
 from local_cloud.lambda_service.registry import Function
 
-# What the interpreter itself needs to start, wherever it is installed.
+# The interpreter needs these to start, wherever it is installed.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def sandbox_environment(
     function: Function, variables: dict[str, str], runtime_address: str, folder: Path, log_stream: str
 ) -> dict[str, str]:
-    """Return the whole environment of a process of `function`; `folder` stands in for /tmp.
+    """Return the whole environment of a process of `function`; `folder` is its /tmp.
 
-    `variables` point it at the cloud, with a key of its own.
+    `variables` point AWS clients at the local cloud, with a key of the function's own.
     """
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         **function.variables,
         **variables,
         "AWS_SESSION_TOKEN": FUNCTION_TOKEN,
-        **_process_variables(function, folder),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(function.code_folder),
+        "PYTHONUNBUFFERED": "1",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
@@ -35,16 +41,4 @@ def sandbox_environment(
         "LAMBDA_TASK_ROOT": str(function.code_folder),
         "_HANDLER": function.handler,
         **({"AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}"} if function.runtime else {}),
-    }
-
-
-def _process_variables(function: Function, folder: Path) -> dict[str, str]:
-    return {
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": str(function.code_folder),
-        "PYTHONUNBUFFERED": "1",
     }

@@ -1,4 +1,4 @@
-"""Invocations of every function: sandboxes up to a limit, a line before them, and a queue for events."""
+"""Invocations of all functions: sandboxes up to a limit, callers that wait for one, and queued events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SandboxStarter = Callable[[Function], Sandbox]
 
 @dataclass(frozen=True)
 class LostEvent:
-    """An event that its function failed on as often as Lambda tries."""
+    """An event on which its function failed in every try."""
 
     function_name: str
     payload: bytes
@@ -27,11 +27,11 @@ class LostEvent:
 
 
 class CloudClosed(Exception):
-    """The local cloud ends; nothing is started any more."""
+    """The local cloud is closing and starts nothing new."""
 
 
 class SandboxPool:
-    """The sandboxes of one revision of one function; `lock` guards who has which."""
+    """The sandboxes of one revision of one function; `lock` guards the lists of idle and busy ones."""
 
     def __init__(
         self,
@@ -51,23 +51,28 @@ class SandboxPool:
         self._is_closed = False
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Return what the function makes of the event, in an idle sandbox or a cold one; wait for a place."""
+        """Return the outcome of the event in an idle sandbox or a new one; wait while all are busy."""
         with self._places:
             sandbox = self._take(invocation)
             try:
                 return sandbox.invoke(invocation)
             finally:
-                self._give_back(sandbox)
+                # One that cannot be reused stays busy until its process and folder are gone: close() waits.
+                if not self._put_back(sandbox):
+                    sandbox.close()
+                    with self._is_quiet:
+                        del self._busy[sandbox]
+                        self._is_quiet.notify_all()
 
     def act_on(self, text: bytes, act: Callable[[Sandbox], None]) -> None:
-        """Do `act` to the sandboxes that work on an event with `text` in it, before they can take another."""
+        """Call `act` with each sandbox whose current event contains `text`, before it can take another."""
         with self._lock:
             for sandbox, invocation in self._busy.items():
                 if text in invocation.payload:
                     act(sandbox)
 
     def retire(self) -> None:
-        """Stop the idle sandboxes; busy ones stop when they are done."""
+        """Stop the idle sandboxes now, and the busy ones when they are done."""
         with self._lock:
             self._is_retired = True
             idle, self._idle = self._idle, []
@@ -75,7 +80,7 @@ class SandboxPool:
             sandbox.close()
 
     def close(self) -> None:
-        """Kill every process, and wait for the invocations that lose theirs."""
+        """Kill every process, and wait for the invocations that fail by it."""
         with self._lock:
             self._is_closed = True
             busy = list(self._busy)
@@ -100,16 +105,8 @@ class SandboxPool:
             self._busy[sandbox] = invocation
             return sandbox
 
-    def _give_back(self, sandbox: Sandbox) -> None:
-        # One that is of no use stays busy until its process and folder are gone: close() waits for that.
-        if not self._put_back(sandbox):
-            sandbox.close()
-            with self._is_quiet:
-                del self._busy[sandbox]
-                self._is_quiet.notify_all()
-
     def _put_back(self, sandbox: Sandbox) -> bool:
-        """Make a busy sandbox an idle one, in one step; return whether it is of use."""
+        """Make a busy sandbox idle in one step; return False, and change nothing, if it cannot be reused."""
         with self._is_quiet:
             if self._is_retired or not sandbox.is_alive:
                 return False
@@ -120,7 +117,7 @@ class SandboxPool:
 
 
 class Invocations:
-    """Every function's pool and its queue of events."""
+    """The sandbox pool and the event queue of each function."""
 
     def __init__(
         self,
@@ -139,17 +136,17 @@ class Invocations:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._pools: dict[str, SandboxPool] = {}
-        # Their busy sandboxes still run, and some callers are on their way to them.
+        # Their busy sandboxes still run, and some callers are about to use them.
         self._retired: list[SandboxPool] = []
         self._queues: dict[str, ThreadPoolExecutor] = {}
 
     def invoke(self, function: Function, invocation: Invocation) -> Outcome:
-        """Return what `function` makes of the event; raise TooManyInvocations over the account's limit."""
+        """Return the outcome of the event; raise TooManyInvocations over the account's limit."""
         with self._limit.at_once():
             return self._pool(function).invoke(invocation)
 
     def enqueue(self, find: Callable[[], Function | None], name: str, invocation: Invocation) -> None:
-        """Invoke later, with retries; `find` gives the function as it is deployed then."""
+        """Queue an event, with retries; `find` returns the function as it is deployed at each try."""
         with self._lock:
             if self._closing.is_set():
                 raise CloudClosed(name)
@@ -162,7 +159,7 @@ class Invocations:
             queue.submit(self._deliver, find, name, invocation)
 
     def act_on(self, name: str, text: str, act: Callable[[Sandbox], None]) -> None:
-        """Do `act` to the sandboxes of the function `name` that work on an event with `text` in it."""
+        """Call `act` with each sandbox of the function `name` whose current event contains `text`."""
         with self._lock:
             pool = self._pools.get(name)
         if pool is not None:
@@ -188,7 +185,7 @@ class Invocations:
             queue.shutdown(wait=True, cancel_futures=True)
 
     def _pool(self, function: Function) -> SandboxPool:
-        """Return the pool of the newest revision that anybody asked for: callers may know an older one."""
+        """Return the pool of the newest revision asked for so far: callers may know an older one."""
         with self._lock:
             if self._closing.is_set():
                 raise CloudClosed(function.name)
@@ -204,6 +201,7 @@ class Invocations:
         return newer
 
     def _deliver(self, find: Callable[[], Function | None], name: str, invocation: Invocation) -> None:
+        """Try an event until it succeeds; after the last retry, report it as lost."""
         outcome = self._attempt(find, invocation)
         for delay_s in self._retry_delays_s:
             if not outcome.function_error or self._closing.wait(delay_s):
@@ -211,9 +209,9 @@ class Invocations:
             outcome = self._attempt(find, invocation)
         if outcome.function_error and not self._closing.is_set():
             error = outcome.payload.decode("utf-8", "replace")
-            print(f"local cloud: event of {name} lost after its last retry: {error}", file=sys.stderr)
+            print(f"local cloud: event of {name} was lost after its last retry: {error}", file=sys.stderr)
             lost = LostEvent(name, invocation.payload, outcome.payload)
-            # Kept last: whoever sees it here finds it in its queue, too.
+            # Kept last: a caller that sees it here also finds it in its dead-letter queue.
             try:
                 self._on_lost(lost)
             finally:

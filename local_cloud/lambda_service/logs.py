@@ -1,4 +1,4 @@
-"""What a sandbox prints, written to CloudWatch Logs as Lambda writes it: START, the lines, END, REPORT."""
+"""Writes the output of a sandbox to CloudWatch Logs as Lambda does: START, the lines, END, REPORT."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TAIL_BYTES = 4096
 
 
 class SandboxLog:
-    """The log stream of one sandbox, fed from the file that its process prints to; `client` is boto3's."""
+    """The log stream of one sandbox; `file` has the output of its process, `client` is boto3's."""
 
     def __init__(self, client: Any, group: str, identifier: str, file: Path) -> None:
         self.group = group
@@ -25,7 +25,7 @@ class SandboxLog:
         self._is_made = False
 
     def begin(self) -> None:
-        """Forget the tail of the last invocation."""
+        """Start the tail of a new invocation."""
         self._tail = b""
 
     @property
@@ -35,29 +35,28 @@ class SandboxLog:
 
     @property
     def size_bytes(self) -> int:
-        """Return how much the process has printed so far."""
+        """Return the number of bytes that the process has printed so far."""
         return self._file.stat().st_size
 
     def ship(self, *closing: str, whole: bool = True) -> None:
-        """Write what was printed since the last call, then `closing`; `whole` takes unfinished lines too."""
-        lines = [*self._printed(whole=whole), *closing]
-        if not lines:
-            return
-        self._tail = (self._tail + "".join(f"{line}\n" for line in lines).encode())[-TAIL_BYTES:]
-        moment_ms = time.time_ns() // 1_000_000
-        events = [{"timestamp": moment_ms, "message": line} for line in lines if line]
-        self._make_stream()
-        self._client.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=events)
-
-    def _printed(self, *, whole: bool) -> list[str]:
+        """Write the output since the last call, then `closing`; `whole` includes an unfinished last line."""
         with self._file.open("rb") as printed:
             printed.seek(self._offset)
             fresh = printed.read()
         end = len(fresh) if whole else fresh.rfind(b"\n") + 1
         self._offset += end
-        return fresh[:end].decode("utf-8", "replace").removesuffix("\n").split("\n") if end else []
+        complete = fresh[:end].decode("utf-8", "replace").removesuffix("\n").split("\n") if end else []
+        lines = [*complete, *closing]
+        if not lines:
+            return
+        self._tail = (self._tail + "".join(f"{line}\n" for line in lines).encode())[-TAIL_BYTES:]
+        moment_ms = time.time_ns() // 1_000_000
+        events = [{"timestamp": moment_ms, "message": line} for line in lines if line]
+        self._create_stream()
+        self._client.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=events)
 
-    def _make_stream(self) -> None:
+    def _create_stream(self) -> None:
+        """Create the log stream, and its group where it is missing, at the first call."""
         if self._is_made:
             return
         try:

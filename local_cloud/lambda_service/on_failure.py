@@ -1,4 +1,4 @@
-"""On-failure destinations: a lost event goes to the queue that its function names."""
+"""On-failure destinations: a lost event is sent to the queue that its function is configured with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.contract.service_errors import error_code
 from local_cloud.http.clients import CloudClients
 from local_cloud.lambda_service.invocations import LostEvent
 
@@ -15,14 +16,21 @@ _GONE = {"ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue"}
 
 
 class DeadLetters:
-    """Sends lost events with the rights of their function."""
+    """Sends lost events with the permissions of their function."""
 
     def __init__(self, clients: CloudClients) -> None:
         self._clients = clients
 
     def send(self, event: LostEvent) -> None:
-        """Send `event` to its function's destination; one without a destination is gone."""
-        arn = self._destination(event.function_name)
+        """Send `event` to its function's destination; without one it is dropped."""
+        try:
+            lambda_client = self._clients.get("lambda")
+            config = lambda_client.get_function_event_invoke_config(FunctionName=event.function_name)
+        except ClientError as error:
+            if error_code(error) in _GONE:
+                return
+            raise
+        arn = str(config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))
         if not arn:
             return
         sqs = self._clients.make("sqs", principal=event.function_name)
@@ -31,15 +39,6 @@ class DeadLetters:
             sqs.send_message(QueueUrl=url, MessageBody=json.dumps(_record(event)))
         finally:
             sqs.close()
-
-    def _destination(self, function: str) -> str:
-        try:
-            config = self._clients.get("lambda").get_function_event_invoke_config(FunctionName=function)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
-                return ""
-            raise
-        return str(config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))
 
 
 def _record(event: LostEvent) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The process of a sandbox: its start, its memory with that of its children, its end."""
+"""The process of a sandbox: starts it, measures its memory with its children's, kills it."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ class FunctionProcess:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """Return how the process ended, or None while it runs."""
+        """Return the exit code, or None while the process runs."""
         return self._process.poll()
 
     def resident_bytes(self) -> int:
         """Return the memory of the process and its children; 0 once it has ended."""
-        # Listing children walks all processes of the machine, too dear for every look.
+        # Listing children walks all processes of the machine: too slow to do it every time.
         if time.monotonic() - self._children_seen_s > _CHILDREN_EVERY_S:
             self._children = self._find_children()
             self._children_seen_s = time.monotonic()
         return sum(_resident_bytes(process) for process in [self._observed, *self._children])
 
     def limit_files(self, largest_bytes: int) -> None:
-        """Let the process write no file beyond `largest_bytes`; on Linux, elsewhere nothing happens."""
+        """Limit the size of the files that the process can write; only on Linux, elsewhere do nothing."""
         if sys.platform == "linux":
             with suppress(psutil.NoSuchProcess):
                 self._observed.rlimit(psutil.RLIMIT_FSIZE, (largest_bytes, largest_bytes))

@@ -1,4 +1,4 @@
-"""Deployed functions: what CreateFunction and its updates said, kept as they pass by on their way to moto."""
+"""Registry of deployed functions: code and configuration from CreateFunction and the update calls."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Function:
     memory_mb: int
     runtime: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
-    # Counts what was deployed: of two revisions of a function the higher one is the newer.
+    # Increases with each deployment: the higher one of two revisions is newer.
     revision: int = 0
 
     @property
     def is_image(self) -> bool:
-        """Return whether a container image holds the code."""
+        """Return whether the code is in a container image."""
         return self.runtime is None
 
 
 @dataclass(frozen=True)
 class Code:
-    """The code of a function in a folder, and what its image says about how to run it."""
+    """The folder with a function's code; from an image also its default handler and variables."""
 
     folder: Path
     command: str | None = None
@@ -66,32 +66,29 @@ class FunctionRegistry:
         return self._functions.get(function_name(name_or_arn))
 
     def push_image(self, uri: str, image: LocalImage) -> None:
-        """Make functions of the image `uri` run `image`."""
+        """Let functions with the image `uri` run `image`."""
         self._images[uri] = image
 
     def keep(self, configuration: dict[str, Any], code: Code | None, command: list[str] | None) -> Function:
-        """Return the function of a FunctionConfiguration that moto answered; None keeps code and command."""
+        """Register the FunctionConfiguration that moto returned; None keeps the current code or command."""
         name = configuration["FunctionName"]
         with self._lock:
             kept = code or self._codes[name]
-            self._codes[name] = replace(kept, command=command[0]) if command else kept
-            function = self._function(configuration, self._codes[name])
+            self._codes[name] = current = replace(kept, command=command[0]) if command else kept
+            variables = configuration.get("Environment", {}).get("Variables", {})
+            function = Function(
+                name=name,
+                arn=configuration["FunctionArn"],
+                handler=current.command or configuration["Handler"],
+                code_folder=current.folder,
+                timeout_s=int(configuration.get("Timeout", 3)),
+                memory_mb=int(configuration.get("MemorySize", 128)),
+                runtime=None if current.command else configuration["Runtime"],
+                variables={**current.variables, **variables},
+                revision=next(self._revisions),
+            )
             self._functions[name] = function
         return function
-
-    def _function(self, configuration: dict[str, Any], code: Code) -> Function:
-        variables = configuration.get("Environment", {}).get("Variables", {})
-        return Function(
-            name=configuration["FunctionName"],
-            arn=configuration["FunctionArn"],
-            handler=code.command or configuration["Handler"],
-            code_folder=code.folder,
-            timeout_s=int(configuration.get("Timeout", 3)),
-            memory_mb=int(configuration.get("MemorySize", 128)),
-            runtime=None if code.command else configuration["Runtime"],
-            variables={**code.variables, **variables},
-            revision=next(self._revisions),
-        )
 
     def forget(self, name: str) -> None:
         """Drop a deleted function."""
@@ -103,7 +100,13 @@ class FunctionRegistry:
         """Return the code in a CreateFunction or UpdateFunctionCode request; raise UnsupportedCode."""
         source = request.get("Code", request)
         if "ZipFile" in source:
-            return Code(self._unpack(name, base64.b64decode(source["ZipFile"])))
+            folder = self._folder / f"{name}-{next(self._numbers)}"
+            try:
+                with zipfile.ZipFile(io.BytesIO(base64.b64decode(source["ZipFile"]))) as entries:
+                    entries.extractall(folder)
+            except zipfile.BadZipFile as error:
+                raise UnsupportedCode(f"function {name}: the code is not a zip file") from error
+            return Code(folder)
         image = self._images.get(source.get("ImageUri", ""))
         if image is None:
             raise UnsupportedCode(
@@ -113,18 +116,9 @@ class FunctionRegistry:
         command = request.get("ImageConfig", {}).get("Command") or [known.command if known else None]
         return Code(image.folder, command[0] or image.command, image.variables)
 
-    def _unpack(self, name: str, archive: bytes) -> Path:
-        folder = self._folder / f"{name}-{next(self._numbers)}"
-        try:
-            with zipfile.ZipFile(io.BytesIO(archive)) as entries:
-                entries.extractall(folder)
-        except zipfile.BadZipFile as error:
-            raise UnsupportedCode(f"function {name}: the code is not a zip file") from error
-        return folder
-
 
 def function_name(name_or_arn: str) -> str:
-    """Return the bare name in `name`, `name:qualifier`, a partial or a whole ARN."""
+    """Return the function's name in `name`, `name:qualifier`, or a partial or whole ARN."""
     if ":function:" in name_or_arn:
         return name_or_arn.split(":function:", 1)[1].split(":", 1)[0]
     return name_or_arn.split(":", 1)[0]

@@ -1,9 +1,9 @@
-"""The Lambda Runtime API of one sandbox: a listening socket, answered by the thread that invokes.
+"""The Lambda Runtime API of one sandbox: a listening socket; the thread that invokes answers its requests.
 
-awslambdaric reports init errors through http.client, which takes no path after the port: a prefix on the
-cloud's own port would lose them, so each sandbox has a port. Requests wait in the socket's backlog until the
-next invocation takes them: no thread serves an idle sandbox. Requests that a web page sent, or that
-came by another name of this machine, are refused: they would take the function's event, or answer for it.
+Each sandbox has its own port: awslambdaric reports init errors through http.client, which accepts no path
+after the port, so a path prefix on the cloud's port would lose them. Requests wait in the socket's backlog
+until the next invocation; no thread serves an idle sandbox. Requests from web pages, or to another name of
+this machine, are refused: they could take the function's event, or answer for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VERSION_PATH = "/2018-06-01/runtime"
 
 @dataclass
 class RuntimeRequest:
-    """One request of the runtime client, its connection still open."""
+    """One request of the runtime client; its connection is open until it is answered or closed."""
 
     path: str
     body: bytes
@@ -28,7 +28,7 @@ class RuntimeRequest:
     _connection: socket.socket
 
     def answer(self, status: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
-        """Answer and hang up; a client that died meanwhile is noticed by its exit."""
+        """Answer and close the connection; a client that has died is detected by its exit, not here."""
         lines = {
             "Content-Type": "application/json",
             **(headers or {}),
@@ -43,12 +43,12 @@ class RuntimeRequest:
                 return
 
     def close(self) -> None:
-        """Hang up without an answer."""
+        """Close the connection without an answer."""
         self._connection.close()
 
 
 class RuntimeApi:
-    """Where one sandbox asks for its next event and posts what came of it."""
+    """The endpoint from which one sandbox gets its events and to which it posts the results."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server((_LOOPBACK, 0), backlog=8)
@@ -60,7 +60,7 @@ class RuntimeApi:
         return f"{host}:{port}"
 
     def receive(self, wait_s: float) -> RuntimeRequest | None:
-        """Return the next request, or None where none came whole within `wait_s`."""
+        """Return the next request, or None where no whole request arrives within `wait_s` seconds."""
         self._listener.settimeout(max(wait_s, 0.001))
         try:
             connection, _ = self._listener.accept()
@@ -70,7 +70,7 @@ class RuntimeApi:
         try:
             request = _read_request(connection, self.address)
         except (OSError, ValueError, http.client.HTTPException):
-            # The process ended within its request; its exit says why.
+            # The process ended within its request; its exit code gives the reason.
             connection.close()
             return None
         if request.is_foreign:
@@ -79,7 +79,7 @@ class RuntimeApi:
         return request
 
     def close(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._listener.close()
 
 
@@ -89,19 +89,15 @@ def _read_request(connection: socket.socket, address: str) -> RuntimeRequest:
         headers = http.client.parse_headers(stream)
         if headers.get("Expect", "").lower() == "100-continue":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = _read_payload(stream, headers)
+        if headers.get("Transfer-Encoding", "").lower() == "chunked":
+            body = b"".join(_read_chunks(stream))
+        else:
+            length = int(headers.get("Content-Length", "0"))
+            body = stream.read(length)
+            if len(body) < length:
+                raise ConnectionError("the runtime client hung up within its request")
     is_foreign = headers.get("Host") != address or "Origin" in headers or "Sec-Fetch-Site" in headers
     return RuntimeRequest(path, body, is_foreign, connection)
-
-
-def _read_payload(stream: IO[bytes], headers: http.client.HTTPMessage) -> bytes:
-    if headers.get("Transfer-Encoding", "").lower() == "chunked":
-        return b"".join(_read_chunks(stream))
-    length = int(headers.get("Content-Length", "0"))
-    body = stream.read(length)
-    if len(body) < length:
-        raise ConnectionError("the runtime client hung up within its request")
-    return body
 
 
 def _read_chunks(stream: IO[bytes]) -> list[bytes]:

@@ -1,7 +1,7 @@
-"""Stand-in for awslambdaric where that has no wheel: asks the Runtime API for events, runs a handler on each.
+"""Substitute for awslambdaric where that has no wheel: runs a handler on each event of the Runtime API.
 
-Runs as a script inside a sandbox, so it imports nothing of this project; its folder is taken off the import
-path first.
+Runs as a script inside a sandbox, so it imports nothing of this project, and first removes its own folder
+from the import path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ERROR_TYPE_HEADER = "Lambda-Runtime-Function-Error-Type"
 
 @dataclass(frozen=True)
 class Context:
-    """What a handler gets as its second argument: Lambda's own context without client extras."""
+    """The second argument of a handler: Lambda's context without the fields for mobile clients."""
 
     aws_request_id: str
     invoked_function_arn: str
@@ -46,19 +46,13 @@ def main(handler_name: str) -> int:
     """Serve events until the sandbox is killed; return 1 where the handler cannot be loaded."""
     address = os.environ["AWS_LAMBDA_RUNTIME_API"]
     try:
-        handler = _load(handler_name)
+        module_name, _, name = handler_name.rpartition(".")
+        handler = getattr(importlib.import_module(module_name.replace("/", ".")), name)
     except Exception as error:  # noqa: BLE001 whatever an import raises is reported as Lambda does
         _post(address, "/init/error", _init_error(handler_name, error))
         return 1
     while True:
         _serve_one(address, handler)
-
-
-def _load(handler_name: str) -> Callable[[Any, Context], Any]:
-    module_name, _, name = handler_name.rpartition(".")
-    module = importlib.import_module(module_name.replace("/", "."))
-    handler: Callable[[Any, Context], Any] = getattr(module, name)
-    return handler
 
 
 def _serve_one(address: str, handler: Callable[[Any, Context], Any]) -> None:

@@ -1,4 +1,4 @@
-"""One execution environment: a function's process, cold at first, then reused, killed at its limits."""
+"""Sandbox: one execution environment of a function; its process is reused, and killed at its limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from local_cloud.lambda_service.registry import Function
 from local_cloud.lambda_service.runtime_api import VERSION_PATH, RuntimeApi, RuntimeRequest
 from local_cloud.settings import RuntimeClient
 
-_LOOK_EVERY_S = 0.1
+_CHECK_EVERY_S = 0.1
 _INIT_EXTRA_S = 10.0  # Lambda's own limit for the first import, which then counts against the timeout.
 _BYTES_PER_MB = 1024 * 1024
 _LOG_ROOM_BYTES = 8 * 1024
@@ -31,9 +31,9 @@ _STAND_IN = Path(__file__).with_name("runtime_client.py")
 
 @dataclass(frozen=True)
 class Place:
-    """Where sandboxes live: their folder, the log they write to, the client they run.
+    """What all sandboxes share: their folder, the boto3 client for their logs, the runtime client.
 
-    `variables_of` gives what points a function, by its name, at the cloud, with a key of its own.
+    `variables_of` returns the variables that point the function of a name at the cloud, with its own key.
     """
 
     folder: Path
@@ -44,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Invocation:
-    """One event on its way to a function."""
+    """One event for a function, and its request id."""
 
     payload: bytes
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -52,7 +52,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation gave; `function_error` is empty where the handler returned."""
+    """The result of an invocation; `function_error` is empty where the handler returned."""
 
     payload: bytes
     function_error: str = ""
@@ -60,27 +60,27 @@ class Outcome:
 
 
 class SandboxFailure(Exception):
-    """The sandbox could not finish an invocation; it is of no use any more."""
+    """The sandbox could not finish an invocation, and cannot be reused."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
         self.error_type = error_type
 
     def payload(self, request_id: str) -> bytes:
-        """Return what Invoke answers."""
+        """Return the payload of the answer to Invoke."""
         message = f"RequestId: {request_id} Error: {self}"
         return json.dumps({"errorType": self.error_type, "errorMessage": message}).encode()
 
 
 class InitFailure(SandboxFailure):
-    """The handler could not be loaded; the runtime client's own report is the answer."""
+    """The handler could not be loaded; the runtime client's report is the answer."""
 
     def __init__(self, report: bytes) -> None:
         super().__init__("Runtime.InitError", "the handler could not be loaded")
         self._report = report
 
     def payload(self, request_id: str) -> bytes:  # noqa: ARG002 the report names no request
-        """Return what Invoke answers."""
+        """Return the payload of the answer to Invoke."""
         return self._report
 
 
@@ -101,9 +101,13 @@ class Sandbox:
         self._peak_bytes = 0
         self._memory_bytes = function.memory_mb * _BYTES_PER_MB
         self._is_spent = False
+        if place.runtime_client is RuntimeClient.AWSLAMBDARIC:
+            command = [sys.executable, "-B", "-m", "awslambdaric", function.handler]
+        else:
+            command = [sys.executable, "-B", str(_STAND_IN), function.handler]
         self._started_s = time.monotonic()
         self._process = FunctionProcess(
-            _command(function, place.runtime_client),
+            command,
             function.code_folder,
             sandbox_environment(
                 function,
@@ -122,11 +126,11 @@ class Sandbox:
 
     @property
     def is_alive(self) -> bool:
-        """Return whether the process still runs, and nothing of its place is used up."""
+        """Return whether the process runs, and no fault has used up its memory or storage."""
         return self._process.exit_code() is None and not self._is_spent
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Return what the function makes of the event; a sandbox that failed is dead afterwards."""
+        """Return the outcome of the event; after a SandboxFailure the process is dead."""
         self._log.begin()
         begin_s = time.monotonic()
         closing: list[str] = []
@@ -139,7 +143,8 @@ class Sandbox:
             self._process.kill()
             payload, function_error = failure.payload(invocation.request_id), "Unhandled"
             if failure.error_type == "Sandbox.Timedout":
-                closing = [f"{_moment()} {invocation.request_id} {failure}"]
+                now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                closing = [f"{now} {invocation.request_id} {failure}"]
         report = self._report(invocation, (time.monotonic() - begin_s) * 1000)
         self._log.ship(*closing, f"END RequestId: {invocation.request_id}", report)
         return Outcome(payload, function_error, self._log.tail)
@@ -149,11 +154,11 @@ class Sandbox:
         self._process.kill()
 
     def run_out_of_memory(self) -> None:
-        """Let the process be over its memory at the next look."""
+        """Make the process exceed its memory limit at the next check."""
         self._is_spent, self._memory_bytes = True, 0
 
     def fill_storage(self) -> None:
-        """Leave the process no room for files, but for its log."""
+        """Leave the process no room for files other than its log."""
         self._is_spent = True
         self._process.limit_files(self._log.size_bytes + _LOG_ROOM_BYTES)
 
@@ -178,7 +183,14 @@ class Sandbox:
     def _run(self, invocation: Invocation) -> tuple[bytes, str]:
         if self._waiting is None:
             raise RuntimeError("the sandbox was not ready")
-        self._waiting.answer("200 OK", self._event_headers(invocation), invocation.payload)
+        deadline_ms = time.time_ns() // 1_000_000 + self.function.timeout_s * 1000
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": self.function.arn,
+            "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Sampled=0",
+        }
+        self._waiting.answer("200 OK", headers, invocation.payload)
         self._waiting = None
         answer = self._receive(self.function.timeout_s)
         self._note_memory()
@@ -187,44 +199,29 @@ class Sandbox:
             return answer.body, ""
         return answer.body, "Unhandled"
 
-    def _event_headers(self, invocation: Invocation) -> dict[str, str]:
-        deadline_ms = time.time_ns() // 1_000_000 + self.function.timeout_s * 1000
-        return {
-            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
-            "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
-            "Lambda-Runtime-Invoked-Function-Arn": self.function.arn,
-            "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Sampled=0",
-        }
-
     def _receive(self, limit_s: float) -> RuntimeRequest:
+        """Return the next request of the process; raise SandboxFailure at a limit or when it exits."""
         deadline_s = time.monotonic() + limit_s
         while True:
             left_s = deadline_s - time.monotonic()
-            request = self._api.receive(min(_LOOK_EVERY_S, left_s))
+            request = self._api.receive(min(_CHECK_EVERY_S, left_s))
             if request is not None:
                 return request
-            self._check_memory()
-            self._check_exit()
+            if self._note_memory() > self._memory_bytes:
+                raise SandboxFailure("Runtime.ExitError", _exit_message(-signal.SIGKILL))
+            code = self._process.exit_code()
+            if code is not None:
+                raise SandboxFailure("Runtime.ExitError", _exit_message(code))
             if left_s <= 0:
                 raise SandboxFailure(
                     "Sandbox.Timedout", f"Task timed out after {self.function.timeout_s:.2f} seconds"
                 )
             self._log.ship(whole=False)
 
-    def _check_exit(self) -> None:
-        code = self._process.exit_code()
-        if code is None:
-            return
-        raise SandboxFailure("Runtime.ExitError", _exit_message(code))
-
     def _note_memory(self) -> int:
         resident_bytes = self._process.resident_bytes()
         self._peak_bytes = max(self._peak_bytes, resident_bytes)
         return resident_bytes
-
-    def _check_memory(self) -> None:
-        if self._note_memory() > self._memory_bytes:
-            raise SandboxFailure("Runtime.ExitError", _exit_message(-signal.SIGKILL))
 
     def _report(self, invocation: Invocation, duration_ms: float) -> str:
         # A killed sandbox is reported at its limit, as Lambda does.
@@ -242,12 +239,6 @@ class Sandbox:
         return "\t".join(fields) + "\t"
 
 
-def _command(function: Function, client: RuntimeClient) -> list[str]:
-    if client is RuntimeClient.AWSLAMBDARIC:
-        return [sys.executable, "-B", "-m", "awslambdaric", function.handler]
-    return [sys.executable, "-B", str(_STAND_IN), function.handler]
-
-
 def _exit_message(code: int) -> str:
     if code == 0:
         return "Runtime exited without providing a reason"
@@ -255,7 +246,3 @@ def _exit_message(code: int) -> str:
         return "Runtime exited with error: signal: killed"
     reason = f"signal: {-code}" if code < 0 else f"exit status {code}"
     return f"Runtime exited with error: {reason}"
-
-
-def _moment() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,1 +1,1 @@
-"""Rekognition Video: face detection jobs, with a local face detector."""
+"""Rekognition Video: face detection jobs with a local face detector."""

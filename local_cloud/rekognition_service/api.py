@@ -1,4 +1,4 @@
-"""The Rekognition Video stand-in: a WSGI application with the service's wire protocol and real detection."""
+"""The Rekognition Video substitute: a WSGI application with the service's protocol and real detection."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ _CONTENT_TYPE = "application/x-amz-json-1.1"
 
 
 class RekognitionVideo:
-    """StartFaceDetection and GetFaceDetection over HTTP; close it to end its jobs.
+    """Answers StartFaceDetection and GetFaceDetection; `close` ends its jobs.
 
-    `make_s3` is called once, at the first request that needs S3; the client is closed with the stand-in.
+    `make_s3` is called once, at the first request that needs S3; `close` also closes that client.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RekognitionVideo:
         self._is_closed = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, as WSGI has it."""
+        """Answer one request."""
         request = Request(environ)
         operation = request.headers.get("X-Amz-Target", "").removeprefix(TARGET_PREFIX)
         named: dict[str, str] = {}
@@ -80,7 +80,7 @@ class RekognitionVideo:
         return response(environ, start_response)
 
     def close(self) -> None:
-        """End every job, also those at work, and give up the S3 client."""
+        """End every job, running ones too, and close the S3 client."""
         self._jobs.close()
         with self._lock:
             self._is_closed = True
@@ -94,38 +94,31 @@ class RekognitionVideo:
         if operation == "GetFaceDetection":
             return self._get(parse_get(request))
         raise Refused(
-            "UnknownOperationException", f"the local stand-in has no {operation or 'such operation'}"
+            "UnknownOperationException", f"the local cloud does not implement {operation or 'such operation'}"
         )
 
     def _start(self, request: StartRequest) -> dict[str, Any]:
         with self._lock:
             if request.token in self._started:
-                return {"JobId": self._repeated(request.token, request).job_id}
-            job = self._started_job(request)
+                first, job = self._started[request.token]
+                if request != first:
+                    raise Refused(
+                        "IdempotentParameterMismatchException",
+                        "A ClientRequestToken was reused with other parameters",
+                    )
+                return {"JobId": job.job_id}
+            try:
+                job = self._jobs.start(self._pinned(request.video), request.tag)
+            except Stopped as error:
+                raise _closing() from error
+            except TooManyJobs as error:
+                raise Refused("LimitExceededException", f"Limit exceeded: {error}") from error
             if request.token is not None:
                 self._started[request.token] = (request, job)
         return {"JobId": job.job_id}
 
-    def _repeated(self, token: str, request: StartRequest) -> Job:
-        first, job = self._started[token]
-        if request != first:
-            raise Refused(
-                "IdempotentParameterMismatchException",
-                "A ClientRequestToken was reused with other parameters",
-            )
-        return job
-
-    def _started_job(self, request: StartRequest) -> Job:
-        try:
-            video = self._pinned(request.video)
-            return self._jobs.start(video, request.tag)
-        except Stopped as error:
-            raise _closing() from error
-        except TooManyJobs as error:
-            raise Refused("LimitExceededException", f"Limit exceeded: {error}") from error
-
     def _pinned(self, video: StoredVideo) -> StoredVideo:
-        """Return the video with the version it has now; refuse what is not there or too large."""
+        """Return the video with its current version; refuse one that does not exist or is too large."""
         version = {"VersionId": video.version} if video.version else {}
         try:
             head = self._shared_s3().head_object(Bucket=video.bucket, Key=video.key, **version)

@@ -1,4 +1,4 @@
-"""The face-detection jobs of the Rekognition Video stand-in, run by background threads."""
+"""Face-detection jobs of the Rekognition Video substitute, run by background threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNSUPPORTED = "Unsupported codec/format."
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """The S3 object a job analyses; without a version where the bucket has none."""
+    """The S3 object that a job analyses; `version` is None where the bucket keeps no versions."""
 
     bucket: str
     key: str
@@ -41,7 +41,7 @@ class StoredVideo:
 
 @dataclass(frozen=True)
 class TimedFace:
-    """One face in one analysed frame, at whole ms since the first frame."""
+    """One face in one analysed frame; `time_ms` counts from the first frame."""
 
     time_ms: int
     face: DetectedFace
@@ -49,7 +49,7 @@ class TimedFace:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a job found, in the order of time."""
+    """The result of a job: the video's metadata, and its faces in the order of time."""
 
     video: VideoMetadata
     faces: tuple[TimedFace, ...]
@@ -60,16 +60,16 @@ class JobFailed(Exception):
 
 
 class Stopped(Exception):
-    """The stand-in is closing, and the job ends where it is."""
+    """The local cloud is closing, and the job ends unfinished."""
 
 
 class TooManyJobs(Exception):
-    """All open jobs the account may have are in use."""
+    """The account has as many open jobs as its limit allows."""
 
 
 @dataclass
 class Job:
-    """One job: what it analyses, and the future that carries its Analysis or JobFailed."""
+    """One job: its video, and the future with its Analysis or JobFailed."""
 
     job_id: str
     video: StoredVideo
@@ -79,12 +79,12 @@ class Job:
 
     @property
     def in_progress(self) -> bool:
-        """Return whether callers are still told to wait."""
+        """Return whether callers are told that the job is in progress."""
         return not self.outcome.done() or time.monotonic() < self.visible_from_s
 
 
 class FaceJobs:
-    """All jobs of one stand-in; safe to call from many threads."""
+    """All jobs of one local cloud; safe to use from many threads."""
 
     def __init__(
         self, make_s3: Callable[[], Any], make_detector: Callable[[], Detector], settings: RekognitionSettings
@@ -100,7 +100,7 @@ class FaceJobs:
     def start(self, video: StoredVideo, tag: str | None) -> Job:
         """Queue an analysis; raise TooManyJobs at the limit, Stopped when closed."""
         with self._lock:
-            # In one step with the start: a pool of threads that is closed takes nothing any more.
+            # Under the same lock as the start: a closed thread pool accepts no job.
             self._stop_if_closing()
             if sum(job.in_progress for job in self._jobs.values()) >= self._settings.open_jobs:
                 raise TooManyJobs(f"{self._settings.open_jobs} jobs are open")
@@ -118,18 +118,22 @@ class FaceJobs:
 
     @property
     def is_closing(self) -> bool:
-        """Return whether nothing is started any more."""
+        """Return whether new jobs are refused."""
         return self._stopping.is_set()
 
     def close(self) -> None:
-        """End the running jobs where they are and drop the waiting ones."""
+        """Stop the running jobs, and drop the waiting ones."""
         with self._lock:
             self._stopping.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, video: StoredVideo) -> Analysis:
         try:
-            return self._analyse(video)
+            with tempfile.TemporaryDirectory(prefix="face-job-") as folder:
+                source = Path(folder, "source")
+                self._fetch(video, source)
+                with open_sampled(source) as sampled:
+                    return self._detect(sampled)
         except (JobFailed, Stopped):
             raise
         except UnreadableVideo as error:
@@ -137,13 +141,6 @@ class FaceJobs:
         except Exception as error:
             _log.exception("a face job broke")
             raise JobFailed(f"Internal server error: {type(error).__name__}: {error}") from error
-
-    def _analyse(self, video: StoredVideo) -> Analysis:
-        with tempfile.TemporaryDirectory(prefix="face-job-") as folder:
-            source = Path(folder, "source")
-            self._fetch(video, source)
-            with open_sampled(source) as sampled:
-                return self._detect(sampled)
 
     def _fetch(self, video: StoredVideo, target: Path) -> None:
         pinned = {"VersionId": video.version} if video.version else {}

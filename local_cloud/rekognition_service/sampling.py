@@ -1,4 +1,4 @@
-"""What the stand-in sees of a video: its metadata, and the last frame of each sampling interval."""
+"""Sampling: reads a video's metadata and the last frame of each sampling interval."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -31,7 +30,7 @@ class UnreadableVideo(Exception):
 
 @dataclass(frozen=True)
 class VideoMetadata:
-    """What GetFaceDetection tells of a video; width and height in pixels are those of the displayed frame."""
+    """VideoMetadata of GetFaceDetection; width and height are those of the displayed frame, in pixels."""
 
     codec: str
     duration_ms: int
@@ -43,14 +42,14 @@ class VideoMetadata:
 
 @dataclass(frozen=True)
 class Sample:
-    """One analysed frame: whole ms since the first frame, RGB picture (height, width, 3) as displayed."""
+    """One analysed frame: ms since the first frame, RGB picture (height, width, 3) as displayed."""
 
     time_ms: int
     picture: NDArray[np.uint8]
 
 
 class SampledVideo:
-    """An open H.264 video, read once from its start."""
+    """An open H.264 video; it can be read once, from its start."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._container = container
@@ -61,13 +60,13 @@ class SampledVideo:
 
     @property
     def metadata(self) -> VideoMetadata:
-        """Return what the first frame settled; raise UnreadableVideo where no frame was decoded."""
+        """Return the metadata, known after the first frame; raise UnreadableVideo where none decodes."""
         if self._metadata is None:
             raise UnreadableVideo("no frame decodes")
         return self._metadata
 
     def samples(self, interval_ms: int, long_side: int) -> Iterator[Sample]:
-        """Yield the last frame of each interval since the first frame, `long_side` pixels long."""
+        """Yield the last frame of each interval, scaled to a longer side of `long_side` pixels."""
         waiting: tuple[Fraction, VideoFrame] | None = None
         for time_ms, frame in self._timed_frames():
             if waiting is not None and waiting[0] // interval_ms != time_ms // interval_ms:
@@ -88,18 +87,14 @@ class SampledVideo:
             yield pts_ms - start_ms, frame
 
     def _frames(self) -> Iterator[VideoFrame]:
-        """Yield all that decodes; like Rekognition, go on after a damaged packet."""
-        for packet in self._packets():
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                continue
-            yield from (frame for frame in frames if isinstance(frame, VideoFrame))
-
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """Yield the video packets up to the end of the file, or to where it is cut off."""
+        """Yield the frames that decode; like Rekognition, skip damaged packets and stop at a cut-off end."""
         with suppress(av.FFmpegError):
-            yield from self._container.demux(self._stream)
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    continue
+                yield from (frame for frame in frames if isinstance(frame, VideoFrame))
 
     def _sample(self, time_ms: Fraction, frame: VideoFrame, long_side: int) -> Sample:
         aspect = self._stream.sample_aspect_ratio or Fraction(1)
@@ -110,7 +105,7 @@ class SampledVideo:
 def upright_picture(
     frame: VideoFrame, size: tuple[int, int], reformatter: VideoReformatter
 ) -> NDArray[np.uint8]:
-    """Return the frame scaled to the coded (width, height) `size`, then turned as it is displayed, in RGB."""
+    """Return the frame scaled to `size` (width, height as coded), then rotated as displayed, in RGB."""
     width, height = size
     small = reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
     return np.ascontiguousarray(np.rot90(small.to_ndarray(), k=quarter_turns(frame)))
@@ -141,9 +136,13 @@ def _h264_stream(container: InputContainer) -> VideoStream:
 
 def _describe(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> VideoMetadata:
     turned = quarter_turns(frame) % 2 == 1
+    if stream.duration is not None and stream.time_base is not None:
+        duration_ms = int(stream.duration * stream.time_base * _MS_PER_S)
+    else:
+        duration_ms = (container.duration or 0) * _MS_PER_S // av.time_base
     return VideoMetadata(
         codec=stream.codec_context.name,
-        duration_ms=_duration_ms(container, stream),
+        duration_ms=duration_ms,
         frame_rate=float(stream.average_rate or 0),
         width=frame.height if turned else frame.width,
         height=frame.width if turned else frame.height,
@@ -152,11 +151,5 @@ def _describe(container: InputContainer, stream: VideoStream, frame: VideoFrame)
 
 
 def quarter_turns(frame: VideoFrame) -> int:
-    """Return how many quarters the display matrix turns the frame counterclockwise."""
+    """Return the counterclockwise rotation of the display matrix in quarter turns, 0 to 3."""
     return round(frame.rotation / _QUARTER_TURN_DEG) % 4
-
-
-def _duration_ms(container: InputContainer, stream: VideoStream) -> int:
-    if stream.duration is not None and stream.time_base is not None:
-        return int(stream.duration * stream.time_base * _MS_PER_S)
-    return (container.duration or 0) * _MS_PER_S // av.time_base

@@ -1,4 +1,4 @@
-"""Rekognition's JSON of StartFaceDetection and GetFaceDetection: requests checked, answers built."""
+"""JSON of StartFaceDetection and GetFaceDetection: checks requests, builds answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FORMAT = "QuickTime / MOV"
 
 
 class Refused(Exception):
-    """A request is answered with an error; `code` is the name of Rekognition's exception."""
+    """The request is answered by an error; `code` is the name of Rekognition's exception."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class GetRequest:
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
-    """Return the request's JSON object."""
+    """Return the JSON object in a request's body; raise Refused."""
     try:
         request = json.loads(body or b"{}")
     except ValueError as error:
@@ -61,8 +61,11 @@ def parse_body(body: bytes) -> dict[str, Any]:
 
 
 def parse_start(request: dict[str, Any]) -> StartRequest:
-    """Return the checked request; raise Refused with what is wrong in it."""
-    _refuse_what_is_not_there(request)
+    """Return the checked request; raise Refused where it is invalid, or asks for a feature missing here."""
+    if request.get("FaceAttributes", "DEFAULT") != "DEFAULT":
+        raise _invalid("the local cloud implements FaceAttributes=DEFAULT only")
+    if "NotificationChannel" in request:
+        raise _invalid("the local cloud has no NotificationChannel: poll GetFaceDetection")
     place = _mapping(_mapping(request, "Video"), "S3Object")
     bucket, key = _text(place, "Bucket", _BUCKET), _text(place, "Name", _KEY)
     if bucket is None or key is None:
@@ -75,7 +78,7 @@ def parse_start(request: dict[str, Any]) -> StartRequest:
 
 
 def parse_get(request: dict[str, Any]) -> GetRequest:
-    """Return the checked request; raise Refused with what is wrong in it."""
+    """Return the checked request; raise Refused where it is invalid."""
     job_id = _text(request, "JobId", _TOKEN)
     page_size = request.get("MaxResults", _PAGE_MAX)
     if job_id is None:
@@ -89,12 +92,12 @@ def parse_get(request: dict[str, Any]) -> GetRequest:
 
 
 def page_token(job_id: str, offset: int) -> str:
-    """Return the token of the page that starts at `offset`; it serves this job only."""
+    """Return the token of the page that starts at `offset`; it is valid for this job only."""
     return base64.urlsafe_b64encode(f"{job_id} {offset}".encode()).decode()
 
 
 def page_offset(token: str | None, job_id: str, count: int) -> int:
-    """Return where the page starts among `count` faces; raise Refused for a token of another job."""
+    """Return the page's first index among `count` faces; raise Refused for a token of another job."""
     if token is None:
         return 0
     try:
@@ -108,7 +111,7 @@ def page_offset(token: str | None, job_id: str, count: int) -> int:
 
 
 def metadata_to_json(video: VideoMetadata) -> dict[str, Any]:
-    """Return VideoMetadata as GetFaceDetection has it."""
+    """Return VideoMetadata in the format of GetFaceDetection."""
     return {
         "Codec": video.codec,
         "DurationMillis": video.duration_ms,
@@ -121,7 +124,7 @@ def metadata_to_json(video: VideoMetadata) -> dict[str, Any]:
 
 
 def face_to_json(timed: TimedFace) -> dict[str, Any]:
-    """Return one element of Faces; Pose and Quality are left out, for the detector does not know them."""
+    """Return one element of Faces, without Pose and Quality, which the detector does not measure."""
     face = timed.face
     marks = zip(LANDMARK_KINDS, face.landmarks, strict=True)
     return {
@@ -140,17 +143,9 @@ def face_to_json(timed: TimedFace) -> dict[str, Any]:
 
 
 def video_to_json(video: StoredVideo) -> dict[str, Any]:
-    """Return Video as both operations have it."""
+    """Return Video in the format of both operations."""
     place = {"Bucket": video.bucket, "Name": video.key}
     return {"S3Object": place | ({"Version": video.version} if video.version else {})}
-
-
-def _refuse_what_is_not_there(request: dict[str, Any]) -> None:
-    """Refuse what the service offers and the stand-in lacks, rather than pass over it in silence."""
-    if request.get("FaceAttributes", "DEFAULT") != "DEFAULT":
-        raise _invalid("the local stand-in knows FaceAttributes=DEFAULT only")
-    if "NotificationChannel" in request:
-        raise _invalid("the local stand-in has no NotificationChannel: poll GetFaceDetection")
 
 
 def _mapping(fields: dict[str, Any], name: str) -> dict[str, Any]:
@@ -161,6 +156,7 @@ def _mapping(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _text(fields: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str | None:
+    """Return the text `name`, None where it is absent; raise Refused where it does not match `pattern`."""
     value = fields.get(name)
     if value is None:
         return None

@@ -1,1 +1,1 @@
-"""Step Functions: moto's interpreter of state machines, with an order for its threads."""
+"""Step Functions: moto's interpreter of state machines, patched."""

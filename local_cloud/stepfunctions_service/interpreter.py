@@ -1,6 +1,6 @@
-"""moto's interpreter of state machines: its clients get a key of this cloud, its threads an order.
+"""Patches moto's interpreter of state machines: its clients get a key of this cloud, its races are closed.
 
-The interpreter runs beside moto's answers, in threads that no lock in front of moto can hold up.
+The interpreter runs in threads of its own, which the locks in front of moto do not cover.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from local_cloud.http.access_keys import AccessKey
 
 
 class Interpreter:
-    """Changes to moto's interpreter, taken back when it is closed; `lock` is held while moto answers."""
+    """Patches of moto's interpreter, undone by `close`; `lock` is the one that is held while moto answers."""
 
     def __init__(self, key: AccessKey, lock: AbstractContextManager[Any]) -> None:
         self._key = key
@@ -24,19 +24,19 @@ class Interpreter:
         self._changes = ExitStack()
 
     def change(self) -> None:
-        """Change it; loading it takes moto a second."""
+        """Load and patch the interpreter; loading takes a second."""
         from moto.stepfunctions.parser.asl.parse import asl_parser  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.asl.utils import boto_client  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.backend import execution, execution_worker  # noqa: PLC0415 see above
 
         ending, worker = execution.BaseExecutionWorkerCommunication, execution_worker.ExecutionWorker
         self._replace(boto_client, "boto3", _Clients(self._key))
-        self._replace(ending, "terminated", told_at_once(ending.terminated, self._lock))
+        self._replace(ending, "terminated", ended_under_lock(ending.terminated, self._lock))
         self._replace(worker, "start", stoppable_from_the_start(worker.start))
         self._replace(execution_worker, "AmazonStateLanguageParser", SharedTrees(asl_parser))
 
     def close(self) -> None:
-        """Leave moto as it was."""
+        """Undo the patches."""
         self._changes.close()
 
     def _replace(self, place: Any, name: str, value: Any) -> None:
@@ -45,7 +45,7 @@ class Interpreter:
 
 
 class _Clients:
-    """Stands where the interpreter looks for boto3; gives its clients a key of this run."""
+    """Replaces the boto3 module in the interpreter; its clients sign with a key of this run."""
 
     def __init__(self, key: AccessKey) -> None:
         self._key = key
@@ -53,15 +53,15 @@ class _Clients:
         self._session = boto3.session.Session()
 
     def client(self, **options: Any) -> Any:
-        """Return the client that the interpreter asks for."""
+        """Return a client with the interpreter's options and the key of this run."""
         signed = {"aws_access_key_id": self._key.key_id, "aws_secret_access_key": self._key.secret}
-        # Making one is not safe in two threads at once.
+        # Making a client is not safe in two threads at once.
         with self._lock:
             return self._session.client(**{**options, **signed})
 
 
 class SharedTrees:
-    """Reads each definition once: reading takes a quarter of a second, and moto would for each execution."""
+    """Parses each definition once: parsing takes a quarter of a second, and moto does it per execution."""
 
     def __init__(self, asl_parser: Any) -> None:
         self._asl_parser = asl_parser
@@ -69,7 +69,7 @@ class SharedTrees:
         self._trees: dict[str, Any] = {}
 
     def parse(self, definition: str) -> tuple[Any, Any]:
-        """Return a program of its own for one execution, and the syntax tree of `definition`."""
+        """Return a new program for one execution, and the shared syntax tree of `definition`."""
         with self._lock:
             if definition not in self._trees:
                 _, self._trees[definition] = self._asl_parser.AmazonStateLanguageParser.parse(definition)
@@ -77,23 +77,26 @@ class SharedTrees:
         return self._asl_parser.Preprocessor().visit(tree), tree
 
 
-def told_at_once(
+def ended_under_lock(
     terminated: Callable[[Any], None], lock: AbstractContextManager[Any]
 ) -> Callable[[Any], None]:
-    """Let nobody see an execution that has ended before its output or its error is there."""
+    """Return `terminated` under `lock`: no answer shows an ended execution without its output or error."""
 
-    def tell(communication: Any) -> None:
+    def end(communication: Any) -> None:
         with lock:
             terminated(communication)
 
-    return tell
+    return end
 
 
 def stoppable_from_the_start(start: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Give an execution what stops it before its thread runs, not by its thread."""
+    """Return `start` so that an execution can be stopped before its thread runs.
+
+    moto makes the object that stops an execution in that thread, which is too late.
+    """
 
     def start_stoppable(worker: Any) -> None:
-        worker.env = worker._get_evaluation_environment()  # noqa: SLF001 moto has no other door
+        worker.env = worker._get_evaluation_environment()  # noqa: SLF001 moto has no public name for it
         worker._get_evaluation_environment = lambda: worker.env  # noqa: SLF001 as above
         start(worker)
 

@@ -103,7 +103,7 @@ def test_own_bucket_that_tells_another_of_its_videos_is_refused(
     refused = commands.run("up")
 
     assert refused.code == 1
-    assert "tells somebody else of its videos" in refused.printed
+    assert "sends the events of its videos to another receiver" in refused.printed
     assert told_suffixes(cloud, "my-videos") == ["4"]
     assert "cloudformation.describe_stacks" not in inventory(cloud)
 

@@ -188,12 +188,12 @@ def test_redrive_starts_what_failed_and_can_succeed(life: Life) -> None:
     assert [line.split()[0] for line in lines] == ["left", "started"]
     assert "old.mp4: Rekognition refused this version, upload it again" in lines[0]
     assert "unlucky.mp4" in lines[1]
-    assert life.ended["redrive again"].printed == "Nothing has failed for good.\n"
+    assert life.ended["redrive again"].printed == "No permanently failed executions.\n"
 
 
 def test_replay_says_that_nothing_was_lost(life: Life) -> None:
     """`make replay` reports that there are no lost events."""
-    assert life.ended["replay"].printed == "No event was lost.\n"
+    assert life.ended["replay"].printed == "No lost events.\n"
 
 
 def test_dry_removal_takes_nothing(life: Life) -> None:

@@ -64,7 +64,7 @@ def test_event_that_always_fails_is_kept_as_lost(tiny: TinyCloud, capfd: pytest.
     [lost] = tiny.lost_events()
 
     assert (lost.function_name, json.loads(lost.error)["errorType"]) == ("lost", "ValueError")
-    assert "event of lost lost after its last retry" in capfd.readouterr().err
+    assert "event of lost was lost after its last retry" in capfd.readouterr().err
 
 
 def test_upload_is_delivered_twice_where_asked(tiny: TinyCloud) -> None:

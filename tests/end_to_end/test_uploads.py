@@ -212,7 +212,7 @@ def test_video_over_six_hours_is_refused_before_it_is_paid_for(pipeline: Pipelin
 
     assert_failed(outcome, "VideoTooLarge")
     assert pipeline.report(upload)["detection_job"] is None
-    assert "lasts 21601 s, MAX_DURATION_S is 21600" in outcome.manifest["cause"]
+    assert "is 21601 s long; the limit MAX_DURATION_S is 21600" in outcome.manifest["cause"]
 
 
 def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, folder: Path) -> None:

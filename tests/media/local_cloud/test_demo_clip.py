@@ -14,8 +14,16 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from blur_container.analysis.face_detector import FaceDetector
+from chalicelib.contract.faces import Box
 from local_cloud.commands.before_after import before_after
-from local_cloud.commands.demo_clip import FRAME_COUNT, FRAME_RATE, face_box_at, make_demo_clip
+from local_cloud.commands.demo_clip import (
+    FRAME_COUNT,
+    FRAME_RATE,
+    FRAME_SIZE,
+    PORTRAIT_FACE,
+    make_demo_clip,
+    position_at,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,20 @@ def test_clip_is_not_silent(clip: Path) -> None:
         loudest = max(float(np.abs(frame.to_ndarray()).max()) for frame in container.decode(audio=0))
 
     assert 0.05 < loudest < 0.9
+
+
+def face_box_at(time_s: float) -> Box:
+    """Return the face's true box; it is outside the frame before the face enters and after it leaves."""
+    position = position_at(time_s)
+    width, height = FRAME_SIZE
+    box_width = (PORTRAIT_FACE[2] - PORTRAIT_FACE[0]) * position.scale
+    box_height = (PORTRAIT_FACE[3] - PORTRAIT_FACE[1]) * position.scale
+    return Box(
+        left=(position.x - box_width / 2) / width,
+        top=(position.y - box_height / 2) / height,
+        width=box_width / width,
+        height=box_height / height,
+    )
 
 
 @pytest.mark.parametrize("time_s", [2.0, 3.5, 4.7, 5.6, 6.4])

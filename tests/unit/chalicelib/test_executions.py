@@ -300,8 +300,8 @@ def test_event_about_an_object_that_was_overwritten_is_refused() -> None:
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        (VideoLimits(max_duration_s=9), "lasts 10 s, MAX_DURATION_S is 9"),
-        (VideoLimits(max_pixels=230_399), "640x360, 230400 pixels, MAX_PIXELS is 230399"),
+        (VideoLimits(max_duration_s=9), "is 10 s long; the limit MAX_DURATION_S is 9"),
+        (VideoLimits(max_pixels=230_399), "640x360, 230400 pixels; the limit MAX_PIXELS is 230399"),
     ],
 )
 def test_video_over_a_limit_ends_in_a_recorded_failure(limits: VideoLimits, words: str) -> None:

@@ -212,7 +212,7 @@ def test_more_faces_than_fit_a_document_are_refused_page_by_page() -> None:
 
 def test_page_that_leads_to_itself_is_refused() -> None:
     """A function must not turn in a circle until its time is up."""
-    with pytest.raises(InvalidDocument, match="again and again"):
+    with pytest.raises(InvalidDocument, match="repeats the same page"):
         collect_faces(RUNNING, FaceDetectionJobs(OnePage({**PAGE, "NextToken": "same"})))
 
 

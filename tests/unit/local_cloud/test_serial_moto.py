@@ -13,7 +13,11 @@ from moto.stepfunctions.parser.asl.parse import asl_parser
 
 from local_cloud.http.serial_moto import SerialMoto
 from local_cloud.http.wsgi import Answer, call
-from local_cloud.stepfunctions_service.interpreter import SharedTrees, stoppable_from_the_start, told_at_once
+from local_cloud.stepfunctions_service.interpreter import (
+    SharedTrees,
+    ended_under_lock,
+    stoppable_from_the_start,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -128,7 +132,7 @@ def test_end_of_an_execution_is_told_at_once() -> None:
     """Its status, its output and its error change while nobody is answered."""
     lock = threading.Lock()
     held: list[bool] = []
-    tell: Callable[[Any], None] = told_at_once(lambda _communication: held.append(lock.locked()), lock)
+    tell: Callable[[Any], None] = ended_under_lock(lambda _communication: held.append(lock.locked()), lock)
 
     tell(None)
 
