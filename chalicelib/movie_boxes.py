@@ -32,7 +32,7 @@ class Run:
     latest_offset: int
 
 
-def header(content: bytes, gap_bytes: int) -> tuple[int, int]:
+def time_header(content: bytes, gap_bytes: int) -> tuple[int, int]:
     """Return time scale (or track id) and duration of mvhd, mdhd or tkhd.
 
     `gap_bytes` is the distance between the two fields. A duration of all ones means unknown: zero here.

@@ -207,20 +207,20 @@ class _Index:
         return self._reader.content(box, _TABLE_BYTES_MAX)
 
     def _movie_header(self, box: Box) -> None:
-        scale, ticks = movie_boxes.header(self._fixed(box), 4)
+        scale, ticks = movie_boxes.time_header(self._fixed(box), 4)
         self._movie_scales.add(scale or 1)
         self._movie_ticks = max(self._movie_ticks, ticks)
 
     def _track_header(self, box: Box) -> None:
         content, track = self._fixed(box), self._tracks[-1]
-        track_id, ticks = movie_boxes.header(content, 8)
+        track_id, ticks = movie_boxes.time_header(content, 8)
         # The scale may come later: it is the same set.
         self._scales[track_id] = track.scales
         track.movie_ticks = max(track.movie_ticks, ticks)
         track.sizes.add(movie_boxes.shown_size(content))
 
     def _media_header(self, box: Box) -> None:
-        scale, ticks = movie_boxes.header(self._fixed(box), 4)
+        scale, ticks = movie_boxes.time_header(self._fixed(box), 4)
         self._tracks[-1].scales.add(scale or 1)
         self._tracks[-1].ticks = max(self._tracks[-1].ticks, ticks)
 

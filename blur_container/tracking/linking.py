@@ -54,8 +54,8 @@ def link_tracklets(
         _link_candidates(every, follows, graph, seen),
         key=lambda candidate: (*candidate[:2], candidate[2][0].time_ms),
     )
-    _add(follows, (pair for *_, pair in candidates))
-    _add(follows, unconfirmed)
+    _link(follows, (pair for *_, pair in candidates))
+    _link(follows, unconfirmed)
     begun = set(follows.values())
     gap_links = [
         (end, start)
@@ -100,13 +100,13 @@ def _leaves(face: Detection, trajectory: Trajectory, graph: TrackletGraph) -> bo
     return frame_exit(face, trajectory, graph.interval_ms, graph.settings) is not None
 
 
-def _add(follows: dict[Detection, Detection], pairs: Iterator[GapLink] | Sequence[GapLink]) -> None:
-    """Add pairs to `follows` in their order, except those of which one detection is linked already."""
-    begun = set(follows.values())
+def _link(follows: dict[Detection, Detection], pairs: Iterator[GapLink] | Sequence[GapLink]) -> None:
+    """Link the pairs in their order, in place; skip a pair if one of its two ends has a link already."""
+    linked_starts = set(follows.values())
     for end, start in pairs:
-        if end not in follows and start not in begun:
+        if end not in follows and start not in linked_starts:
             follows[end] = start
-            begun.add(start)
+            linked_starts.add(start)
 
 
 def _tracklets(every: Sequence[Detection], follows: dict[Detection, Detection]) -> Iterator[Tracklet]:
