@@ -108,11 +108,13 @@ class FaultFront:
             return fault_answer(kind, service)
         self._prepare(met, application, environ)
         request = _without_page_token(environ) if kind is FaultKind.PAGES_IN_CIRCLES else environ
+        # Whoever answers uses the body up.
+        body = read_body(environ)
         answer = call(application, request) if kind in _CARRIED_OUT else None
         if kind is FaultKind.KILLED_AFTER:
             self._kill(met)
         if answer is not None and kind in CHANGED_ANSWERS:
-            return changed_answer(kind, answer, read_body(environ))
+            return changed_answer(kind, answer, body)
         if kind in _CUT_OFF:
             # moto's interpreter gives up without an answer: it gets Step Functions' name for a lost one.
             is_interpreter = signed_by(environ) == INTERPRETER

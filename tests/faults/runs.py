@@ -85,6 +85,7 @@ class Laboratory:
     good: str
     steps: tuple[Step, ...]
     failed_steps: tuple[Step, ...] = ()
+    deliveries: int = 1
 
     def run(self, name: str, faults: Sequence[Fault]) -> Run:
         """Upload the clip as `name` with the faults injected; return the result."""
@@ -120,7 +121,10 @@ class Laboratory:
         return str(status)
 
     def _is_lost(self, upload: Upload) -> bool:
-        return any(upload.source.key.encode() in event.payload for event in self.pipeline.cloud.lost_events)
+        """Return whether the event of `upload` was lost in each of its deliveries."""
+        key = upload.source.key.encode()
+        lost = sum(key in event.payload for event in self.pipeline.cloud.lost_events)
+        return lost >= self.deliveries
 
     def all_runs(self, plans: Sequence[Sequence[Fault]]) -> list[Run]:
         """Run every plan, some in parallel; check failed uploads again once nothing runs any more."""
@@ -168,7 +172,7 @@ def laboratory(renderer: dict[str, str], deliveries: int = 1) -> Iterator[Labora
         assert outcome.output is not None, outcome
         steps = tuple(dict.fromkeys(cloud.faults.steps("good")))
         failed_steps = _failed_steps(pipeline, clip, steps)
-        yield Laboratory(pipeline, clip, picture(outcome.output), steps, failed_steps)
+        yield Laboratory(pipeline, clip, picture(outcome.output), steps, failed_steps, deliveries)
 
 
 def _failed_steps(pipeline: Pipeline, clip: bytes, steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -74,6 +74,7 @@ class Functions(Container):
         """Run what comes before a step, in which nothing goes wrong; return the step."""
         ready: dict[str, list[Callable[[], None]]] = {
             "plan": [],
+            "whole": [],
             "segment": [self.plan],
             "assembly": [self.plan, self.segments],
         }
@@ -81,6 +82,7 @@ class Functions(Container):
         self.client.operations.clear()
         steps: dict[str, Callable[[], None]] = {
             "plan": self.plan,
+            "whole": self.whole,
             "segment": self.segment,
             "assembly": self.concatenation,
         }

@@ -200,7 +200,7 @@ def test_fragments_since_1970_are_refused_by_their_start(tmp_path: Path) -> None
     """A recording that starts at the Unix epoch is refused, and the error names its start time."""
     source = begun_later(tmp_path / "in.mp4", CLIP, 1_700_000_000)
 
-    with pytest.raises(VideoTooLarge, match="times that begin at"):
+    with pytest.raises(VideoTooLarge, match="times of the video begin at"):
         render(source, CLIP)
 
 

@@ -117,4 +117,4 @@ def test_fonts_of_a_film_are_no_streams(tmp_path: Path) -> None:
 
 def test_fonts_without_end_are_refused(tmp_path: Path) -> None:
     """Each is held in memory."""
-    assert "streams" in refuse(with_fonts(tmp_path / "in.mkv", 12), replace(LIMITS, attachments=10))
+    assert "attachments" in refuse(with_fonts(tmp_path / "in.mkv", 12), replace(LIMITS, attachments=10))
