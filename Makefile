@@ -126,7 +126,7 @@ $(READY): requirements-dev.txt requirements-assets.txt
 	    echo "face-blur needs Python's venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@[ ! -L $(VENV) ] || { \
 	    echo "$(VENV) is a link: creating it again would empty its target. Remove the link first." >&2; exit 1; }
-	@echo "Setting up $(VENV), once: about a minute and 700 MB ..."
+	@echo "Setting up $(VENV), once: about a minute and 900 MB ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
 	@$(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt
