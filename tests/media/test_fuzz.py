@@ -13,7 +13,7 @@ from tests.fuzz import boxes, documents
 from tests.fuzz.trials import CLIP, FIND, Laboratory
 from tests.fuzz.truth import Truth
 
-# The last three were finds: damaged HEVC that its decoder shows without reporting an error.
+# The last four were findings: damaged HEVC that its decoder shows without an error, and frames with one time.
 SEEDS = (*range(45), 3499, 3662, 4637, 992_948)
 
 
