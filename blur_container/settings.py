@@ -168,7 +168,7 @@ class RenderSettings:
 
 @dataclass(frozen=True)
 class CuttingSettings:
-    """How a video is split; work is in seconds of rendering by one function."""
+    """Settings for splitting a video; work is in seconds of rendering by one function."""
 
     # Pixels that a function with two processors blurs and encodes in a second; measured here: 46 million
     # (benchmarks/README.md). A processor of Lambda is assumed to be half as fast.

@@ -1,1 +1,1 @@
-"""How much of the faces stays uncovered between detections: `python -m benchmarks.leak`."""
+"""Measure the share of faces that stays uncovered between detections: `python -m benchmarks.leak`."""

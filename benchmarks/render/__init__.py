@@ -1,1 +1,1 @@
-"""What rendering costs, against a plain transcode: `python -m benchmarks.render`."""
+"""Measure the cost of rendering against a plain transcode: `python -m benchmarks.render`."""

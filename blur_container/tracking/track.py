@@ -22,7 +22,7 @@ _time = attrgetter("time_ms")
 
 
 class Edge(Enum):
-    """How a track begins or ends: at the border of the frame, at a cut, or at an unknown time."""
+    """Beginning or end of a track: at the border of the frame, at a cut, or at an unknown time."""
 
     BORDER = "border"
     CUT = "cut"

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class FaultKind(Enum):
-    """What happens to a call. S3 is strongly consistent, so only Rekognition can give a stale answer."""
+    """Kinds of faults of a call. S3 is strongly consistent, so only Rekognition can give a stale answer."""
 
     THROTTLED = "throttled"
     SERVER_ERROR = "500"

@@ -31,7 +31,7 @@ _STAND_IN = Path(__file__).with_name("runtime_client.py")
 
 @dataclass(frozen=True)
 class Place:
-    """What all sandboxes share: their folder, the boto3 client for their logs, the runtime client.
+    """Parts that all sandboxes share: their folder, the boto3 client for their logs, the runtime client.
 
     `variables_of` returns the variables that point the function of a name at the cloud, with its own key.
     """

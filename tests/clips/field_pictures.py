@@ -28,7 +28,7 @@ Plane = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Fields:
-    """How fields become packets: one packet for each, or for both of a frame; which one is first."""
+    """Ways to store fields: one packet for each, or for both of a frame; and the first of the two."""
 
     apart: bool = True
     bottom_first: bool = False

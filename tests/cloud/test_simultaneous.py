@@ -112,7 +112,7 @@ def test_object_deleted_right_after_it_was_put_was_there(moto: WSGIApplication) 
 
 
 def test_code_that_was_refused_is_not_what_runs(tmp_path: Path) -> None:
-    """Of two concurrent creations of one function one is refused; the code of the other one runs."""
+    """One of two concurrent creations of a function is refused; the code of the other runs."""
     taken: list[str] = []
 
     def moto(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
