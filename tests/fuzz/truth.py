@@ -38,8 +38,8 @@ class Truth:
         if source is not None:
             # Of frames with one time players show the last, and so does the output.
             source = list({frame.time: frame for frame in source}.values())
-        if source is not None and len(source) != len(shown):
-            return f"{len(shown)} frames of {len(source)}"
+            if len(source) != len(shown):
+                return f"{len(shown)} frames of {len(source)}"
         uncovered = sum(1 for face in self._faces(source or [], shown, folder) if face > _GONE)
         if not (uncovered and self.covered):
             return ""
