@@ -176,17 +176,16 @@ def test_sound_that_begins_before_the_video_stays_in_step(tmp_path: Path) -> Non
     assert audio_starts(tmp_path / "out.mp4") == audio_starts(source)
 
 
-def with_windows_sound(path: Path, codec: str, layout: str) -> Path:
-    """Write a clip to `path` with two seconds of a sound whose decoder holds frames back."""
-    clip = make_clip(path.with_name("plain.mp4"), Clip(size=(64, 48), seconds=2.0, codec="mpeg4", options={}))
-    channels = {"mono": 1, "stereo": 2}[layout]
-    wave = np.sin(np.arange(2 * 44_100) / 20, dtype=np.float32)
+def with_avi_sound(path: Path, codec: str, frame: AudioFrame, bit_rate: int) -> Path:
+    """Write a clip to `path`, an AVI, with the samples of `frame` in `codec`."""
+    seconds = frame.samples / frame.sample_rate
+    picture = Clip(size=(64, 48), seconds=seconds, codec="mpeg4", options={})
+    clip = make_clip(path.with_name("plain.mp4"), picture)
     with av.open(str(clip)) as plain, av.open(str(path), "w") as container:
         video = container.add_stream_from_template(plain.streams.video[0])
-        sound = container.add_stream(codec, rate=44_100, layout=layout)
-        sound.bit_rate = 128_000
-        frame = AudioFrame.from_ndarray(np.tile(wave, (channels, 1)), format="fltp", layout=layout)
-        frame.rate, frame.pts, frame.time_base = 44_100, 0, Fraction(1, 44_100)
+        sound = container.add_stream(codec, rate=frame.sample_rate, layout=frame.layout.name)
+        sound.bit_rate = bit_rate
+        frame.pts, frame.time_base = 0, Fraction(1, frame.sample_rate)
         for packet in [*sound.encode(frame), *sound.encode(None)]:
             container.mux_one(packet)
         for packet in [packet for packet in plain.demux(video=0) if packet.size]:
@@ -197,19 +196,10 @@ def with_windows_sound(path: Path, codec: str, layout: str) -> Path:
 
 def test_sound_in_avi_has_no_gaps(tmp_path: Path) -> None:
     """FFmpeg tells 262 s for a packet of G.726 that lasts 256 ms; players hear one second."""
-    clip = make_clip(tmp_path / "plain.mp4", Clip(size=(64, 48), codec="mpeg4", options={}))
-    source = tmp_path / "in.avi"
-    with av.open(str(clip)) as plain, av.open(str(source), "w") as container:
-        video = container.add_stream_from_template(plain.streams.video[0])
-        sound = container.add_stream("g726", rate=8_000, layout="mono")
-        wave = (8_000 * np.sin(np.arange(8_000) / 5)).astype(np.int16)
-        frame = AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
-        frame.rate, frame.pts, frame.time_base = 8_000, 0, Fraction(1, 8_000)
-        for packet in [*sound.encode(frame), *sound.encode(None)]:
-            container.mux_one(packet)
-        for packet in [packet for packet in plain.demux(video=0) if packet.size]:
-            packet.stream = video
-            container.mux_one(packet)
+    wave = (8_000 * np.sin(np.arange(8_000) / 5)).astype(np.int16)
+    frame = AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+    frame.rate = 8_000
+    source = with_avi_sound(tmp_path / "in.avi", "g726", frame, bit_rate=32_000)
 
     render(source)
 
@@ -224,7 +214,11 @@ def test_sound_whose_last_frame_has_no_time_goes_on_to_its_end(
     tmp_path: Path, codec: str, layout: str
 ) -> None:
     """Decoders that hold a frame back give it out at the end, without a time: it follows the one before."""
-    source = with_windows_sound(tmp_path / "in.avi", codec, layout)
+    wave = np.sin(np.arange(2 * 44_100) / 20, dtype=np.float32)
+    channels = {"mono": 1, "stereo": 2}[layout]
+    frame = AudioFrame.from_ndarray(np.tile(wave, (channels, 1)), format="fltp", layout=layout)
+    frame.rate = 44_100
+    source = with_avi_sound(tmp_path / "in.avi", codec, frame, bit_rate=128_000)
 
     report = render(source)
 
