@@ -7,14 +7,8 @@ from typing import Any, NamedTuple, cast
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from blur_container.reading.h264 import (
-    Nal,
-    NotSpliceable,
-    ParameterRecord,
-    SequenceParameters,
-    field_of,
-    nal_units,
-)
+from blur_container.reading.h264 import Nal, NotSpliceable, nal_units
+from blur_container.reading.h264_parameters import ParameterRecord, SequenceParameters, field_of
 
 _444 = 3
 

@@ -15,14 +15,8 @@ from av.video.stream import VideoStream
 
 from blur_container.reading.decode_checks import require_all_packets, require_intact
 from blur_container.reading.gop import Groups
-from blur_container.reading.h264 import (
-    Nal,
-    NotSpliceable,
-    ParameterRecord,
-    SequenceParameters,
-    nal_units,
-    require_no_user_data,
-)
+from blur_container.reading.h264 import Nal, NotSpliceable, nal_units, require_no_user_data
+from blur_container.reading.h264_parameters import ParameterRecord, SequenceParameters
 from blur_container.reading.source import Source
 from blur_container.reading.timestamps import DecodeRange, last_duration, time_base, usual_step
 from blur_container.reading.video import needed_packets, open_source, read_only, video_stream

@@ -16,7 +16,8 @@ from av.video.frame import PictureType
 
 from blur_container.geometry import Size
 from blur_container.reading.gop import Run, decode_times
-from blur_container.reading.h264 import NotSpliceable, ParameterRecord, SequenceParameters
+from blur_container.reading.h264 import NotSpliceable
+from blur_container.reading.h264_parameters import ParameterRecord, SequenceParameters
 from blur_container.reading.source import Source
 from blur_container.reading.timestamps import DecodeRange
 from blur_container.reading.video import IS_PYAV_18

@@ -15,7 +15,7 @@ import pytest
 from av.codec.context import Flags
 from av.packet import Packet
 
-from blur_container.reading.h264 import ParameterRecord
+from blur_container.reading.h264_parameters import ParameterRecord
 from blur_container.rendering.progress import Progress, Steps
 from blur_container.rendering.report import RenderReport, report_to_json
 from blur_container.rendering.whole_video import redact_video

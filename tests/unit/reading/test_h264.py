@@ -12,14 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blur_container.geometry import Size
-from blur_container.reading.h264 import (
-    Nal,
-    NotSpliceable,
-    ParameterRecord,
-    SequenceParameters,
-    nal_units,
-    picture_set_ids,
-)
+from blur_container.reading.h264 import Nal, NotSpliceable, nal_units, picture_set_ids
+from blur_container.reading.h264_parameters import ParameterRecord, SequenceParameters
 
 _SIZE = Size(320, 180)
 
