@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blur_container.rendering.progress import Progress
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import BlurStyle, RenderSettings
 from blur_container.writing.verification import verify_output
 from tests.browser.chromium import chromium, play
 from tests.checks.readback import detail
+from tests.checks.segmented import ignore
 from tests.clips import Clip, Face, faces_document, make_clip
 
 BROWSER = chromium()
@@ -23,10 +23,6 @@ CLIP = Clip(faces=[Face()], seconds=1.5, audio=["aac"])
 LATE = 28  # A frame of the clip, in B-frames and far from a keyframe.
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
 
 
 def rgb(path: Path, number: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""A video rendered in segments, on files: planned, rendered part by part, joined and verified."""
+"""Render a video on files, in one piece or in segments, and verify the output."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from blur_container.writing.mp4 import open_container
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.objects import ObjectReference
+from tests.clips import document_of
 
 EAGER = CuttingSettings(aim_s=0.01, at_once=4)
 
@@ -84,13 +85,16 @@ class InSegments:
 
 
 SETTINGS = RenderSettings()
+NO_FACES = document_of([])
 
 
 def ignore(_: object) -> None:
     """Take progress and say nothing."""
 
 
-def render(source: Path, faces: FacesDocument, settings: RenderSettings = SETTINGS) -> RenderReport:
+def render(
+    source: Path, faces: FacesDocument = NO_FACES, settings: RenderSettings = SETTINGS
+) -> RenderReport:
     """Render `source` to `out.mp4` beside it, and verify that."""
     target = source.with_name("out.mp4")
     report = redact_video(source, target, faces, settings, ignore)

@@ -13,15 +13,16 @@ import pytest
 from av.packet import Packet
 
 from blur_container.limits import Limits
-from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.progress import Steps
 from blur_container.rendering.report import RenderReport, report_to_json
 from blur_container.rendering.whole_video import redact_video
 from blur_container.segments.planner import Planner
 from blur_container.settings import RenderSettings, Settings
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import DamagedVideo, VideoTooLarge
+from tests.checks import segmented
 from tests.checks.readback import audio_packets, luma_psnr, shown_frames, video_times
-from tests.checks.segmented import EAGER
+from tests.checks.segmented import EAGER, ignore
 from tests.clips import Clip, Face, document_of, faces_document, make_clip, seen_until
 from tests.clips.extra_streams import without_keyframe
 
@@ -35,18 +36,12 @@ VOP = b"\0\0\1\xb6"
 REPEAT = VOP + b"\x50\x10\x7f"
 
 
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
 def render(
     source: Path, clip: Clip, settings: RenderSettings | None = None, end_ms: int = 60_000
 ) -> RenderReport:
     """Render `source`, which ends at `end_ms` or before, to `out.mp4` beside it, and verify that."""
-    target, faces = source.with_name("out.mp4"), seen_until(end_ms, faces_document(clip))
-    report = redact_video(source, target, faces, settings or RenderSettings(), ignore)
-    verify_output(target, report)
-    return report
+    faces = seen_until(end_ms, faces_document(clip))
+    return segmented.render(source, faces, settings or RenderSettings())
 
 
 def packet_times(path: Path) -> list[Fraction]:

@@ -31,16 +31,13 @@ from chalicelib.contract.errors import (
     OutputMismatch,
     UnsupportedVideo,
 )
+from tests.checks.segmented import ignore
 from tests.clips import Clip, Face, document_of, make_clip
 from tests.fuzz.byte_flips import OUTPUT
 
 ROOT = Path(__file__).parents[3]
 CLIP = Clip(faces=[Face()], audio=["aac"], seconds=1.0)
 INDEX_FIRST = {"movflags": "+faststart"}
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
 
 
 def refuse(source: Path, error: type[Exception], target: Path | None = None) -> str:

@@ -11,18 +11,14 @@ import av
 import pytest
 
 from blur_container.limits import Limits
-from blur_container.rendering.progress import Progress
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from chalicelib.contract.errors import VideoTooLarge
+from tests.checks.segmented import ignore
 from tests.clips import Clip, document_of, make_clip
 
 SMALL = Clip(size=(64, 48), seconds=0.3, audio=["aac"])
 LIMITS = Limits()
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
 
 
 def refuse(source: Path, limits: Limits = LIMITS) -> str:

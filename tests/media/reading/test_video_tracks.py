@@ -17,11 +17,11 @@ from blur_container.rendering.progress import Steps
 from blur_container.rendering.report import RenderReport, report_to_json
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings
-from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import UnsupportedVideo
 from local_cloud.rekognition_service.sampling import UnreadableVideo, open_sampled
+from tests.checks import segmented
 from tests.checks.readback import detail, shown_frames
-from tests.checks.segmented import InSegments
+from tests.checks.segmented import InSegments, ignore
 from tests.clips import Clip, Face, faces_document, make_clip
 
 GONE = 14.0  # Faces of the clips show 60 and more.
@@ -80,16 +80,9 @@ def _interleaved(parts: Sequence[Path]) -> list[tuple[Packet[Any], int]]:
     return sorted(packets, key=lambda pair: (pair[0].dts or 0) * Fraction(pair[0].time_base))
 
 
-def ignore(_: object) -> None:
-    """Take progress and say nothing."""
-
-
 def render(source: Path) -> RenderReport:
     """Render `source`, whose video is VIDEO, to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, faces_document(VIDEO), SETTINGS, ignore)
-    verify_output(target, report)
-    return report
+    return segmented.render(source, faces_document(VIDEO), SETTINGS)
 
 
 def worst_detail(path: Path) -> float:

@@ -20,7 +20,7 @@ from blur_container.writing.frame_format import arrays
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import UnsupportedVideo
 from tests.checks.readback import detail, psnr_outside, shown_frames, video_times
-from tests.checks.segmented import InSegments
+from tests.checks.segmented import InSegments, ignore
 from tests.clips import Clip, Face
 from tests.clips.joined import join_clips, joined_boxes, joined_faces, letterboxed
 
@@ -39,10 +39,6 @@ LIMITED, FULL = (1, 1, 1, 1), (2, 1, 1, 1)
 BT601 = (1, 1, 1, 5)
 SETTINGS = RenderSettings()
 SMART = RenderSettings(smart_render=True)
-
-
-def ignore(_: object) -> None:
-    """Take progress and say nothing."""
 
 
 def as_kind(clip: Clip, codec: str) -> Clip:

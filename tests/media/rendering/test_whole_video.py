@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 
 from blur_container.rendering.progress import Progress
-from blur_container.rendering.report import RenderReport
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from blur_container.writing.stream_selection import DroppedStream
-from blur_container.writing.verification import verify_output
-from chalicelib.contract.faces import Box, Detection, FacesDocument
+from chalicelib.contract.faces import Box, Detection
 from tests.checks.readback import audio_packets, audio_starts, detail, psnr_outside, shown_frames, video_times
+from tests.checks.segmented import render
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 
 GONE = 12.0  # Faces of the clips show 60 and more, half of one 30; the slopes between cells 10 at most.
@@ -32,18 +31,6 @@ BORDERS = [
     pytest.param(Face(top=-0.2), id="top"),
     pytest.param(Face(top=0.85), id="bottom"),
 ]
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
-def render(source: Path, faces: FacesDocument, settings: RenderSettings | None = None) -> RenderReport:
-    """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, faces, settings or RenderSettings(), ignore)
-    verify_output(target, report)
-    return report
 
 
 def worst_detail(path: Path, clip: Clip) -> float:

@@ -19,7 +19,6 @@ from blur_container.analysis.face_tracking import track_faces
 from blur_container.reading.source import Source
 from blur_container.reading.timestamps import time_base
 from blur_container.reading.video import decoded_frames, open_source, video_stream
-from blur_container.rendering.progress import Progress
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from blur_container.smart_render.eligibility import check_eligibility
@@ -28,6 +27,7 @@ from blur_container.storage.range_reader import AHEAD_BYTES, RemoteHandle, Remot
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import DamagedVideo, NotAVideo, SourceChanged, StorageUnavailable
 from chalicelib.contract.faces import Box, Detection
+from tests.checks.segmented import ignore
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.clips.textures import make_noise
 
@@ -67,10 +67,6 @@ class Far:
 def noise(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Return a video of 10 s and 9 MB."""
     return make_noise(tmp_path_factory.mktemp("noise") / "in.mp4").read_bytes()
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
 
 
 def read_all(handle: io.RawIOBase, count: int) -> bytes:

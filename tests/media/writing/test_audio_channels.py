@@ -16,13 +16,10 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from blur_container.rendering.progress import Progress
-from blur_container.rendering.report import RenderReport
-from blur_container.rendering.whole_video import redact_video
-from blur_container.settings import RenderSettings
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import OutputMismatch
-from tests.clips import Clip, document_of, make_clip
+from tests.checks.segmented import render
+from tests.clips import Clip, make_clip
 from tests.clips.mp4_edits import with_channels
 
 RATE = 48_000
@@ -36,10 +33,6 @@ CENTRE_FIRST = (3, 1, 2, 5, 6, 4)
 SIX_ONE = (1, 2, 5, 6, 3, 4, 9)
 SEVEN_ONE = (4, 3, 1, 2, 5, 6, 10, 11)
 DISCRETE = tuple((1 << 16) + number for number in range(12))
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
 
 
 def sounding(path: Path, labels: tuple[int, ...], codec: str = "pcm_s16be") -> Path:
@@ -63,14 +56,6 @@ def sounding(path: Path, labels: tuple[int, ...], codec: str = "pcm_s16be") -> P
         container.mux([*sound.encode(frame), *sound.encode(None)])
     path.write_bytes(with_channels(path.read_bytes(), labels))
     return path
-
-
-def render(source: Path) -> RenderReport:
-    """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, document_of([]), RenderSettings(), ignore)
-    verify_output(target, report)
-    return report
 
 
 def tones_of(path: Path) -> list[int]:

@@ -14,12 +14,10 @@ import pytest
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from blur_container.rendering.progress import Progress
 from blur_container.rendering.report import RenderReport
-from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import OutputCodec, RenderSettings
 from blur_container.writing.color import BT709
-from blur_container.writing.verification import verify_output
+from tests.checks import segmented
 from tests.checks.readback import detail, shown_frames
 from tests.checks.versions import needs_pyav_18
 from tests.clips import Clip, Face, faces_document, make_clip
@@ -36,16 +34,9 @@ H264 = RenderSettings(codec=OutputCodec.H264)
 WHITE = {16: 0.58, 18: 0.75}
 
 
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
 def render(source: Path, clip: Clip, settings: RenderSettings | None = None) -> RenderReport:
     """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, faces_document(clip), settings or RenderSettings(), ignore)
-    verify_output(target, report)
-    return report
+    return segmented.render(source, faces_document(clip), settings or RenderSettings())
 
 
 def first_frame(path: Path) -> VideoFrame:

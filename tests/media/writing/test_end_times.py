@@ -11,14 +11,15 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.progress import Steps
 from blur_container.rendering.report import RenderReport, report_to_json
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import OutputMismatch
+from tests.checks import segmented
 from tests.checks.readback import audio_packets, detail, shown_frames, video_times
-from tests.checks.segmented import InSegments
+from tests.checks.segmented import InSegments, ignore
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 from tests.clips.mp4_edits import payload_of, with_edits, with_empty_sample, with_steps
 
@@ -32,16 +33,9 @@ FULL, SMART = RenderSettings(), RenderSettings(smart_render=True)
 BLURRED = 12.0
 
 
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
 def render(source: Path, clip: Clip, settings: RenderSettings = FULL) -> RenderReport:
     """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, faces_document(clip), settings, ignore)
-    verify_output(target, report)
-    return report
+    return segmented.render(source, faces_document(clip), settings)
 
 
 def in_segments(source: Path, clip: Clip, settings: RenderSettings = FULL) -> RenderReport:

@@ -17,29 +17,13 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from blur_container.rendering.progress import Progress
-from blur_container.rendering.report import RenderReport
-from blur_container.rendering.whole_video import redact_video
-from blur_container.settings import RenderSettings
-from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import UnsupportedVideo
 from tests.checks.readback import shown_frames, video_times
+from tests.checks.segmented import render
 from tests.checks.versions import needs_pyav_18
-from tests.clips import Clip, document_of, make_clip
+from tests.clips import Clip, make_clip
 
 _UNIT = Fraction(1, 25)
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
-def render(source: Path) -> RenderReport:
-    """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, document_of([]), RenderSettings(), ignore)
-    verify_output(target, report)
-    return report
 
 
 def filtered(frames: Iterator[VideoFrame], name: str, value: str) -> Iterator[VideoFrame]:

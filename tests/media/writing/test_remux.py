@@ -10,26 +10,10 @@ import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
 
-from blur_container.rendering.progress import Progress
-from blur_container.rendering.report import RenderReport
-from blur_container.rendering.whole_video import redact_video
-from blur_container.settings import RenderSettings
-from blur_container.writing.verification import verify_output
 from tests.checks.readback import audio_packets, audio_starts
-from tests.clips import Clip, document_of, make_clip
+from tests.checks.segmented import render
+from tests.clips import Clip, make_clip
 from tests.clips.extra_streams import Extras, subtitle_lines, with_extras
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
-def render(source: Path) -> RenderReport:
-    """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, document_of([]), RenderSettings(), ignore)
-    verify_output(target, report)
-    return report
 
 
 def sound_of(path: Path) -> list[tuple[str, int, int]]:

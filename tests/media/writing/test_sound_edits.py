@@ -10,11 +10,10 @@ from pathlib import Path
 import av
 import pytest
 
-from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.progress import Steps
 from blur_container.rendering.report import RenderReport, report_to_json
-from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings
-from blur_container.writing.verification import verify_output
+from tests.checks import segmented
 from tests.checks.readback import audio_packets, video_times
 from tests.clips import Clip, Face, faces_document, make_clip, seen_until
 from tests.clips.mp4_edits import payload_of, with_edits
@@ -25,16 +24,9 @@ SETTINGS = Settings("work", "output", "1", RenderSettings())
 SEEN = seen_until(2000, faces_document(CLIP))
 
 
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
 def render(source: Path) -> RenderReport:
     """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    report = redact_video(source, target, SEEN, RenderSettings(), ignore)
-    verify_output(target, report)
-    return report
+    return segmented.render(source, SEEN)
 
 
 def without_the_middle(path: Path, codec: str, tracks: tuple[int, ...] = (0, 1)) -> Path:

@@ -7,13 +7,12 @@ from pathlib import Path
 import av
 from av.stream import Discard
 
-from blur_container.rendering.progress import Progress, Steps
+from blur_container.rendering.progress import Steps
 from blur_container.rendering.report import RenderReport, report_to_json
-from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings, Settings
 from blur_container.writing.stream_selection import DroppedStream
-from blur_container.writing.verification import verify_output
-from tests.clips import Clip, document_of, make_clip
+from tests.checks import segmented
+from tests.clips import Clip, make_clip
 from tests.clips.extra_streams import Extras, with_extras
 
 PLACE = b"GPS5 N 53.5403 E 009.9678"
@@ -23,17 +22,9 @@ TELEMETRY = DroppedStream("data", "bin_data", "may say who, where or with what")
 SMALL = Clip(seconds=0.3, size=(64, 48))
 
 
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
-
-
 def render(source: Path, *, keep_metadata: bool = False) -> RenderReport:
     """Render `source` to `out.mp4` beside it, and verify that."""
-    target = source.with_name("out.mp4")
-    settings = RenderSettings(keep_metadata=keep_metadata)
-    report = redact_video(source, target, document_of([]), settings, ignore)
-    verify_output(target, report)
-    return report
+    return segmented.render(source, settings=RenderSettings(keep_metadata=keep_metadata))
 
 
 def camera_file(folder: Path) -> Path:

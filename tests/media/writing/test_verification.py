@@ -9,18 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from blur_container.rendering.progress import Progress
 from blur_container.rendering.report import RenderedFile
 from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from blur_container.writing.packet_digest import StreamDigest
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import OutputMismatch
+from tests.checks.segmented import ignore
 from tests.clips import Clip, Face, document_of, make_clip
-
-
-def ignore(_: Progress) -> None:
-    """Take progress and say nothing."""
 
 
 def with_audio(report: RenderedFile, *digests: StreamDigest) -> RenderedFile:
