@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.contract.faces import Box
+from tests.clips import Clip
 
 Luma = NDArray[np.uint8]
 
@@ -69,6 +70,16 @@ def detail(luma: Luma, box: Box) -> float:
     top, bottom = max(0, round(box.top * height)), min(height, round(box.bottom * height))
     inside = luma[top:bottom, left:right].astype(np.float64)
     return float(np.abs(np.diff(inside, axis=1)).mean() + np.abs(np.diff(inside, axis=0)).mean())
+
+
+def worst_detail(path: Path, clip: Clip, until: Fraction | None = None) -> float:
+    """Return the most detail in any face of `clip` in the frames of `path`, all of which must be there.
+
+    With `until`, a time in seconds, later frames do not count.
+    """
+    pairs = zip(clip.times, shown_frames(path), strict=True)
+    seen = [(pts, frame) for pts, frame in pairs if until is None or frame.time < until]
+    return max(detail(frame.luma, box) for pts, frame in seen for box in clip.boxes(pts))
 
 
 def psnr_outside(before: Luma, after: Luma, boxes: list[Box], margin: float = 0.0) -> float:

@@ -14,7 +14,7 @@ from blur_container.rendering.report import report_to_json
 from blur_container.settings import RenderSettings, Settings
 from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-from tests.checks.readback import detail, shown_frames, video_times
+from tests.checks.readback import detail, shown_frames, video_times, worst_detail
 from tests.checks.segmented import WAYS, InSegments, render, render_in_segments
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.clips.extra_streams import without_keyframe
@@ -55,12 +55,6 @@ COUNTS = {
 def counted(clip: Clip, later_ms: int) -> FacesDocument:
     """Return the detections in `clip` with times that count from so much before the first frame."""
     return shifted(faces_document(clip), -later_ms)
-
-
-def worst_detail(path: Path, clip: Clip = CLIP) -> float:
-    """Return the most detail left in any face of any frame."""
-    pairs = zip(clip.times, shown_frames(path), strict=True)
-    return max(detail(frame.luma, box) for pts, frame in pairs for box in clip.boxes(pts))
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -112,7 +106,7 @@ def test_late_pictures_are_covered_in_segments_too(
     later_ms, origins = COUNTS[count]
     report = render_in_segments(source, counted(CLIP, later_ms), settings)
 
-    assert worst_detail(tmp_path / "out.mp4") < GONE
+    assert worst_detail(tmp_path / "out.mp4", CLIP) < GONE
     assert report.faces.origins == origins
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from blur_container.settings import RenderSettings
-from tests.checks.readback import audio_packets, detail, shown_frames, video_times
+from tests.checks.readback import audio_packets, shown_frames, video_times, worst_detail
 from tests.checks.segmented import SETTINGS, WAYS, render, render_as_planned
 from tests.clips import Clip, Face, faces_document, make_clip, seen_until
 from tests.clips.extra_streams import Extras, with_extras
@@ -25,13 +25,6 @@ CLIP = Clip(faces=[Face(speed_x=0.2)], seconds=2.0, frame_rate=Fraction(20), opt
 SMART = RenderSettings(smart_render=True)
 SHOWN = [Fraction(number, 20) for number in range(40)]
 NONE, NOTHING = b"\xff" * 4, bytes(4)
-
-
-def worst_detail(path: Path, clip: Clip = CLIP, until: Fraction | None = None) -> float:
-    """Return the most detail left in any face of any frame, or of those up to a time."""
-    pairs = zip(clip.times, shown_frames(path), strict=True)
-    seen = [(pts, frame) for pts, frame in pairs if until is None or frame.time < until]
-    return max(detail(frame.luma, box) for pts, frame in seen for box in clip.boxes(pts))
 
 
 def with_lengths(content: bytes, movie: bytes, media: bytes) -> bytes:
@@ -77,7 +70,7 @@ def test_a_length_that_ends_before_the_last_packet_is_not_believed(
     target = tmp_path / "out.mp4"
     assert (video_times(target), report.file.duration_ms) == (SHOWN, 2000)
     assert audio_packets(target) == audio_packets(source)
-    assert worst_detail(target) < GONE
+    assert worst_detail(target, CLIP) < GONE
 
 
 def test_a_length_of_matroska_that_is_too_short_is_not_believed(tmp_path: Path) -> None:
@@ -88,7 +81,7 @@ def test_a_length_of_matroska_that_is_too_short_is_not_believed(tmp_path: Path) 
     report = render(source, faces_document(CLIP))
 
     assert (video_times(tmp_path / "out.mp4"), report.file.duration_ms) == (SHOWN, 2000)
-    assert worst_detail(tmp_path / "out.mp4") < GONE
+    assert worst_detail(tmp_path / "out.mp4", CLIP) < GONE
 
 
 def with_keyframes(content: bytes, *numbers: int) -> bytes:
@@ -125,7 +118,7 @@ def test_frames_that_are_called_keyframes_and_are_none_begin_no_segment(
     render_as_planned(source, faces_document(clip), settings)
 
     assert video_times(tmp_path / "out.mp4") == SHOWN
-    assert worst_detail(tmp_path / "out.mp4") < GONE
+    assert worst_detail(tmp_path / "out.mp4", CLIP) < GONE
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.mov"])
@@ -137,7 +130,7 @@ def test_a_matrix_of_zeros_turns_nothing(tmp_path: Path, name: str) -> None:
     render(source, faces_document(CLIP))
 
     assert [frame.time for frame in shown_frames(tmp_path / "out.mp4")] == SHOWN
-    assert worst_detail(tmp_path / "out.mp4") < GONE
+    assert worst_detail(tmp_path / "out.mp4", CLIP) < GONE
 
 
 # References ahead of what they are needed for come after two seconds only: FFmpeg guesses before.

@@ -20,7 +20,7 @@ from blur_container.settings import RenderSettings, Settings
 from chalicelib.contract.errors import UnsupportedVideo
 from local_cloud.rekognition_service.sampling import UnreadableVideo, open_sampled
 from tests.checks import segmented
-from tests.checks.readback import detail, shown_frames
+from tests.checks.readback import worst_detail
 from tests.checks.segmented import InSegments, ignore
 from tests.clips import Clip, Face, faces_document, make_clip
 
@@ -85,12 +85,6 @@ def render(source: Path) -> RenderReport:
     return segmented.render(source, faces_document(VIDEO), SETTINGS)
 
 
-def worst_detail(path: Path) -> float:
-    """Return the most detail left in any face of VIDEO, all of whose frames must be there."""
-    pairs = zip(VIDEO.times, shown_frames(path), strict=True)
-    return max(detail(frame.luma, box) for pts, frame in pairs for box in VIDEO.boxes(pts))
-
-
 VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "0", "g": "15"}
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov"}
 KINDS: dict[str, tuple[str, list[Track], dict[str, str], int]] = {
@@ -131,7 +125,7 @@ def test_the_track_that_players_show_is_rendered(tmp_path: Path, kind: str) -> N
 
     report = render(source)
 
-    assert worst_detail(tmp_path / "out.mp4") < GONE
+    assert worst_detail(tmp_path / "out.mp4", VIDEO) < GONE
     described = report_to_json(report, Steps(), Settings("work", "output", "1", SETTINGS))["video_tracks"]
     assert [track["rendered"] for track in described] == [n == rendered for n in range(len(tracks))]
 
@@ -145,7 +139,7 @@ def test_segments_are_those_of_the_track_that_players_show(tmp_path: Path, kind:
 
     report = segmented.join(segmented.parts(), tmp_path / "out.mp4")
 
-    assert worst_detail(tmp_path / "out.mp4") < GONE
+    assert worst_detail(tmp_path / "out.mp4", VIDEO) < GONE
     assert report.source.tracks == render(source).source.tracks
 
 

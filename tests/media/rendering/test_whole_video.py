@@ -17,7 +17,14 @@ from blur_container.rendering.whole_video import redact_video
 from blur_container.settings import RenderSettings
 from blur_container.writing.stream_selection import DroppedStream
 from chalicelib.contract.faces import Box, Detection
-from tests.checks.readback import audio_packets, audio_starts, detail, psnr_outside, shown_frames, video_times
+from tests.checks.readback import (
+    audio_packets,
+    audio_starts,
+    psnr_outside,
+    shown_frames,
+    video_times,
+    worst_detail,
+)
 from tests.checks.segmented import render
 from tests.clips import Clip, Face, document_of, faces_document, make_clip
 
@@ -31,12 +38,6 @@ BORDERS = [
     pytest.param(Face(top=-0.2), id="top"),
     pytest.param(Face(top=0.85), id="bottom"),
 ]
-
-
-def worst_detail(path: Path, clip: Clip) -> float:
-    """Return the most detail left in any face of any frame."""
-    pairs = zip(clip.times, shown_frames(path), strict=True)
-    return max(detail(frame.luma, box) for pts, frame in pairs for box in clip.boxes(pts))
 
 
 def test_video_without_faces_comes_back_as_it_was(tmp_path: Path) -> None:
