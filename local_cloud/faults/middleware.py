@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import select
 import threading
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from local_cloud.faults.kinds import CHANGED_ANSWERS, FaultKind
 from local_cloud.faults.responses import changed_answer, fault_answer
 from local_cloud.faults.rules import Faults, Met
-from local_cloud.http.wsgi import Answer, call, read_body, signed_by, signed_service
+from local_cloud.http.wsgi import Answer, call, read_body, signed_by, signed_service, with_body
 from local_cloud.identity import INTERPRETER
 
 if TYPE_CHECKING:
@@ -108,13 +107,11 @@ class FaultFront:
             return fault_answer(kind, service)
         self._prepare(met, application, environ)
         request = _without_page_token(environ) if kind is FaultKind.PAGES_IN_CIRCLES else environ
-        # Whoever answers uses the body up.
-        body = read_body(environ)
         answer = call(application, request) if kind in _CARRIED_OUT else None
         if kind is FaultKind.KILLED_AFTER:
             self._kill(met)
         if answer is not None and kind in CHANGED_ANSWERS:
-            return changed_answer(kind, answer, body)
+            return changed_answer(kind, answer, read_body(environ))
         if kind in _CUT_OFF:
             # moto's interpreter gives up without an answer: it gets Step Functions' name for a lost one.
             is_interpreter = signed_by(environ) == INTERPRETER
@@ -125,7 +122,7 @@ class FaultFront:
         """Do the part of a fault that happens before the call or at the same time."""
         kind = met.fault.kind
         if kind in (FaultKind.STRAGGLER, FaultKind.TWICE):
-            twin = {**environ, "wsgi.input": io.BytesIO(read_body(environ))}
+            twin = with_body(environ, read_body(environ))
             self._later(lambda: call(application, twin))
         elif kind is FaultKind.KILLED_BEFORE:
             self._kill(met)
@@ -162,4 +159,4 @@ def _without_page_token(environ: WSGIEnvironment) -> WSGIEnvironment:
     document = json.loads(read_body(environ))
     document.pop("NextToken", None)
     body = json.dumps(document).encode()
-    return {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return with_body(environ, body)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # The key in a request's environment for the principal that signed it, set once the signature is checked.
 SIGNER = "local_cloud.signer"
+# The key for the body, once it was read.
+_BODY = "local_cloud.body"
 _CREDENTIAL_PARTS = 5
 _FORM_HEAD_BYTES = 64 * 1024  # S3 limits the fields before the file to 20 kB.
 
@@ -49,15 +51,22 @@ def request_of(environ: WSGIEnvironment) -> Request:
 def read_body(environ: WSGIEnvironment) -> bytes:
     """Return the whole body of the request, and leave it in `environ` for the next reader.
 
-    Raise ConnectionError, on which the server drops the connection, where the client hangs up within it.
+    An application may have used it up: it is read from the client once. Raise ConnectionError, on which the
+    server drops the connection, where the client hangs up within it.
     """
-    try:
-        body = request_of(environ).get_data()
-    except ClientDisconnected as error:
-        raise ConnectionError("the client hung up within its request") from error
-    environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
+    body: bytes | None = environ.get(_BODY)
+    if body is None:
+        try:
+            body = request_of(environ).get_data()
+        except ClientDisconnected as error:
+            raise ConnectionError("the client hung up within its request") from error
+    environ.update(with_body(environ, body))
     return body
+
+
+def with_body(environ: WSGIEnvironment, body: bytes) -> WSGIEnvironment:
+    """Return a copy of the request with `body` in place of its own."""
+    return {**environ, _BODY: body, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
 
 
 def path_of(environ: WSGIEnvironment) -> str:
