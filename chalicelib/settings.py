@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from chalicelib.contract.errors import ConfigurationError
 
@@ -65,7 +64,6 @@ class StartSettings:
                 f"INPUT_BUCKET and OUTPUT_BUCKET are both {input_bucket!r}: every output would be an upload"
                 " again, an endless paid loop. Name two different buckets in deploy/stages.yaml."
             )
-        _require_rekognition(environment)
         return cls(
             state_machine_arn=required_setting(environment, "STATE_MACHINE_ARN"),
             output_bucket=output_bucket,
@@ -88,25 +86,3 @@ def whole_setting(environment: Mapping[str, str], name: str, default: int, most:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= most:
         raise ConfigurationError(f"{name} must be a whole number from 1 to {most}, not {text[:40]!r}.")
     return int(text)
-
-
-def _require_rekognition(environment: Mapping[str, str]) -> None:
-    region = environment.get("AWS_REGION") or required_setting(environment, "AWS_DEFAULT_REGION")
-    if region not in _rekognition_regions():
-        raise ConfigurationError(
-            f"Rekognition does not exist in {region}: deploy to one of"
-            f" {', '.join(sorted(_rekognition_regions()))}."
-        )
-
-
-@cache
-def _rekognition_regions() -> frozenset[str]:
-    """Return the regions with Rekognition; read once per process, as it takes time."""
-    from boto3.session import Session  # noqa: PLC0415 see clients.py
-
-    session = Session()
-    return frozenset(
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("rekognition", partition_name=partition)
-    )

@@ -2,7 +2,7 @@
 
 DeployError
 ├── NoCredentials         AWS does not accept the credentials
-├── WrongRegion           no region, or one without Rekognition
+├── WrongRegion           no region, or one without Rekognition Video
 ├── InvalidSettings       deploy/stages.yaml contradicts itself
 ├── BucketUnusable        taken, elsewhere, or not there
 ├── NoEngine              neither docker nor podman answers
@@ -23,7 +23,7 @@ class NoCredentials(DeployError):
 
 
 class WrongRegion(DeployError):
-    """There is no region, or Rekognition does not exist in it."""
+    """There is no region, or Rekognition detects no faces in stored videos there."""
 
 
 class InvalidSettings(DeployError):

@@ -19,7 +19,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "benchmarks" / "README.md",
 ]
-UNDOCUMENTED = {"AWS_REGION", "CODE_VERSION"}  # Set by Lambda, and by the image.
+UNDOCUMENTED = {"CODE_VERSION"}  # Set by the image.
 
 
 class AskedEnvironment(Mapping[str, str]):
@@ -51,9 +51,7 @@ def documented() -> dict[str, str]:
 def test_every_variable_the_code_reads_is_in_the_table_and_no_other() -> None:
     """Every setting is documented, in one place."""
     renderer = AskedEnvironment({"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"})
-    starter = AskedEnvironment(
-        {"INPUT_BUCKET": "in", "OUTPUT_BUCKET": "out", "STATE_MACHINE_ARN": "arn", "AWS_REGION": "us-east-1"}
-    )
+    starter = AskedEnvironment({"INPUT_BUCKET": "in", "OUTPUT_BUCKET": "out", "STATE_MACHINE_ARN": "arn"})
 
     Settings.from_env(renderer)
     StartSettings.from_env(starter)
