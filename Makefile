@@ -37,7 +37,7 @@ check: $(READY) lint ## Check style, types, templates, policies, Dockerfile and 
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/cfn-lint -- statemachine/foundation.yaml statemachine/pipeline.yaml
+	@$(BIN)/cfn-lint --regions us-east-1 eu-west-1 us-gov-west-1 -- statemachine/foundation.yaml statemachine/pipeline.yaml
 	@$(BIN)/python -m pytest -q tests/contract
 
 # Linters with their own environment. One that cannot be installed is reported and skipped; in CI that is an error.
@@ -50,7 +50,10 @@ lint: $(READY)
 	elif [ -n "$(CI)" ]; then exit 1; \
 	else echo "Skipped: checkov, hadolint and parliament cannot be installed here."; fi
 	@if command -v npx >/dev/null 2>&1; then \
-	    npx --yes asl-validator@4.0.0 --json-path statemachine/blur_faces.asl.json; \
+	    for partition in aws aws-us-gov; do \
+	        npx --yes asl-validator@4.0.0 --json-definition "$$(sed "s/\$${Partition}/$$partition/" statemachine/blur_faces.asl.json)" \
+	            || exit 1; \
+	    done; \
 	elif [ -n "$(CI)" ]; then echo "asl-validator needs Node.js" >&2; exit 1; \
 	else echo "Skipped: asl-validator needs Node.js (npx)."; fi
 

@@ -219,6 +219,33 @@ def test_minutes_are_counted_in_every_log_of_a_function_that_starts_detections(p
     assert all(one["MetricNamespace"] == alarm["Namespace"] for one in metrics)
 
 
+FOLDERS = ("statemachine/*", ".chalice/*.json", "deploy/*", "chalicelib/**/*.py", "blur_container/**/*")
+FILES = sorted(path for pattern in ("app.py", *FOLDERS) for path in ROOT.glob(pattern) if path.is_file())
+DEPLOYED = [path for path in FILES if path.suffix != ".pyc"]
+
+
+@pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_arn_of_what_is_deployed_names_a_partition(path: Path) -> None:
+    """GovCloud's ARNs begin with arn:aws-us-gov: (IAM guide, "Amazon Resource Names").
+
+    A Task with another partition's Resource ends in States.Runtime, which no Catch covers, not even
+    States.ALL (Step Functions guide, "Handling errors").
+    """
+    assert re.findall(r"arn:aws[\w-]*:", path.read_text(encoding="utf-8")) == []
+
+
+def test_every_placeholder_of_the_definition_is_filled_in(pipeline: Template) -> None:
+    """The partition of the tasks' Resource is the stack's own; CloudFormation keeps an unknown name."""
+    definition = (ROOT / "statemachine" / "blur_faces.asl.json").read_text(encoding="utf-8")
+    filled = pipeline.resources["StateMachine"].properties["DefinitionSubstitutions"]
+
+    assert set(re.findall(r"\$\{(\w+)\}", definition)) == filled.keys()
+    assert filled["Partition"] == {"Ref": "AWS::Partition"}
+    assert set(re.findall(r'"Resource": "([^"]+)"', definition)) == {
+        "arn:${Partition}:states:::lambda:invoke"
+    }
+
+
 def test_names_fit_their_limits() -> None:
     """The longest stage and the longest function: 63 characters for buckets, 64 for functions and roles."""
     longest = Names(StageSettings.from_entry("a" * 16, {}), Account("1" * 12, "ap-southeast-2"))
