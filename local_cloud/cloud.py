@@ -16,6 +16,7 @@ from deploy.names import Names
 from local_cloud.access.access_control import AccessControl
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
+from local_cloud.eventbridge_service.delivery import EndedExecution, EventBridge
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.faults.rules import Faults
 from local_cloud.front import Front
@@ -146,7 +147,12 @@ class LocalCloud:
         self._motos = moto_application()
         self._moto = SerialMoto(self._motos, lambda: self._interpreter.change())  # noqa: PLW0108 made below
         self._keys = AccessKeys()
-        self._interpreter = Interpreter(self._keys.of(INTERPRETER), self._moto.alone("states"))
+        self._event_bridge = EventBridge(self.client)
+        self._interpreter = Interpreter(
+            self._keys.of(INTERPRETER),
+            self._moto.alone("states"),
+            lambda *ended: self._event_bridge.execution_ended(EndedExecution(*ended)),
+        )
         opening.callback(self._interpreter.close)
         self._registry = FunctionRegistry(self._folder / "functions")
         self._calls = ServiceCalls()
@@ -172,6 +178,7 @@ class LocalCloud:
         self._reset()
         for ending in (
             self._reset,
+            self._event_bridge.close,
             self._fault_front.close,
             rekognition.close,
             # Again: an event in progress may have started one more.

@@ -53,12 +53,14 @@ ALLOWED_LOCALLY = {
     "rekognition_service": "settings",
     "stepfunctions_service": "http",
     "cloudformation_service": "identity http",
+    "eventbridge_service": "identity http",
     "access": "http s3_service",
     "front": "http faults lambda_service",
     "project": "errors identity http lambda_service",
     "cloud": (
         "identity settings process_environment project http faults s3_service lambda_service "
-        "rekognition_service stepfunctions_service cloudformation_service access front"
+        "rekognition_service stepfunctions_service cloudformation_service "
+        "eventbridge_service access front"
     ),
     "commands": "errors settings rekognition_service cloud",
     "__main__": "errors commands",

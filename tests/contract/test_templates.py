@@ -219,6 +219,55 @@ def test_minutes_are_counted_in_every_log_of_a_function_that_starts_detections(p
     assert all(one["MetricNamespace"] == alarm["Namespace"] for one in metrics)
 
 
+def test_eventbridge_may_publish_to_the_topic_without_a_condition(pipeline: Template) -> None:
+    """A Condition there is not supported: publishing would be refused, and nobody told.
+
+    EventBridge user guide, "Using resource-based policies for Amazon EventBridge": topic policies take no
+    Condition block, and a target with a resource policy takes no RoleArn.
+    """
+    statements = pipeline.resources["TopicPolicy"].properties["PolicyDocument"]["Statement"]
+    [statement] = [one for one in statements if one["Principal"]["Service"] == "events.amazonaws.com"]
+    targets = pipeline.resources["ExecutionEnded"].properties["Targets"]
+
+    assert statement.keys() == {"Sid", "Effect", "Principal", "Action", "Resource"}
+    assert all(target.keys() == {"Id", "Arn", "DeadLetterConfig"} for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "metric"),
+    [
+        ("AWS/States", "ExecutionsFailed"),
+        ("AWS/States", "ExecutionsTimedOut"),
+        ("AWS/States", "ExecutionsAborted"),
+        ("AWS/Events", "FailedInvocations"),
+    ],
+)
+def test_every_bad_end_of_an_execution_raises_an_alarm(
+    pipeline: Template, namespace: str, metric: str
+) -> None:
+    """A failure that EventBridge does not tell is told by CloudWatch, by a statement of its own."""
+    alarms = of_kind(pipeline, "AWS::CloudWatch::Alarm").values()
+    [alarm] = [one for one in alarms if (one["Namespace"], one["MetricName"]) == (namespace, metric)]
+
+    assert (alarm["Threshold"], alarm["AlarmActions"]) == (0, [{"Ref": "Topic"}])
+
+
+def test_every_dead_letter_queue_raises_an_alarm(foundation: Template, pipeline: Template) -> None:
+    """Messages that nobody reads are lost as well, after two weeks."""
+    queues = {**of_kind(foundation, "AWS::SQS::Queue"), **of_kind(pipeline, "AWS::SQS::Queue")}
+    alarms = [
+        one["Dimensions"][0]["Value"]
+        for one in of_kind(pipeline, "AWS::CloudWatch::Alarm").values()
+        if one["Namespace"] == "AWS/SQS"
+    ]
+
+    assert queues.keys() == {"DeadLetterQueue", "LostNotifications"}
+    assert alarms == [
+        {"Fn::GetAtt": ["LostNotifications", "QueueName"]},
+        queues["DeadLetterQueue"]["QueueName"],
+    ]
+
+
 FOLDERS = ("statemachine/*", ".chalice/*.json", "deploy/*", "chalicelib/**/*.py", "blur_container/**/*")
 FILES = sorted(path for pattern in ("app.py", *FOLDERS) for path in ROOT.glob(pattern) if path.is_file())
 DEPLOYED = [path for path in FILES if path.suffix != ".pyc"]
