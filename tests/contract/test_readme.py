@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from blur_container.settings import Settings
@@ -82,3 +84,16 @@ def test_links_lead_to_files(page: Path) -> None:
 
     local = [link for link in links if "://" not in link]
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_readme_leads_to_the_commands_that_opt_out_of_what_aws_keeps() -> None:
+    """AI services may use what they analyse until an organisation's policy opts out (Organizations guide)."""
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    model = botocore.session.get_session().get_service_model("organizations")
+    [content] = re.findall(r"--content '([^']+)'", page)
+    kinds = set(re.findall(r"--(?:policy-)?type (\S+)", page))
+
+    assert "docs/deploying.md#what-aws-keeps" in README
+    assert json.loads(content)["services"]["default"] == {"opt_out_policy": {"@@assign": "optOut"}}
+    assert kinds <= set(model.shape_for("PolicyType").enum)
+    assert len(re.findall(r"aws organizations (?:enable-policy-type|create-policy|attach-policy)", page)) == 3
