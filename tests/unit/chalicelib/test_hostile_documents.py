@@ -50,6 +50,16 @@ PAGE: dict[str, Any] = {
     ],
 }
 SOURCE = SourceObject("input", "clip.mp4", "v1", "etag1", "00A1", 100)
+BRIDGE_EVENT = {
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "time": "2026-11-28T09:30:00Z",
+    "detail": {
+        "bucket": {"name": "input"},
+        "object": {"key": "clip.mp4", "size": 1, "etag": "e", "version-id": "v1", "sequencer": "1"},
+    },
+}
+IN_A_QUEUE = {"eventSource": "aws:sqs", "body": json.dumps(BRIDGE_EVENT)}
 RUNNING = Job(SOURCE, DetectionProgress(DetectionStatus.SUCCEEDED, "job"))
 fuzzed = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")), deadline=None)
 values = st.recursive(
@@ -138,6 +148,15 @@ def test_bytes_that_are_no_document_are_refused_by_name(content: str | bytes) ->
 @given(changed({"Records": [RECORD]}) | values)
 def test_any_event_is_read_or_refused_by_name(event: Any) -> None:
     """An upload, a reason, or InvalidDocument."""
+    read = read_or_refused(lambda: [read_record(record) for record in read_records(event)])
+
+    assert all(one for records in read for one in records)
+
+
+@fuzzed
+@given(changed(BRIDGE_EVENT) | changed({"Records": [IN_A_QUEUE]}))
+def test_any_event_of_another_road_is_read_or_refused_by_name(event: Any) -> None:
+    """Through EventBridge, or a queue."""
     read = read_or_refused(lambda: [read_record(record) for record in read_records(event)])
 
     assert all(one for records in read for one in records)
