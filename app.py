@@ -13,6 +13,7 @@ from chalicelib.contract.log import EventLog
 from chalicelib.executions import start_executions
 from chalicelib.faces_store import store_faces
 from chalicelib.failures import record_failure
+from chalicelib.pace import LambdaContext, Pace
 from chalicelib.rekognition import FaceDetectionJobs, check_detection
 from chalicelib.settings import StartSettings, VideoLimits, required_setting
 from chalicelib.uploads import S3Notification
@@ -63,12 +64,16 @@ def check_rekognition_job_status(event: dict[str, Any], context: object) -> dict
 
 
 @app.lambda_function(name="get-rekognized-faces")
-def get_rekognized_faces(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Write all detections of the Rekognition job to the work bucket, as the faces document."""
+def get_rekognized_faces(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Write all detections of the Rekognition job to the work bucket, as the faces document.
+
+    Where the account's quota leaves too little time, return the job with the pages read so far.
+    """
     job = Job.from_json(event)
     with _log("get-rekognized-faces", job, context).handling():
         bucket = required_setting(os.environ, "WORK_BUCKET")
-        return store_faces(job, _rekognition(), client("s3"), bucket).to_json()
+        pace, now = Pace.of_invocation(context), datetime.now(timezone.utc)
+        return store_faces(job, _rekognition(), client("s3"), bucket, pace, now).to_json()
 
 
 @app.lambda_function(name="record-failure")

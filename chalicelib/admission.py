@@ -68,17 +68,23 @@ def require_room(limit: UploadLimit, source: SourceObject, uploaded_at: str, s3:
 def start_detection(job: Job, jobs: FaceDetectionJobs, s3: Any, limits: VideoLimits, log: EventLog) -> Job:
     """Start the Rekognition job of a video within the limits; return `job` with its id.
 
-    Each start is logged with the minutes it costs. Rekognition does not charge a repeated token again, but a
-    repeated start is logged again: the logged sum may be too high, never too low.
+    The same request token gives the same job. A redrive whose job is lost takes the next token, and only
+    that: should this function run twice, both runs get the same job. Each start is logged with the minutes it
+    costs. Rekognition does not charge a repeated token again, but a repeated start is logged again: the
+    logged sum may be too high, never too low.
     """
     if not job.source.version_id:
         raise SourceNotVersioned(f"{job.source.uri} is pinned to no version: upload it again.")
     movie = measured(job.source, s3)
     require_within(limits, movie, job.source.uri)
-    job_id = jobs.start(job.source)
+    number = job.detection.token_number
+    job_id = jobs.start(job.source, number)
+    if job.detection.status is DetectionStatus.AGAIN and jobs.is_lost(job_id):
+        number += 1
+        job_id = jobs.start(job.source, number)
     minutes = round(float(movie.duration_s / _SECONDS_IN_MINUTE), 3)
     log.info("detection started", job_id=job_id, video_minutes=minutes)
-    return job.with_detection(DetectionProgress(DetectionStatus.IN_PROGRESS, job_id))
+    return job.with_detection(DetectionProgress(DetectionStatus.IN_PROGRESS, job_id, token_number=number))
 
 
 def measured(source: SourceObject, s3: Any) -> Movie:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from chalicelib.contract.errors import DetectionFailed, InvalidDocument, Superseded
+from chalicelib.contract.errors import DetectionExpired, DetectionFailed, InvalidDocument, Superseded
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.log import printable
 from chalicelib.contract.manifest import readable_cause
@@ -17,10 +17,9 @@ from chalicelib.contract.manifest import readable_cause
 _AGAIN = "-again-"
 _FAILED = {"FAILED", "TIMED_OUT", "ABORTED"}
 # Failures that another execution of the same upload would repeat, and what to do about them.
-_NO_USE = {
-    DetectionFailed.__name__: "Rekognition refused this version, upload it again",
-    Superseded.__name__: "a newer upload of the same key has taken its place",
-}
+_NO_USE = {Superseded.__name__: "a newer upload of the same key has taken its place"}
+# Failures after which the job of the newest execution is lost.
+_JOB_LOST = {DetectionFailed.__name__, DetectionExpired.__name__}
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def running_executions(stepfunctions: Any, machine_arn: str) -> list[str]:
 def redrive(stepfunctions: Any, machine_arn: str, key: str = "") -> list[str]:
     """Start every upload again whose executions all failed; return a line for each.
 
-    A second run detects anew under the same Rekognition token: a job that succeeded is used again. One that
-    failed is answered for a week with its failure, so such a video has to be uploaded again.
+    A Rekognition job that succeeded is used again. One that failed, or whose results are gone, is not: the
+    next request token of the upload gives another.
     """
     attempts: dict[str, list[ExecutionReport]] = defaultdict(list)
     for execution in read_executions(stepfunctions, machine_arn, key):
@@ -94,7 +93,8 @@ def _start_again(stepfunctions: Any, machine_arn: str, upload: str, tries: list[
         return f"left        {newest.name}: its input cannot be read"
     if reason := _NO_USE.get(newest.error):
         return printable(f"left        {newest.source}: {reason}")
-    job = Job(newest.job.source, DetectionProgress(DetectionStatus.NOT_STARTED))
+    number = newest.job.detection.token_number + (newest.error in _JOB_LOST)
+    job = Job(newest.job.source, DetectionProgress(DetectionStatus.AGAIN, token_number=number))
     # 80 characters at most; the number of tries, not the time, so that two redrives at once are one.
     name = f"{upload[-70:].lstrip('-_')}{_AGAIN}{len(tries)}"
     try:

@@ -17,6 +17,7 @@ FaceBlurError
     ├── SourceChanged            the analysed object version is not there any more
     ├── DetectionRefused         Rekognition did not accept the video
     ├── DetectionFailed          the Rekognition job ended as FAILED
+    ├── DetectionExpired         Rekognition no longer keeps the job's results
     ├── DetectionTimedOut        the Rekognition job did not end in time
     ├── NotAVideo                the container cannot be opened
     ├── NoVideoStream            there is nothing to blur in it
@@ -108,6 +109,10 @@ class DetectionFailed(PermanentError):
     """The Rekognition job ended as FAILED."""
 
 
+class DetectionExpired(PermanentError):
+    """Rekognition keeps the results of a job for seven days, and these are over."""
+
+
 class DetectionTimedOut(PermanentError):
     """The Rekognition job was still in progress after the longest wait."""
 
@@ -160,6 +165,7 @@ PERMANENT_ERRORS = (
     SourceChanged,
     DetectionRefused,
     DetectionFailed,
+    DetectionExpired,
     DetectionTimedOut,
     NotAVideo,
     NoVideoStream,

@@ -126,13 +126,14 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     long_clip = make_portrait_clip(folder / "long.mp4", replace(standing(0.5), options=groups))
     settings = CloudSettings(
         retry_delays_s=(0.05,),
-        rekognition=RekognitionSettings(open_jobs=1),
+        rekognition=RekognitionSettings(open_jobs=1, page_size=1),
         renderer={"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2"},
     )
     with LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
         pipeline = Pipeline(cloud, folder)
         _upload(pipeline, clip, long_clip, "versioned")
+        _read_on(pipeline, make_portrait_clip(folder / "pages.mp4", standing(1.0)))
         _withdraw(cloud, "versioned-output")
         for bucket in (cloud.buckets.input, cloud.buckets.output):
             cloud.client("s3").put_bucket_versioning(
@@ -158,6 +159,22 @@ def _upload(pipeline: Pipeline, clip: Path, long_clip: Path, folder: str) -> Non
     arn = pipeline.cloud.state_machine_arn.replace(":stateMachine:", ":execution:")
     for name in pipeline.executions():
         pipeline.ended(f"{arn}:{name}")
+
+
+def _read_on(pipeline: Pipeline, clip: Path) -> None:
+    """Break off the reading of faces after a page, and start the detection of that upload again."""
+    reading = Step(PREFIX + "get-rekognized-faces", "rekognition:GetFaceDetection", number=1)
+    key = "read on.mp4"
+    # The client tries twice.
+    pipeline.cloud.faults.watch(key, Fault(key, reading, FaultKind.SERVER_ERROR, attempts=2))
+    upload = pipeline.put(clip, key)
+    assert pipeline.wait(upload).status == "SUCCEEDED"
+    assert pipeline.cloud.faults.hits(key) == 2
+    again = Job(upload.source, DetectionProgress(DetectionStatus.AGAIN))
+    answer = pipeline.cloud.client("lambda").invoke(
+        FunctionName=PREFIX + "start-face-detection", Payload=json.dumps(again.to_json())
+    )
+    assert "FunctionError" not in answer
 
 
 def _withdraw(cloud: LocalCloud, name: str) -> None:

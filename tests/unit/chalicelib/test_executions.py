@@ -70,8 +70,9 @@ class FakeJobs(FaceDetectionJobs):
         super().__init__(None)
         self._errors = errors
 
-    def start(self, source: SourceObject) -> str:
+    def start(self, source: SourceObject, token_number: int = 0) -> str:
         """Return a job id made from the key."""
+        assert token_number == 0
         error = self._errors.get(source.key.partition(".")[0])
         if error:
             raise error
