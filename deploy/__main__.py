@@ -122,7 +122,7 @@ def _workplace(options: argparse.Namespace, console: Console) -> tuple[Names, Wo
     names = Names(settings, find_account(clients("sts"), session.region_name))
     folder = options.folder / options.stage
     engine = partial(find_engine, options.engine)
-    return names, Workplace(PROJECT, folder, clients, engine, Report(console))
+    return names, Workplace(PROJECT, folder, clients, engine, Report(console), options.chalice)
 
 
 def _clients(session: Session) -> Callable[[str], Any]:
@@ -140,6 +140,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--settings", type=Path, default=PROJECT / "deploy" / "stages.yaml")
     parser.add_argument(
         "--folder", type=Path, default=PROJECT / "out" / "deploy", help="folder in which the app is staged"
+    )
+    parser.add_argument(
+        "--chalice", type=Path, default=PROJECT / ".chalice", help="folder in which the stage is recorded"
     )
     parser.add_argument(
         "--engine", default=os.environ.get("ENGINE", ""), help="docker, podman or a compatible program"

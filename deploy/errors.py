@@ -10,6 +10,7 @@ DeployError
 ├── ImageNotPushed        the image was not built, or did not arrive
 ├── StackFailed           CloudFormation rolled back
 ├── ChaliceFailed         `chalice deploy` or `chalice delete` ended with an error
+├── RecordUnusable        .chalice has no record of the stage, or one that is no longer true
 └── ExecutionsRunning     videos are being blurred
 """
 
@@ -52,6 +53,10 @@ class StackFailed(DeployError):
 
 class ChaliceFailed(DeployError):
     """Chalice ended with an error; the message holds what it printed."""
+
+
+class RecordUnusable(DeployError):
+    """The stage's record in .chalice is missing, or does not fit code, credentials or account."""
 
 
 class ExecutionsRunning(DeployError):
