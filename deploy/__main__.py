@@ -1,4 +1,4 @@
-"""The command line of deployments: up, remove, status, redrive, replay, image; see `make help`."""
+"""The command line of deployments; `make help` lists its commands."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from deploy.names import APP, Names
 from deploy.removal import RemovalWish, plan_removal, remove
 from deploy.settings import read_settings
 from deploy.step_report import Report
+from deploy.videos import download, upload
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -86,6 +87,22 @@ def _replay(options: argparse.Namespace, console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def _upload(options: argparse.Namespace, console: Console) -> None:
+    names, place = _workplace(options, console)
+    with console.status(f"uploading {options.video}"):
+        uri = upload(place.clients, names, options.video, options.key or "")
+    again = f"make status STAGE={options.stage}"
+    console.print(f"uploaded to {uri}; {again} shows what becomes of it", markup=False, soft_wrap=True)
+
+
+def _download(options: argparse.Namespace, console: Console) -> None:
+    names, place = _workplace(options, console)
+    target = options.out or PROJECT / "out" / Path(options.key).name
+    with console.status(f"downloading {options.key}"):
+        download(place.clients, names, options.key, target)
+    console.print(str(target), markup=False, soft_wrap=True)
+
+
 def _image(options: argparse.Namespace, console: Console) -> None:
     settings = read_settings(options.settings, options.stage)
     if options.base_image:
@@ -109,6 +126,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], None]] = {
     "status": _status,
     "redrive": _redrive,
     "replay": _replay,
+    "upload": _upload,
+    "download": _download,
     "image": _image,
 }
 
@@ -149,7 +168,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--base-image", help="for image: replaces the Dockerfile's base")
     parser.add_argument("--dry-run", action="store_true", help="show the changes without making them")
-    parser.add_argument("--key", help="for status and redrive: the key of one upload")
+    parser.add_argument("--key", help="the key of one upload")
+    parser.add_argument("--video", type=Path, default=Path("my.mp4"), help="for upload: the file")
+    parser.add_argument("--out", type=Path, help="for download: the file (default: out/, its name)")
     parser.add_argument("--buckets", choices=["keep", "delete"], default="keep")
     parser.add_argument("--running", choices=["keep", "stop"], default="keep")
     return parser.parse_args(arguments)

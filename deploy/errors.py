@@ -11,6 +11,7 @@ DeployError
 ├── StackFailed           CloudFormation rolled back
 ├── ChaliceFailed         `chalice deploy` or `chalice delete` ended with an error
 ├── RecordUnusable        .chalice has no record of the stage, or one that is no longer true
+├── VideoUnavailable      no such file, no such upload, or no output of it
 └── ExecutionsRunning     videos are being blurred
 """
 
@@ -57,6 +58,10 @@ class ChaliceFailed(DeployError):
 
 class RecordUnusable(DeployError):
     """The stage's record in .chalice is missing, or does not fit code, credentials or account."""
+
+
+class VideoUnavailable(DeployError):
+    """There is no such file, no such upload, or no output of it."""
 
 
 class ExecutionsRunning(DeployError):

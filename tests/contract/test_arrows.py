@@ -60,7 +60,7 @@ ALLOWED_LOCALLY = {
         "identity settings process_environment project http faults s3_service lambda_service "
         "rekognition_service stepfunctions_service cloudformation_service access front"
     ),
-    "commands": "errors settings rekognition_service cloud",
+    "commands": "errors settings project rekognition_service cloud",
     "__main__": "errors commands",
 }
 PURE = ("geometry.py", "timing.py", "tracking")
