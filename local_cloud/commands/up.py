@@ -15,12 +15,11 @@ from local_cloud.project import STAGE
 from local_cloud.settings import CloudSettings
 
 
-def stay_up(project: Path, port: int, console: Console) -> int:
+def stay_up(project: Path, chalice: Path, port: int, console: Console) -> int:
     """Deploy to a local cloud on `port`, print the variables to export, and run until Ctrl-C.
 
-    While it runs, its stage is recorded in the project's .chalice.
+    Its stage is recorded in the folder `chalice` while it runs.
     """
-    chalice = project / ".chalice"
     with LocalCloud(CloudSettings(port=port)) as cloud:
         try:
             with console.status("Starting the local cloud and deploying to it"):
