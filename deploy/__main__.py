@@ -100,7 +100,9 @@ def _download(options: argparse.Namespace, console: Console) -> None:
     target = options.out or PROJECT / "out" / Path(options.key).name
     with console.status(f"downloading {options.key}"):
         download(place.clients, names, options.key, target)
-    console.print(str(target), markup=False, soft_wrap=True)
+    here = Path.cwd()
+    shown = target.relative_to(here) if target.is_relative_to(here) else target
+    console.print(str(shown), markup=False, soft_wrap=True)
 
 
 def _image(options: argparse.Namespace, console: Console) -> None:

@@ -30,8 +30,6 @@ def use_recorded_stage(project: Path, arguments: list[str]) -> None:
     """
     options = _parse(arguments)
     command = options.words[0] if options.words else ""
-    if command == "local" and not (project / ".chalice" / "stages" / options.stage).exists():
-        return  # It serves routes, of which there are none: it needs no stage.
     try:
         if command == "delete":
             raise RecordUnusable(
@@ -43,10 +41,13 @@ def use_recorded_stage(project: Path, arguments: list[str]) -> None:
             _prepare_deployment(project / ".chalice", names, options.profile)
         completed = stage_config(project, names)
     except DeployError as error:
+        if command == "local":
+            return  # It serves routes, of which there are none: it starts without a stage, as everywhere.
         raise ClickException(str(error)) from error
     except (ClientError, BotoCoreError) as error:
         raise ClickException(f"AWS refused: {error}") from error
-    completed.write_policies(project / ".chalice")
+    if command != "local":  # It would start again: it watches the files of the project.
+        completed.write_policies(project / ".chalice")
     os.environ.update(names.environment)
     _complete(completed)
 

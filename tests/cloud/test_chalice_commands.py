@@ -154,7 +154,11 @@ def test_functions_are_invoked_and_logged_by_chalice(recorded: Checkout) -> None
 
 @pytest.mark.parametrize("stage", ["dev", "unrecorded"])
 def test_local_server_starts(recorded: Checkout, stage: str) -> None:
-    """`chalice local` answers; the app has no routes, so the answer is API Gateway's for an unknown one."""
+    """`chalice local` answers; the app has no routes, so the answer is API Gateway's for an unknown one.
+
+    It writes no file, for it watches them and would start again.
+    """
+    before = recorded.changes()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -165,6 +169,7 @@ def test_local_server_starts(recorded: Checkout, stage: str) -> None:
 
     assert greeting == f"Serving on http://127.0.0.1:{port}\n"
     assert answered == 403
+    assert recorded.changes() == before
 
 
 def test_moved_checkout_keeps_its_stages(recorded: Checkout, tmp_path: Path) -> None:

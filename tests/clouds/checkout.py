@@ -85,6 +85,11 @@ class Checkout:
         """Return the text of one of its files."""
         return (self.folder / path).read_text(encoding="utf-8")
 
+    def changes(self) -> dict[str, int]:
+        """Return when each of its files was written last, in nanoseconds."""
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.stat().st_mtime_ns for path in files}
+
     def _variables(self) -> dict[str, str]:
         return {**os.environ, **self.environment, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
 
