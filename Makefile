@@ -15,7 +15,7 @@ PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
 # pip refuses a package whose hash differs from the locked one.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat matrix lock clean
+.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove upload download status redrive replay image test-image soak fuzz storm repeat matrix lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -63,6 +63,12 @@ deploy: $(READY) ## Deploy to AWS; STAGE=dev, DRY_RUN=1 to show the changes only
 remove: $(READY) ## Remove a stage; BUCKETS=delete also its videos, RUNNING=stop, DRY_RUN=1
 	@$(BIN)/python -m deploy remove --stage $(STAGE) $(if $(DRY_RUN),--dry-run) \
 	    $(if $(BUCKETS),--buckets $(BUCKETS)) $(if $(RUNNING),--running $(RUNNING))
+
+upload: $(READY) ## Upload VIDEO=my.mp4 to a stage; KEY=... names it otherwise there
+	@$(BIN)/python -m deploy upload --stage $(STAGE) --video "$(VIDEO)" $(if $(KEY),--key "$(KEY)")
+
+download: $(READY) ## Download what a stage made of KEY=my.mp4, into out/ or OUT=blurred.mp4
+	@$(BIN)/python -m deploy download --stage $(STAGE) --key "$(KEY)" $(if $(OUT),--out "$(OUT)")
 
 status: $(READY) ## List executions with their status and cause of failure; KEY=my.mp4 for one upload
 	@$(BIN)/python -m deploy status --stage $(STAGE) $(if $(KEY),--key "$(KEY)")
@@ -117,7 +123,8 @@ lock: $(READY) ## Update the pinned requirements files
 	@$(COMPILE) --python-version 3.10 requirements-lint.in -o requirements-lint.txt
 
 clean: ## Remove all files that the other commands created
-	@rm -rf $(VENV) $(LINT_VENV) .local-cloud out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	@rm -rf $(VENV) $(LINT_VENV) .local-cloud out .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	    .chalice/deployments .chalice/deployed .chalice/stages
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt requirements-assets.txt

@@ -1,7 +1,9 @@
 """The Chalice app: its events and functions. Each unpacks its event, calls one function, returns JSON."""
 
 import os
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from chalice.app import Chalice
@@ -20,6 +22,12 @@ from chalicelib.uploads import S3Notification
 from chalicelib.work_objects import delete_work_objects
 
 app = Chalice(app_name="face-blur")
+
+# Chalice's commands in the repository's root get the stage's settings from its record: docs/adr/0027.
+if "AWS_CHALICE_CLI_MODE" in os.environ and Path(__file__).with_name("deploy").is_dir():
+    from deploy.chalice_commands import use_recorded_stage
+
+    use_recorded_stage(Path(__file__).parent, sys.argv[1:])
 
 # chalice reads the bucket name at import, when it deploys; inside a function the default is never used.
 _INPUT_BUCKET = os.environ.get("INPUT_BUCKET", "input-bucket-not-set")

@@ -10,6 +10,8 @@ DeployError
 ├── ImageNotPushed        the image was not built, or did not arrive
 ├── StackFailed           CloudFormation rolled back
 ├── ChaliceFailed         `chalice deploy` or `chalice delete` ended with an error
+├── RecordUnusable        .chalice has no record of the stage, or one that is no longer true
+├── VideoUnavailable      no such file, no such upload, or no output of it
 └── ExecutionsRunning     videos are being blurred
 """
 
@@ -52,6 +54,14 @@ class StackFailed(DeployError):
 
 class ChaliceFailed(DeployError):
     """Chalice ended with an error; the message holds what it printed."""
+
+
+class RecordUnusable(DeployError):
+    """The stage's record in .chalice is missing, or does not fit code, credentials or account."""
+
+
+class VideoUnavailable(DeployError):
+    """There is no such file, no such upload, or no output of it."""
 
 
 class ExecutionsRunning(DeployError):

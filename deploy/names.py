@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -113,6 +115,17 @@ class Names:
             "UPLOADS_PER_HOUR": self.settings.uploads_per_hour,
         }
         return {name: str(limit) for name, limit in limits.items() if limit}
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Return all that the app is given of the stage: what its variables, policies and packages hold."""
+        architecture = {"Architecture": self.settings.architecture}
+        return {**self.environment, **self.intake_environment, **self.policy_values, **architecture}
+
+    @property
+    def outputs_digest(self) -> str:
+        """Return a digest of `outputs`; the functions carry it as a tag."""
+        return hashlib.sha256(json.dumps(self.outputs, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def stack_parameters(self) -> dict[str, str]:

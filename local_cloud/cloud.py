@@ -124,13 +124,16 @@ class LocalCloud:
         """Return the folder in which the app is staged for chalice, with its names filled in."""
         return self._folder / "app"
 
-    def deploy(self, project: Path) -> None:
-        """Deploy like `make deploy`: stacks, image, and the app by a real `chalice deploy`."""
+    def deploy(self, project: Path, chalice: Path | None = None) -> None:
+        """Deploy like `make deploy`: stacks, image, and the app by a real `chalice deploy`.
+
+        The stage is recorded in the folder `chalice`, if one is given.
+        """
         engine = ReplayEngine(self._images, self._folder)
         # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
         renderer = {**at_once, **self.settings.renderer}
-        self._names = deploy_project(project, self.app_folder, self.client, engine, renderer)
+        self._names = deploy_project(project, self.app_folder, self.client, engine, renderer, chalice)
 
     @property
     def _deployed(self) -> Names:

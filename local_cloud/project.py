@@ -62,14 +62,20 @@ def local_names(settings: StageSettings | None = None) -> Names:
 
 
 def deploy_project(
-    project: Path, folder: Path, clients: Clients, engine: ReplayEngine, renderer: Mapping[str, str]
+    project: Path,
+    folder: Path,
+    clients: Clients,
+    engine: ReplayEngine,
+    renderer: Mapping[str, str],
+    chalice: Path | None = None,
 ) -> Names:
     """Deploy `project`, with its app staged in `folder`; return its names; raise DeployFailed.
 
-    `renderer` has settings of the container's functions, with the names of deploy/stages.yaml.
+    `renderer` has settings of the container's functions, with the names of deploy/stages.yaml; `chalice` is
+    the folder that records the stage, if any.
     """
     names = local_names(StageSettings(STAGE, renderer=renderer))
-    place = Workplace(project, folder, clients, lambda: engine, silent_report())
+    place = Workplace(project, folder, clients, lambda: engine, silent_report(), chalice)
     try:
         Deployment(names, place).deploy()
     except DeployError as error:

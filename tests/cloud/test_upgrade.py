@@ -22,6 +22,7 @@ CLIP = PortraitClip(
     options=(("preset", "ultrafast"), ("x264-params", "keyint=6:min-keyint=6:scenecut=0")),
 )
 COVERS = "return np.full(area.shape, 1 << (options.depth - 1), area.dtype)"
+IGNORED = shutil.ignore_patterns("__pycache__", "deployed", "deployments", "stages")
 JOINS = "    if job.segments is None:\n"
 
 
@@ -39,7 +40,7 @@ def project(tmp_path: Path) -> Path:
     """Return a copy of what is deployed, to be broken."""
     folder = tmp_path / "project"
     for part in ("chalicelib", ".chalice", "statemachine", "blur_container"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "deployed"))
+        shutil.copytree(ROOT / part, folder / part, ignore=IGNORED)
     for part in ("app.py", "requirements.txt"):
         shutil.copy(ROOT / part, folder / part)
     return folder

@@ -62,7 +62,7 @@ ALLOWED_LOCALLY = {
         "rekognition_service stepfunctions_service cloudformation_service "
         "eventbridge_service access front"
     ),
-    "commands": "errors settings rekognition_service cloud",
+    "commands": "errors settings project rekognition_service cloud",
     "__main__": "errors commands",
 }
 PURE = ("geometry.py", "timing.py", "tracking")
