@@ -5,18 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.contract.errors import InvalidDocument, RekognitionUnavailable, VideoTooLarge
+from chalicelib.contract.errors import (
+    ConfigurationError,
+    InvalidDocument,
+    PermanentError,
+    RekognitionUnavailable,
+    VideoTooLarge,
+)
 from chalicelib.contract.faces import MAX_DETECTIONS, Box, Detection, FacesDocument, VideoDescription
 from chalicelib.contract.fields import count_field, finite, list_field, require_object, text_field
 from chalicelib.contract.job import Job, faces_key
 from chalicelib.contract.objects import ObjectReference
-from chalicelib.rekognition import FaceDetectionJobs, complete_answer, started_job_id
+from chalicelib.rekognition import FaceDetectionJobs, complete_answer, started_job_id, without_rekognition
 from chalicelib.storage import write_json
 
 
 def store_faces(job: Job, jobs: FaceDetectionJobs, s3: Any, work_bucket: str) -> Job:
-    """Write all detections of `job` to `work_bucket` and return the job with their reference."""
-    document = collect_faces(job, jobs)
+    """Write all detections of `job` to `work_bucket` and return the job with their reference.
+
+    Where both detectors are wanted and Rekognition's faces cannot be read, the container's detects alone.
+    """
+    try:
+        document = collect_faces(job, jobs)
+    except ConfigurationError:
+        raise
+    except PermanentError as error:
+        return without_rekognition(job, error)
     target = ObjectReference(work_bucket, faces_key(job.source))
     write_json(s3, target, document.to_json())
     return replace(job, faces=target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from chalicelib.contract.errors import (
     DetectionRefused,
     DetectionTimedOut,
     InvalidDocument,
+    PermanentError,
     RekognitionLimited,
     RekognitionUnavailable,
     SourceNotVersioned,
@@ -27,7 +29,12 @@ from chalicelib.contract.fields import (
     shown,
     text_field,
 )
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job, client_request_token
+from chalicelib.contract.job import (
+    DetectionMode,
+    DetectionStatus,
+    Job,
+    client_request_token,
+)
 from chalicelib.contract.log import printable
 from chalicelib.contract.objects import SourceObject
 from chalicelib.contract.service_errors import error_code, is_transient
@@ -133,22 +140,40 @@ def _token_after(page: dict[str, Any], job_id: str) -> str | None:
 def check_detection(job: Job, jobs: FaceDetectionJobs, now: datetime) -> Job:
     """Return `job` with the status of its Rekognition job and the next wait; `now` has a time zone.
 
-    Raise DetectionTimedOut after the longest wait, or where the execution is days old: refused calls do not
-    count as waits, and the state machine has to record the failure before its own limit.
+    Where both detectors are wanted and Rekognition's job failed or takes too long, the container's detects
+    alone. Otherwise raise DetectionFailed, or DetectionTimedOut after the longest wait, or where the
+    execution is days old: refused calls do not count as waits, and the state machine has to record the
+    failure before its own limit.
     """
-    progress = job.detection
+    try:
+        return _checked(job, jobs, now)
+    except (DetectionFailed, DetectionRefused, DetectionTimedOut) as error:
+        return without_rekognition(job, error)
+
+
+def _checked(job: Job, jobs: FaceDetectionJobs, now: datetime) -> Job:
     job_id = started_job_id(job)
-    waited_s = progress.waited_s + progress.wait_s
+    waited_s = job.detection.waited_s + job.detection.wait_s
     if jobs.ask(job_id)["JobStatus"] == "SUCCEEDED":
-        return job.with_detection(DetectionProgress(DetectionStatus.SUCCEEDED, job_id, 0, waited_s))
-    if waited_s > LONGEST_DETECTION_S or _age_s(job, now) > LONGEST_EXECUTION_S:
+        status, wait_s = DetectionStatus.SUCCEEDED, 0
+    elif waited_s > LONGEST_DETECTION_S or age_s(job, now) > LONGEST_EXECUTION_S:
         raise DetectionTimedOut(f"Rekognition job {job_id} is still in progress after {waited_s} s.")
+    else:
+        status, wait_s = DetectionStatus.IN_PROGRESS, next_wait_s(waited_s)
     return job.with_detection(
-        DetectionProgress(DetectionStatus.IN_PROGRESS, job_id, next_wait_s(waited_s), waited_s)
+        replace(job.detection, status=status, job_id=job_id, wait_s=wait_s, waited_s=waited_s)
     )
 
 
-def _age_s(job: Job, now: datetime) -> float:
+def without_rekognition(job: Job, error: PermanentError) -> Job:
+    """Return `job` for the container's detector; raise `error` where the stage wants Rekognition only."""
+    if job.detection.mode is DetectionMode.REKOGNITION:
+        raise error
+    return job.with_detection(job.detection.by_container_only(error))
+
+
+def age_s(job: Job, now: datetime) -> float:
+    """Return the age of the job's execution at `now`, in seconds; 0 before it has begun."""
     if job.execution is None:
         return 0.0
     try:

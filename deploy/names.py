@@ -106,13 +106,16 @@ class Names:
 
     @property
     def intake_environment(self) -> dict[str, str]:
-        """Return the limits of uploads, for the functions that start a detection."""
+        """Return the detectors and the limits of uploads, for the functions that start a detection."""
         limits = {
             "MAX_DURATION_S": self.settings.max_duration_s,
             "MAX_PIXELS": self.settings.max_pixels,
             "UPLOADS_PER_HOUR": self.settings.uploads_per_hour,
         }
-        return {name: str(limit) for name, limit in limits.items() if limit}
+        return {
+            "DETECTION": self.settings.detection,
+            **{name: str(limit) for name, limit in limits.items() if limit},
+        }
 
     @property
     def stack_parameters(self) -> dict[str, str]:
