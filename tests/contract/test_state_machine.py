@@ -254,7 +254,7 @@ def test_choices_know_the_words_of_the_contract() -> None:
     }
 
     assert words <= {status.value for status in DetectionStatus}
-    assert words == {"IN_PROGRESS", "REFUSED", "SUCCEEDED"}
+    assert words == {"CONTAINER_ONLY", "IN_PROGRESS", "REFUSED", "SUCCEEDED"}
 
 
 def test_error_tuples_hold_every_leaf_of_the_tree() -> None:
