@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -79,12 +78,18 @@ def make_error(code: str) -> ClientError:
     return ClientError(answer, "StartFaceDetection")
 
 
-def make_job(mode: DetectionMode, content: bytes = FILM, age: timedelta = timedelta(), **given: Any) -> Job:
+def make_job(mode: DetectionMode, content: bytes = FILM, age: timedelta = timedelta()) -> Job:
     """Return a job of an execution that is so old."""
     source = SourceObject("input", "clip.mp4", "v1", "etag1", "00A1", len(content))
     progress = DetectionProgress(DetectionStatus.NOT_STARTED, mode=mode)
     begun = Execution("arn:e", (NOW - age).isoformat().replace("+00:00", "Z"))
-    return Job(source, replace(progress, **given), execution=begun)
+    return Job(source, progress, execution=begun)
+
+
+def running(mode: DetectionMode, waited_s: int = 0) -> Job:
+    """Return a job whose Rekognition job runs, and was waited for so long."""
+    progress = DetectionProgress(DetectionStatus.IN_PROGRESS, "j", waited_s=waited_s, mode=mode)
+    return make_job(mode).with_detection(progress)
 
 
 def started(job: Job, rekognition: FakeRekognition, content: bytes = FILM) -> Job:
@@ -182,13 +187,12 @@ def test_after_a_day_rekognition_alone_is_waited_for_still() -> None:
         started(job, FakeRekognition(make_error("LimitExceededException")))
 
 
-RUNNING = {"status": DetectionStatus.IN_PROGRESS, "job_id": "j"}
 FAILED: dict[str, Any] = {"JobStatus": "FAILED", "StatusMessage": "Unsupported codec/format."}
 
 
 def test_a_failed_job_is_left_to_the_container() -> None:
     """An HEVC recording is no failure any more."""
-    job = make_job(DetectionMode.BOTH, **RUNNING)
+    job = running(DetectionMode.BOTH)
 
     checked = check_detection(job, FaceDetectionJobs(FakeRekognition(FAILED)), NOW)
 
@@ -200,7 +204,7 @@ def test_a_failed_job_is_left_to_the_container() -> None:
 
 def test_a_job_that_never_ends_is_left_to_the_container() -> None:
     """The wait is over for Rekognition only."""
-    job = make_job(DetectionMode.BOTH, **RUNNING, waited_s=LONGEST_DETECTION_S)
+    job = running(DetectionMode.BOTH, LONGEST_DETECTION_S)
 
     checked = check_detection(job, FaceDetectionJobs(FakeRekognition({"JobStatus": "IN_PROGRESS"})), NOW)
 
@@ -209,7 +213,7 @@ def test_a_job_that_never_ends_is_left_to_the_container() -> None:
 
 def test_a_failed_job_fails_where_rekognition_alone_is_wanted() -> None:
     """Nobody else would find the faces."""
-    job = make_job(DetectionMode.REKOGNITION, **RUNNING)
+    job = running(DetectionMode.REKOGNITION)
 
     with pytest.raises(DetectionFailed):
         check_detection(job, FaceDetectionJobs(FakeRekognition(FAILED)), NOW)
@@ -217,7 +221,7 @@ def test_a_failed_job_fails_where_rekognition_alone_is_wanted() -> None:
 
 def test_faces_that_cannot_be_read_are_left_to_the_container() -> None:
     """The job can be gone or fail between the check and the reading."""
-    job = make_job(DetectionMode.BOTH, **RUNNING)
+    job = running(DetectionMode.BOTH)
 
     stored = store_faces(job, FaceDetectionJobs(FakeRekognition(FAILED)), FakeS3(), "work")
 
