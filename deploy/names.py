@@ -90,6 +90,8 @@ class Names:
             "StateMachineArn": self.state_machine_arn,
             "DeadLetterQueueArn": self._arn("sqs", self.dead_letter_queue),
             "KmsKeyArn": self.settings.kms_key_arn,
+            # Rekognition's actions take no other resource; without one, its statements are left out.
+            "RekognitionResource": "" if self.settings.detection == "container" else "*",
             "CountingWorkBucketName": self.buckets["work"] if counts_uploads else "",
             "CountingKmsKeyArn": self.settings.kms_key_arn if counts_uploads else "",
         }

@@ -119,7 +119,7 @@ def test_another_container_format_is_no_failure(both: Pipeline, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        (FaultKind.OVER_QUOTA, "RekognitionLimited"),
+        (FaultKind.DETECTION_OVER_RATE, "RekognitionLimited"),
         (FaultKind.SERVER_ERROR, "RekognitionUnavailable"),
         (FaultKind.JOB_FAILED, "DetectionFailed"),
     ],
