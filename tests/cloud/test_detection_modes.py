@@ -1,81 +1,30 @@
-"""The detectors of a stage, in a deployed cloud: what Rekognition cannot analyse, the container does."""
+"""Both detectors, in a deployed cloud: what Rekognition cannot analyse, the container does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
 
-from chalicelib.contract.faces import Box
-from local_cloud.cloud import LocalCloud
 from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault, Step
-from local_cloud.settings import CloudSettings
-from tests.checks.readback import detail, shown_frames
-from tests.clips.portraits import SIZE, PortraitClip, make_portrait_clip
-from tests.clouds.short_retries import shorten_retries
-from tests.end_to_end.conftest import ROOT, Outcome, Pipeline
+from tests.clips.portraits import make_portrait_clip
+from tests.clouds.detection_modes import CLIP, GONE, covered, deployed, detail_left
+from tests.end_to_end.conftest import Outcome, Pipeline
 
-PLACES = [(200 + 3 * step, 135) for step in range(24)]
-CLIP = PortraitClip(PLACES)
 HEVC = replace(CLIP, codec="libx265", options=(("preset", "ultrafast"), ("x265-params", "log-level=error")))
-FAST = {"PRESET": "ultrafast", "ENCODER_THREADS": "1"}
 ASKING = Step(
     "face-blur-local-check-rekognition-job-status", "rekognition:GetFaceDetection", 0, "GetFaceDetection"
 )
-# The eyes, nose and mouth, in pixels around a place; the clip has a detail of 16 and more there.
-FACE_PX = (40, 50)
-GONE = 6.0
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Return a system with both detectors."""
     yield from deployed("both", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """Return a system with the container's detector alone."""
-    yield from deployed("container", tmp_path_factory)
-
-
-def deployed(mode: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """Yield a system with the detectors of `mode`, whose state machine retries soon."""
-    settings = CloudSettings(detection=mode, retry_delays_s=(0.05,), renderer=FAST)
-    with LocalCloud(settings) as cloud:
-        cloud.deploy(ROOT)
-        shorten_retries(cloud, 2)
-        yield Pipeline(cloud, tmp_path_factory.mktemp("outputs"))
-
-
-def detail_left(path: Path) -> float:
-    """Return the most detail in the face of any frame of `path`, which must have all frames."""
-    width, height = SIZE
-    (face_width, face_height), frames = FACE_PX, shown_frames(path)
-    boxes = (
-        Box(
-            (x - face_width / 2) / width,
-            (y - face_height / 2) / height,
-            face_width / width,
-            face_height / height,
-        )
-        for x, y in PLACES
-    )
-    return max(detail(frame.luma, box) for frame, box in zip(frames, boxes, strict=True))
-
-
-def covered(outcome: Outcome) -> dict[str, Any]:
-    """Return the manifest's `detection` of an outcome that must be a video without a face."""
-    assert (outcome.status, outcome.error) == ("SUCCEEDED", ""), outcome
-    assert outcome.output is not None
-    assert detail_left(outcome.output) < GONE
-    found: dict[str, Any] = outcome.manifest["detection"]
-    return found
 
 
 def reason(outcome: Outcome) -> str:
@@ -143,12 +92,3 @@ def test_a_failure_of_both_is_one_failure_with_both_causes(both: Pipeline) -> No
     assert (outcome.status, outcome.error, outcome.output) == ("FAILED", "NotAVideo", None)
     assert outcome.manifest["error"] == "NotAVideo"
     assert outcome.manifest["detection"]["rekognition_skipped"]["error"] == "NotAVideo"
-
-
-def test_the_container_alone_makes_no_call_of_rekognition(alone: Pipeline, tmp_path: Path) -> None:
-    """Its account may have no such service."""
-    outcome = alone.blur(make_portrait_clip(tmp_path / "clip.mp4", CLIP), "clip.mp4")
-
-    assert covered(outcome) == {"mode": "container"}
-    assert outcome.manifest["detections"] == 0
-    assert not [call for call in alone.cloud.calls() if call.action.startswith("rekognition:")]
