@@ -58,7 +58,8 @@ def start_face_detection(event: dict[str, Any], context: object) -> dict[str, An
     log = _log("start-face-detection", job, context)
     with log.handling():
         limits = VideoLimits.from_env(os.environ)
-        return start_detection(job, _rekognition(), client("s3"), limits, log).to_json()
+        now = datetime.now(timezone.utc)
+        return start_detection(job, _rekognition(), client("s3"), limits, now, log).to_json()
 
 
 @app.lambda_function(name="check-rekognition-job-status")

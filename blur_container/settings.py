@@ -14,6 +14,7 @@ from pathlib import Path
 from blur_container.limits import Limits
 from chalicelib.contract.code_version import code_version
 from chalicelib.contract.errors import ConfigurationError
+from chalicelib.contract.job import DetectionMode
 
 PRESETS = (
     "ultrafast",
@@ -50,13 +51,6 @@ class BlurStyle(str, Enum):
     MOSAIC = "mosaic"
     SOLID = "solid"
     BLUR = "blur"
-
-
-class Refine(str, Enum):
-    """The faces that are covered: Rekognition's only, or those of the container's detector as well."""
-
-    OFF = "off"
-    DETECTOR = "detector"
 
 
 class BlurShape(str, Enum):
@@ -153,8 +147,8 @@ class RenderSettings:
     smart_render: bool = False
     # The low-resolution pass: without it faces are covered by time and place alone.
     follow_faces: bool = True
-    # The detector costs 10 to 20 ms of CPU a frame: half of the render's at 720p.
-    refine: Refine = Refine.OFF
+    # The container's detector costs 10 to 20 ms of CPU a frame: half of the render's at 720p.
+    detection: DetectionMode = DetectionMode.REKOGNITION
     # Every fifth frame of a camera's 30 a second.
     refine_interval_ms: int = 166
     # The confidence is above 30 % for most blurred, half hidden or tiny faces, and few other things.
@@ -217,7 +211,7 @@ class Settings:
                 shape=BlurShape(read.choice("BLUR_SHAPE", default.shape, tuple(BlurShape))),
                 codec=OutputCodec(read.choice("OUTPUT_CODEC", default.codec, tuple(OutputCodec))),
                 follow_faces=read.choice("FOLLOW_FACES", "on", ("off", "on")) == "on",
-                refine=Refine(read.choice("REFINE", default.refine, tuple(Refine))),
+                detection=DetectionMode(read.choice("DETECTION", DetectionMode.BOTH, tuple(DetectionMode))),
                 smart_render=read.choice("SMART_RENDER", "off", ("off", "on")) == "on",
                 keep_metadata=read.choice("KEEP_METADATA", "off", ("off", "on")) == "on",
                 tracks=replace(

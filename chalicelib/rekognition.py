@@ -17,6 +17,7 @@ from chalicelib.contract.errors import (
     DetectionRefused,
     DetectionTimedOut,
     InvalidDocument,
+    PermanentError,
     RekognitionLimited,
     RekognitionUnavailable,
     SourceNotVersioned,
@@ -28,7 +29,12 @@ from chalicelib.contract.fields import (
     shown,
     text_field,
 )
-from chalicelib.contract.job import DetectionStatus, Job, client_request_token
+from chalicelib.contract.job import (
+    DetectionMode,
+    DetectionStatus,
+    Job,
+    client_request_token,
+)
 from chalicelib.contract.log import printable
 from chalicelib.contract.objects import SourceObject
 from chalicelib.contract.service_errors import error_code, is_transient
@@ -144,23 +150,40 @@ def is_expired_page(error: RekognitionUnavailable) -> bool:
 def check_detection(job: Job, jobs: FaceDetectionJobs, now: datetime) -> Job:
     """Return `job` with the status of its Rekognition job and the next wait; `now` has a time zone.
 
-    Raise DetectionTimedOut after the longest wait, or where the execution is days old: refused calls do not
-    count as waits, and the state machine has to record the failure before its own limit.
+    Where both detectors are wanted and Rekognition's job failed or takes too long, the container's detects
+    alone. Otherwise raise DetectionFailed, or DetectionTimedOut after the longest wait, or where the
+    execution is days old: refused calls do not count as waits, and the state machine has to record the
+    failure before its own limit.
     """
-    progress = job.detection
+    try:
+        return _checked(job, jobs, now)
+    except (DetectionFailed, DetectionRefused, DetectionTimedOut) as error:
+        return without_rekognition(job, error)
+
+
+def _checked(job: Job, jobs: FaceDetectionJobs, now: datetime) -> Job:
     job_id = started_job_id(job)
-    waited_s = progress.waited_s + progress.wait_s
+    waited_s = job.detection.waited_s + job.detection.wait_s
     if jobs.ask(job_id)["JobStatus"] == "SUCCEEDED":
         status, wait_s = DetectionStatus.SUCCEEDED, 0
-        return job.with_detection(replace(progress, status=status, wait_s=wait_s, waited_s=waited_s))
-    if waited_s > LONGEST_DETECTION_S or age_s(job, now) > LONGEST_EXECUTION_S:
+    elif waited_s > LONGEST_DETECTION_S or age_s(job, now) > LONGEST_EXECUTION_S:
         raise DetectionTimedOut(f"Rekognition job {job_id} is still in progress after {waited_s} s.")
-    status, wait_s = DetectionStatus.IN_PROGRESS, next_wait_s(waited_s)
-    return job.with_detection(replace(progress, status=status, wait_s=wait_s, waited_s=waited_s))
+    else:
+        status, wait_s = DetectionStatus.IN_PROGRESS, next_wait_s(waited_s)
+    return job.with_detection(
+        replace(job.detection, status=status, job_id=job_id, wait_s=wait_s, waited_s=waited_s)
+    )
+
+
+def without_rekognition(job: Job, error: PermanentError) -> Job:
+    """Return `job` for the container's detector; raise `error` where the stage wants Rekognition only."""
+    if job.detection.mode is DetectionMode.REKOGNITION:
+        raise error
+    return job.with_detection(job.detection.by_container_only(error))
 
 
 def age_s(job: Job, now: datetime) -> float:
-    """Return the age of the job's execution in s, 0 before it has started; `now` has a time zone."""
+    """Return the age of the job's execution at `now`, in seconds; 0 before it has begun."""
     if job.execution is None:
         return 0.0
     try:

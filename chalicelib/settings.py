@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chalicelib.contract.errors import ConfigurationError
+from chalicelib.contract.job import DetectionMode
 
 # The longest video that Rekognition accepts, and the largest that the renderer accepts.
 LONGEST_S = 6 * 3600
@@ -53,6 +54,7 @@ class StartSettings:
     output_bucket: str
     limits: VideoLimits = VideoLimits()
     upload_limit: UploadLimit | None = None
+    detection: DetectionMode = DetectionMode.BOTH
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> StartSettings:
@@ -69,7 +71,18 @@ class StartSettings:
             output_bucket=output_bucket,
             limits=VideoLimits.from_env(environment),
             upload_limit=UploadLimit.from_env(environment),
+            detection=detection_mode(environment),
         )
+
+
+def detection_mode(environment: Mapping[str, str]) -> DetectionMode:
+    """Return the detectors that DETECTION names: both unless it says otherwise."""
+    text = environment.get("DETECTION") or DetectionMode.BOTH.value
+    try:
+        return DetectionMode(text)
+    except ValueError as error:
+        modes = ", ".join(mode.value for mode in DetectionMode)
+        raise ConfigurationError(f"DETECTION must be one of {modes}, not {text[:40]!r}.") from error
 
 
 def required_setting(environment: Mapping[str, str], name: str) -> str:

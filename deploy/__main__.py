@@ -15,6 +15,7 @@ from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from chalicelib.contract.job import DetectionMode
 from deploy.account import find_account, require_rekognition
 from deploy.container_engine import find_engine
 from deploy.dead_letters import replay
@@ -75,7 +76,8 @@ def _status(options: argparse.Namespace, console: Console) -> None:
 
 def _redrive(options: argparse.Namespace, console: Console) -> None:
     names, place = _workplace(options, console)
-    lines = redrive(place.clients("stepfunctions"), names.state_machine_arn, options.key or "")
+    mode = DetectionMode(names.settings.detection)
+    lines = redrive(place.clients("stepfunctions"), names.state_machine_arn, options.key or "", mode)
     for line in lines or ["No permanently failed executions."]:
         console.print(line, markup=False, soft_wrap=True)
 

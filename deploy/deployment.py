@@ -159,6 +159,7 @@ class Deployment:
             "IsolatedZoneA": self._zones[0],
             "IsolatedZoneB": self._zones[1],
             "RekognitionMinutesADay": str(settings.rekognition_minutes_a_day or ""),
+            "DetectionMode": settings.detection,
             **settings.renderer_parameters,
         }
         return StackWish(self._names.pipeline_stack, self._place.template("pipeline"), parameters)

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from chalicelib.contract.errors import DetectionExpired, DetectionFailed, InvalidDocument, Superseded
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.job import DetectionMode, DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.log import printable
 from chalicelib.contract.manifest import readable_cause
 
@@ -71,8 +71,10 @@ def running_executions(stepfunctions: Any, machine_arn: str) -> list[str]:
     return [one["executionArn"] for one in _listed(stepfunctions, machine_arn) if one["status"] == "RUNNING"]
 
 
-def redrive(stepfunctions: Any, machine_arn: str, key: str = "") -> list[str]:
-    """Start every upload again whose executions all failed; return a line for each.
+def redrive(
+    stepfunctions: Any, machine_arn: str, key: str = "", mode: DetectionMode = DetectionMode.BOTH
+) -> list[str]:
+    """Start every upload again whose executions all failed, with the stage's `mode`; return a line for each.
 
     A Rekognition job that succeeded is used again. One that failed, or whose results are gone, is not: the
     next request token of the upload gives another.
@@ -81,20 +83,22 @@ def redrive(stepfunctions: Any, machine_arn: str, key: str = "") -> list[str]:
     for execution in read_executions(stepfunctions, machine_arn, key):
         attempts[execution.upload].append(execution)
     return [
-        _start_again(stepfunctions, machine_arn, upload, tries)
+        _start_again(stepfunctions, machine_arn, upload, tries, mode)
         for upload, tries in attempts.items()
         if all(one.status in _FAILED for one in tries)
     ]
 
 
-def _start_again(stepfunctions: Any, machine_arn: str, upload: str, tries: list[ExecutionReport]) -> str:
+def _start_again(
+    stepfunctions: Any, machine_arn: str, upload: str, tries: list[ExecutionReport], mode: DetectionMode
+) -> str:
     newest = tries[0]
     if newest.job is None:
         return f"left        {newest.name}: its input cannot be read"
     if reason := _NO_USE.get(newest.error):
         return printable(f"left        {newest.source}: {reason}")
     number = newest.job.detection.token_number + (newest.error in _JOB_LOST)
-    job = Job(newest.job.source, DetectionProgress(DetectionStatus.AGAIN, token_number=number))
+    job = Job(newest.job.source, DetectionProgress(DetectionStatus.AGAIN, token_number=number, mode=mode))
     # 80 characters at most; the number of tries, not the time, so that two redrives at once are one.
     name = f"{upload[-70:].lstrip('-_')}{_AGAIN}{len(tries)}"
     try:

@@ -92,6 +92,8 @@ class Names:
             "StateMachineArn": self.state_machine_arn,
             "DeadLetterQueueArn": self._arn("sqs", self.dead_letter_queue),
             "KmsKeyArn": self.settings.kms_key_arn,
+            # Rekognition's actions take no other resource; without one, its statements are left out.
+            "RekognitionResource": "" if self.settings.detection == "container" else "*",
             "CountingWorkBucketName": self.buckets["work"] if counts_uploads else "",
             "CountingKmsKeyArn": self.settings.kms_key_arn if counts_uploads else "",
         }
@@ -108,13 +110,16 @@ class Names:
 
     @property
     def intake_environment(self) -> dict[str, str]:
-        """Return the limits of uploads, for the functions that start a detection."""
+        """Return the detectors and the limits of uploads, for the functions that start a detection."""
         limits = {
             "MAX_DURATION_S": self.settings.max_duration_s,
             "MAX_PIXELS": self.settings.max_pixels,
             "UPLOADS_PER_HOUR": self.settings.uploads_per_hour,
         }
-        return {name: str(limit) for name, limit in limits.items() if limit}
+        return {
+            "DETECTION": self.settings.detection,
+            **{name: str(limit) for name, limit in limits.items() if limit},
+        }
 
     @property
     def outputs(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.test import EnvironBuilder
 
 from deploy.names import Names
+from deploy.settings import StageSettings
 from local_cloud.access.access_control import AccessControl
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
@@ -34,7 +35,7 @@ from local_cloud.lambda_service.pushed_images import PushedImages
 from local_cloud.lambda_service.registry import Function, FunctionRegistry
 from local_cloud.lambda_service.sandbox import Place, Sandbox
 from local_cloud.process_environment import claim_process, process_environment
-from local_cloud.project import Buckets, ReplayEngine, deploy_project
+from local_cloud.project import STAGE, Buckets, ReplayEngine, deploy_project
 from local_cloud.s3_service.api import S3Api
 from local_cloud.s3_service.cors import BucketCors
 from local_cloud.s3_service.events import BucketEvents
@@ -133,7 +134,8 @@ class LocalCloud:
         # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
         renderer = {**at_once, **self.settings.renderer}
-        self._names = deploy_project(project, self.app_folder, self.client, engine, renderer, chalice)
+        settings = StageSettings(STAGE, detection=self.settings.detection, renderer=renderer)
+        self._names = deploy_project(project, self.app_folder, self.client, engine, settings, chalice)
 
     @property
     def _deployed(self) -> Names:

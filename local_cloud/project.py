@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,15 +65,14 @@ def deploy_project(
     folder: Path,
     clients: Clients,
     engine: ReplayEngine,
-    renderer: Mapping[str, str],
+    settings: StageSettings,
     chalice: Path | None = None,
 ) -> Names:
-    """Deploy `project`, with its app staged in `folder`; return its names; raise DeployFailed.
+    """Deploy `project` as `settings` say, with its app staged in `folder`; raise DeployFailed.
 
-    `renderer` has settings of the container's functions, with the names of deploy/stages.yaml; `chalice` is
-    the folder that records the stage, if any.
+    Return its names; `chalice` is the folder that records the stage, if any.
     """
-    names = local_names(StageSettings(STAGE, renderer=renderer))
+    names = local_names(settings)
     place = Workplace(project, folder, clients, lambda: engine, silent_report(), chalice)
     try:
         Deployment(names, place).deploy()

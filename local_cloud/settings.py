@@ -34,6 +34,8 @@ class CloudSettings:
     account_concurrency: int | None = None
     runtime_client: RuntimeClient = field(default_factory=default_runtime_client)
     rekognition: RekognitionSettings | None = None
+    # As in deploy/stages.yaml: both, rekognition or container.
+    detection: str = "both"
     # More settings of the container's functions, with the names of deploy/stages.yaml.
     renderer: Mapping[str, str] = field(default_factory=dict)
 

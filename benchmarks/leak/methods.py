@@ -17,11 +17,12 @@ from blur_container.geometry import Orientation, Rect, around, between, padded
 from blur_container.masking.ellipse import Mask, ellipse_mask
 from blur_container.masking.regions import BlurRegions
 from blur_container.reading.frame_mapping import FrameMapping
-from blur_container.settings import BlurShape, Refine, RenderSettings
+from blur_container.settings import BlurShape, RenderSettings
 from blur_container.tracking.association import associate
 from blur_container.tracking.tracklets import sampling_interval_ms
 from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection, FacesDocument
+from chalicelib.contract.job import DetectionMode
 
 SETTINGS = RenderSettings()
 _BASELINE_MARGIN = 0.15
@@ -133,7 +134,7 @@ METHODS: dict[str, Method] = {
     "interpolation": Method(_interpolation),
     "tracks": Method(_ours(replace(SETTINGS, follow_faces=False))),
     "followed": Method(_ours(SETTINGS)),
-    "refined": Method(_ours(replace(SETTINGS, refine=Refine.DETECTOR))),
+    "refined": Method(_ours(replace(SETTINGS, detection=DetectionMode.BOTH))),
     "detector": Method(_deface, detector_share=1.0),
 }
 

@@ -84,6 +84,7 @@ def _ended_after_s(cloud: LocalCloud, begin: datetime) -> list[float]:
 def _settings(plan: Plan) -> CloudSettings:
     """Return settings in which only the account's concurrency limits functions."""
     return CloudSettings(
+        detection="rekognition",
         event_deliveries=_DELIVERIES,
         zip_concurrency=plan.lambdas,
         image_concurrency=plan.lambdas,

@@ -18,12 +18,13 @@ from blur_container.reading.frame_mapping import FrameMapping
 from blur_container.reading.prefetch import read_ahead
 from blur_container.reading.source import Source
 from blur_container.reading.video import first_frame, open_source, video_stream
-from blur_container.settings import Refine, RenderSettings
+from blur_container.settings import RenderSettings
 from blur_container.tracking.observations import GLITCH_MAX_MS, Cut, Glitch, Observations, without_glitches
 from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.tracks import Tracks
 from blur_container.tracking.trajectory import FlowRequest, Trajectory
 from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
+from chalicelib.contract.job import DetectionMode
 
 # A longer gap between two flow requests is skipped by a seek: each stretch needs a warm-up and a tail.
 _JUMP_MS = 2000 + 2 * GLITCH_MAX_MS
@@ -75,12 +76,12 @@ def track_faces_in(
     `others` are the same graph at other time origins. In the section of a window the tracks have the boxes
     and names of the whole video's; faces from the container's own detector have the boxes, not the names.
     """
-    if not settings.follow_faces:
-        return Tracks([graph, *others])
     low_resolution = _LowResolutionPass(source, video, settings, progress)
     graphs = [graph, *others]
-    if settings.refine is Refine.DETECTOR:
+    if settings.detection is not DetectionMode.REKOGNITION:
         graphs.append(low_resolution.detect(graph))
+    if not settings.follow_faces:
+        return Tracks(graphs)
     requests = [request for one in graphs for request in one.requests()]
     # Not those of the container's own detector: it sees referenced frames only, which are not skipped.
     samples_ms = sorted({time for one in (graph, *others) for time in one.times_ms()})

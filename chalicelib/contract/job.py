@@ -10,6 +10,8 @@ by these states:
     plan-segments                      segments, unless there is only one
     blur-faces, or assemble-video      output, manifest
     (a Catch of the machine)           failure
+
+Where the container alone detects faces, `detection` has the status CONTAINER_ONLY and there is no `faces`.
 """
 
 from __future__ import annotations
@@ -65,6 +67,14 @@ class Execution:
         return cls(id=text_field(fields, "id"), started_at=text_field(fields, "started_at"))
 
 
+class DetectionMode(str, Enum):
+    """The detectors of a stage (DETECTION): Rekognition and the container's own, or one of them."""
+
+    BOTH = "both"
+    REKOGNITION = "rekognition"
+    CONTAINER = "container"
+
+
 class DetectionStatus(Enum):
     """The status of face detection; the state machine's Choice states match these values."""
 
@@ -73,13 +83,41 @@ class DetectionStatus(Enum):
     REFUSED = "REFUSED"  # The object can never be analysed: the state machine records `failure` and ends.
     IN_PROGRESS = "IN_PROGRESS"
     SUCCEEDED = "SUCCEEDED"
+    CONTAINER_ONLY = "CONTAINER_ONLY"  # Rekognition is not wanted, or cannot analyse the video.
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The cause of an execution's failure, in the format of a Step Functions Catch."""
+
+    error: str
+    cause: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Return the failure that `error` names."""
+        return cls(type(error).__name__, str(error))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the failure in the format of a Catch."""
+        return {"Error": self.error, "Cause": self.cause}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Failure:
+        """Return the failure in `value`; a missing or unreadable cause becomes an empty text."""
+        fields = require_object(value, "failure")
+        cause = fields.get("Cause")
+        # A lone surrogate cannot be encoded as UTF-8.
+        text = cause.encode("utf-8", "replace").decode() if isinstance(cause, str) else ""
+        return cls(error=text_field(fields, "Error"), cause=text)
 
 
 @dataclass(frozen=True)
 class DetectionProgress:
     """The Rekognition job: its id once started, the next wait and the sum of all waits in seconds.
 
-    `token_number` counts the request tokens of the upload, one for each of its jobs that was lost.
+    `token_number` counts the request tokens of the upload, one for each of its jobs that was lost. `skipped`
+    is the reason why the video is rendered without Rekognition, although the mode wants it.
     """
 
     status: DetectionStatus
@@ -87,17 +125,31 @@ class DetectionProgress:
     wait_s: int = 1
     waited_s: int = 0
     token_number: int = 0
+    mode: DetectionMode = DetectionMode.REKOGNITION
+    skipped: Failure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the progress as a JSON object; the first token's number is omitted."""
-        number = {"token_number": self.token_number} if self.token_number else {}
         return {
             "status": self.status.value,
             "job_id": self.job_id,
             "wait_s": self.wait_s,
             "waited_s": self.waited_s,
-            **number,
+            "mode": self.mode.value,
+            **({"token_number": self.token_number} if self.token_number else {}),
+            **({"skipped": self.skipped.to_json()} if self.skipped else {}),
         }
+
+    def by_container_only(self, reason: Exception | None = None) -> DetectionProgress:
+        """Return the progress without Rekognition, for the `reason`."""
+        return DetectionProgress(
+            DetectionStatus.CONTAINER_ONLY,
+            wait_s=0,
+            waited_s=self.waited_s,
+            token_number=self.token_number,
+            mode=self.mode,
+            skipped=Failure.of(reason) if reason else None,
+        )
 
     @classmethod
     def from_json(cls, value: Any) -> DetectionProgress:
@@ -105,14 +157,18 @@ class DetectionProgress:
         fields = require_object(value, "detection")
         try:
             status = DetectionStatus(text_field(fields, "status"))
+            # Executions that an older version started have none.
+            mode = DetectionMode(optional_text_field(fields, "mode") or DetectionMode.REKOGNITION)
         except ValueError as error:
-            raise InvalidDocument(f"detection has an unknown status: {error}") from error
+            raise InvalidDocument(f"detection has an unknown status or mode: {error}") from error
         return cls(
             status=status,
             job_id=optional_text_field(fields, "job_id"),
             wait_s=count_field(fields, "wait_s"),
             waited_s=count_field(fields, "waited_s"),
             token_number=count_field(fields, "token_number") if "token_number" in fields else 0,
+            mode=mode,
+            skipped=Failure.from_json(fields["skipped"]) if fields.get("skipped") else None,
         )
 
 
@@ -150,27 +206,6 @@ class PagesRead:
             next_token=text_field(fields, "next_token"),
             hand_overs=count_field(fields, "hand_overs"),
         )
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The cause of an execution's failure, in the format of a Step Functions Catch."""
-
-    error: str
-    cause: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the failure in the format of a Catch."""
-        return {"Error": self.error, "Cause": self.cause}
-
-    @classmethod
-    def from_json(cls, value: Any) -> Failure:
-        """Return the failure in `value`; a missing or unreadable cause becomes an empty text."""
-        fields = require_object(value, "failure")
-        cause = fields.get("Cause")
-        # A lone surrogate cannot be encoded as UTF-8.
-        text = cause.encode("utf-8", "replace").decode() if isinstance(cause, str) else ""
-        return cls(error=text_field(fields, "Error"), cause=text)
 
 
 @dataclass(frozen=True)

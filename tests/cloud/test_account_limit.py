@@ -39,7 +39,7 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 @pytest.fixture(scope="module")
 def cloud_settings() -> CloudSettings:
     """Return settings of an account that runs one invocation at a time."""
-    return CloudSettings(account_concurrency=1, retry_delays_s=(0.05, 0.05))
+    return CloudSettings(detection="rekognition", account_concurrency=1, retry_delays_s=(0.05, 0.05))
 
 
 @pytest.fixture

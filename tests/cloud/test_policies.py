@@ -125,6 +125,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     groups = (("preset", "ultrafast"), ("x264-params", "keyint=5:min-keyint=5"))
     long_clip = make_portrait_clip(folder / "long.mp4", replace(standing(0.5), options=groups))
     settings = CloudSettings(
+        detection="rekognition",
         retry_delays_s=(0.05,),
         rekognition=RekognitionSettings(open_jobs=1, page_size=1),
         renderer={"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2"},

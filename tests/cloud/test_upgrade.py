@@ -51,7 +51,9 @@ def upgrade(project: Path, tmp_path: Path) -> Iterator[Upgrade]:
     """Return the result of an upload whose faces the old code left uncovered, and failed to join."""
     renderer = {"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2", "BLUR_STYLE": "solid"}
     clip = make_portrait_clip(tmp_path / "walk.mp4", CLIP)
-    with LocalCloud(CloudSettings(retry_delays_s=(0.05,), renderer=renderer)) as cloud:
+    with LocalCloud(
+        CloudSettings(detection="rekognition", retry_delays_s=(0.05,), renderer=renderer)
+    ) as cloud:
         pipeline = Pipeline(cloud, tmp_path)
         container = project / "blur_container"
         replace_in(container / "masking" / "blur.py", COVERS, "return area.copy()")

@@ -199,9 +199,9 @@ def test_free_places_are_not_left_alone_for_long(name: str) -> None:
 
 def test_pages_that_are_left_are_read_on() -> None:
     """Without the faces document, the answer that names the next page goes back to its function."""
-    onward, back = STATES["Faces stored?"]["Choices"]
+    onward, back, without = STATES["Faces stored?"]["Choices"]
 
-    assert onward["Next"] == "Plan segments"
+    assert onward["Next"] == without["Next"] == "Plan segments"
     assert back == {
         "Variable": "$.answer.Payload.pages.next_token",
         "IsPresent": True,
@@ -270,7 +270,7 @@ def test_choices_know_the_words_of_the_contract() -> None:
     }
 
     assert words <= {status.value for status in DetectionStatus}
-    assert words == {"IN_PROGRESS", "REFUSED", "SUCCEEDED"}
+    assert words == {"CONTAINER_ONLY", "IN_PROGRESS", "REFUSED", "SUCCEEDED"}
 
 
 def test_error_tuples_hold_every_leaf_of_the_tree() -> None:

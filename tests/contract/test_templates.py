@@ -52,7 +52,7 @@ def test_every_renderer_setting_can_be_given_to_a_stage(pipeline: Template) -> N
     variables = {name for function in functions for name in function["Environment"]["Variables"]}
     parameters = StageSettings("dev", renderer=dict.fromkeys(RENDERER_VARIABLES, "")).renderer_parameters
 
-    assert variables == {*RENDERER_VARIABLES, *BUCKETS}
+    assert variables == {*RENDERER_VARIABLES, *BUCKETS, "DETECTION"}
     assert len({json.dumps(function["Environment"], sort_keys=True) for function in functions}) == 1
     assert set(parameters) <= pipeline.parameters
 
@@ -68,7 +68,7 @@ def test_every_variable_that_the_renderer_reads_can_be_set() -> None:
 
     Settings.from_env(Asked(BUCKETS))
 
-    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION"}
+    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION", "DETECTION"}
 
 
 def test_settings_that_are_not_given_take_the_codes_default() -> None:

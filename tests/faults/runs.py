@@ -56,6 +56,7 @@ SIDE_BY_SIDE = 8
 GROUPS = (("preset", "ultrafast"), ("x264-params", "keyint=4:min-keyint=4:scenecut=0"))
 CLIP = PortraitClip([(240 + step, 135) for step in range(12)], options=GROUPS)
 SETTINGS = CloudSettings(
+    detection="rekognition",
     retry_delays_s=(0.05, 0.05),
     zip_concurrency=SIDE_BY_SIDE,
     image_concurrency=SIDE_BY_SIDE,

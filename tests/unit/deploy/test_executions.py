@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.job import DetectionMode, DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.objects import SourceObject
 from deploy.executions import ExecutionReport, redrive
 
@@ -96,10 +96,22 @@ def test_lost_job_takes_the_next_request_token(error: str, number: int) -> None:
     detection = DetectionProgress(DetectionStatus.AGAIN, token_number=2)
     machine = OneFailed(error, JOB.with_detection(detection))
 
-    redrive(machine, "arn:machine")
+    redrive(machine, "arn:machine", mode=DetectionMode.REKOGNITION)
 
     assert machine.started is not None
     assert machine.started.detection == replace(detection, token_number=number)
+
+
+@pytest.mark.parametrize("mode", list(DetectionMode))
+def test_a_redrive_takes_the_detectors_of_the_stage_as_it_is_now(mode: DetectionMode) -> None:
+    """What Rekognition could not analyse helps itself once the stage wants both."""
+    skipped = DetectionProgress(DetectionStatus.NOT_STARTED).by_container_only(ValueError("no codec"))
+    machine = OneFailed("DetectionFailed", JOB.with_detection(skipped))
+
+    redrive(machine, "arn:machine", mode=mode)
+
+    assert machine.started is not None
+    assert (machine.started.detection.mode, machine.started.detection.skipped) == (mode, None)
 
 
 def test_second_try_belongs_to_the_first_upload() -> None:
