@@ -23,6 +23,7 @@ RENDERER_VARIABLES = (
     "HOLD",
     "FOLLOW_FACES",
     "REFINE",
+    "DETECTION_EFFORT",
     "CRF",
     "PRESET",
     "ENCODER_THREADS",

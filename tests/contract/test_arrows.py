@@ -32,6 +32,7 @@ ALLOWED = {
     "tracking": "geometry timing settings",
     "writing": "geometry scratch settings reading",
     "analysis": "geometry timing limits settings reading tracking",
+    "model_build": "geometry analysis",
     "masking": "geometry settings reading tracking",
     "smart_render": "geometry settings reading writing",
     "rendering": "geometry timing settings reading tracking writing analysis masking smart_render",
