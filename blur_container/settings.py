@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,9 +10,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from blur_container.environment import EnvironmentReader
 from blur_container.limits import Limits
 from chalicelib.contract.code_version import code_version
-from chalicelib.contract.errors import ConfigurationError
 
 PRESETS = (
     "ultrafast",
@@ -227,7 +226,7 @@ class Settings:
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
         """Return the settings in `environment`; raise ConfigurationError for an invalid value."""
-        read = _Reader(environment)
+        read = EnvironmentReader(environment)
         default, cutting = RenderSettings(), CuttingSettings()
         rate = read.number("RENDER_RATE", cutting.pixels_per_s / _MEGA, 0.1, _RATE_MAX)
         return cls(
@@ -283,38 +282,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads values of the environment; a missing or empty one gives the default."""
-
-    environment: Mapping[str, str]
-
-    def text(self, name: str) -> str:
-        value = self.environment.get(name, "")
-        if not value:
-            raise ConfigurationError(f"{name} is not set")
-        return value
-
-    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
-        value = self.environment.get(name) or default
-        if value not in choices:
-            raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-        return value
-
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        text = self.environment.get(name) or str(default)
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise ConfigurationError(f"{name} must be a number from {low} to {high}, not {text!r}")
-        return value
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.number(name, default, low, high)
-        if not value.is_integer():
-            raise ConfigurationError(f"{name} must be a whole number, not {value}")
-        return int(value)

@@ -102,12 +102,14 @@ def _searched(
     with closing(read_ahead(sampler.samples(), _AHEAD)) as decoded:
         for sample in decoded:
             found = search.search(sample.picture, with_turned=sample.with_turned)
+            # Outside of its own section an upright face would be a sample of the turned ones' interval.
             upright, turned = (
                 tuple(
                     Detection(round(sample.time_ms), sampler.opened.mapped(face.box), face.confidence)
                     for face in faces
+                    if section.holds(sample.time_ms)
                 )
-                for faces in (found.upright, found.turned)
+                for faces, section in ((found.upright, sampler.upright), (found.turned, sampler.turned))
             )
             yield upright, turned
 
