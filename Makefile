@@ -7,6 +7,9 @@ export ENGINE
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE = 1
 
+# The packages alone; with the face model, which is built once, the environment is ready.
+PACKAGES := $(VENV)/.packages
+
 LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
@@ -120,6 +123,7 @@ lock: $(READY) ## Update the pinned requirements files
 	@$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) --python-version 3.10 --no-deps requirements-assets.in -o requirements-assets.txt
 	@$(COMPILE) --python-version 3.13 blur_container/requirements.in -o blur_container/requirements.txt
+	@$(COMPILE) --python-version 3.13 --no-deps blur_container/requirements-model.in -o blur_container/requirements-model.txt
 	@$(COMPILE) --python-version 3.10 requirements-lint.in -o requirements-lint.txt
 
 clean: ## Remove all files that the other commands created
@@ -127,7 +131,12 @@ clean: ## Remove all files that the other commands created
 	    .chalice/deployments .chalice/deployed .chalice/stages
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements-dev.txt requirements-assets.txt
+$(READY): $(PACKAGES) $(wildcard blur_container/model_build/*.py)
+	@echo "Building the face model, once: about half a minute ..."
+	@$(BIN)/python -m blur_container.model_build
+	@touch $@
+
+$(PACKAGES): requirements-dev.txt requirements-assets.txt
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \
 	    echo "face-blur needs Python 3.10 or later: install it, or set its path: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
@@ -136,7 +145,7 @@ $(READY): requirements-dev.txt requirements-assets.txt
 	    echo "face-blur needs Python's venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@[ ! -L $(VENV) ] || { \
 	    echo "$(VENV) is a link: creating it again would empty its target. Remove the link first." >&2; exit 1; }
-	@echo "Setting up $(VENV), once: about a minute and 900 MB ..."
+	@echo "Setting up $(VENV), once: about a minute and 1.1 GB ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
 	@$(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt

@@ -22,6 +22,7 @@ RENDERER_VARIABLES = (
     "MARGIN",
     "HOLD",
     "FOLLOW_FACES",
+    "DETECTION_EFFORT",
     "CRF",
     "PRESET",
     "ENCODER_THREADS",

@@ -44,7 +44,7 @@ class FunctionContext:
         would detect the faces of `source`.
         """
         if job.faces is None and job.detection.status is DetectionStatus.CONTAINER_ONLY:
-            if self.settings.render.detection is DetectionMode.REKOGNITION:
+            if self.settings.render.detection_mode is DetectionMode.REKOGNITION:
                 raise ConfigurationError(
                     "DETECTION is rekognition here, and Rekognition has not analysed the video: deploy all"
                     " functions with the same setting, and `make redrive`"

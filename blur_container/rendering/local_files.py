@@ -47,7 +47,7 @@ class LocalFiles:
             raise ConfigurationError(f"{self.target} is an input and cannot be the output too")
         if self.faces:
             faces = FacesDocument.from_json(self.faces.read_bytes())
-        elif settings.render.detection is DetectionMode.REKOGNITION:
+        elif settings.render.detection_mode is DetectionMode.REKOGNITION:
             raise ConfigurationError("DETECTION is rekognition, and no faces document was given")
         else:
             faces = without_detections(self.source, self.source.name, settings.render.limits)

@@ -101,12 +101,12 @@ class Planner:
             begin_ms, end_ms = (float(clock.ms(dts)) for dts in (group.dts, end_dts))
             first = bisect_left(times_ms, begin_ms - self.margin_ms)
             # The container's detector searches all frames; the faces that it finds are not known yet.
-            has_faces = self.render.detection is not DetectionMode.REKOGNITION or (
+            has_faces = self.render.detection_mode is not DetectionMode.REKOGNITION or (
                 first < len(times_ms) and times_ms[first] <= end_ms + self.margin_ms
             )
             render = _COPY_SHARE if self.render.smart_render and not has_faces else 1.0
             tracking = _TRACKING_SHARE if self.render.follow_faces and has_faces else 0.0
-            detecting = 0.0 if self.render.detection is DetectionMode.REKOGNITION else _DETECTION_SHARE
+            detecting = 0.0 if self.render.detection_mode is DetectionMode.REKOGNITION else _DETECTION_SHARE
             yield group.frames * pixels / self.cutting.pixels_per_s * (render + tracking + detecting)
 
 

@@ -24,6 +24,7 @@ FaceBlurError
     ├── DamagedVideo             truncated, or not decodable to its end
     ├── VideoTooLarge            over a limit of pixels, duration, streams or packets
     ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
+    ├── ModelDamaged             the face model is missing, changed, or cannot be run
     ├── OutputMismatch           the rendered file is not what was asked for
     ├── FailureRecorded          the execution was given up while this function went on
     ├── Superseded               a newer upload of the same key has taken its place
@@ -137,6 +138,10 @@ class UnsupportedVideo(PermanentError):
     """The video is decodable, but outside what is rendered faithfully."""
 
 
+class ModelDamaged(PermanentError):
+    """The container's face model is missing, is not the one that was built, or cannot be run here."""
+
+
 class OutputMismatch(PermanentError):
     """The rendered file failed its verification."""
 
@@ -172,6 +177,7 @@ PERMANENT_ERRORS = (
     DamagedVideo,
     VideoTooLarge,
     UnsupportedVideo,
+    ModelDamaged,
     OutputMismatch,
     FailureRecorded,
     Superseded,

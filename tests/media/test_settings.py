@@ -42,7 +42,7 @@ def test_missing_bucket_is_named(name: str) -> None:
         ("HOLD", "0.9"),
         ("HOLD", "11"),
         ("FOLLOW_FACES", "yes"),
-        ("REFINE", "on"),
+        ("DETECTION", "on"),
     ],
 )
 def test_senseless_value_is_named(name: str, value: str) -> None:
@@ -74,8 +74,8 @@ def test_faces_are_detected_by_both_and_followed_until_told_otherwise() -> None:
         {**BUCKETS, "FOLLOW_FACES": "off", "DETECTION": "container", "HOLD": "2"}
     ).render
 
-    assert (plain.follow_faces, plain.detection) == (True, DetectionMode.BOTH)
-    assert (asked.follow_faces, asked.detection, asked.tracks.hold_intervals) == (
+    assert (plain.follow_faces, plain.detection_mode) == (True, DetectionMode.BOTH)
+    assert (asked.follow_faces, asked.detection_mode, asked.tracks.hold_intervals) == (
         False,
         DetectionMode.CONTAINER,
         2.0,

@@ -224,7 +224,7 @@ def test_own_detector_finds_a_face_that_no_sample_saw(tmp_path: Path) -> None:
     """It is there for half a second between two samples."""
     places = [NO_FACE] * 8 + [(240, 135)] * 12 + [NO_FACE] * 10
     source = make_portrait_clip(tmp_path / "in.mp4", PortraitClip(places, sound=False))
-    settings = replace(SETTINGS, detection=DetectionMode.BOTH)
+    settings = replace(SETTINGS, detection_mode=DetectionMode.BOTH)
 
     tracks = track_faces(source, document_of([], SIZE), settings)
 

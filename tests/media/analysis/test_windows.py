@@ -112,7 +112,7 @@ def test_boxes_of_the_own_detector_are_those_of_the_whole(tmp_path: Path) -> Non
     """It samples the same frames, wherever its window begins."""
     places = [NO_FACE] * 60 + [(150 + step, 135) for step in range(80)] + [NO_FACE] * 20
     source = make_portrait_clip(tmp_path / "in.mp4", PortraitClip(places, sound=False))
-    settings, faces = replace(SETTINGS, detection=DetectionMode.BOTH), document_of([], SIZE)
+    settings, faces = replace(SETTINGS, detection_mode=DetectionMode.BOTH), document_of([], SIZE)
 
     windows = tracked(source, faces, sections(3000, 4500), settings)
 
