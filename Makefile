@@ -24,7 +24,7 @@ PIP := --quiet --disable-pip-version-check --require-hashes
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(READY) ## Blur the demo clip on this machine, or your video: VIDEO=my.mp4 [OUT=blurred.mp4]
+run: $(READY) ## Blur the demo clip on this machine, or your video or folder: VIDEO=my.mp4 [OUT=blurred.mp4]
 	@$(BIN)/python -m local_cloud run $(if $(VIDEO),--video "$(VIDEO)") $(if $(OUT),--out "$(OUT)")
 
 up: $(READY) ## Start the local cloud and print the variables to export; Ctrl-C ends it
