@@ -31,7 +31,8 @@ RENDERER_VARIABLES = (
     "SEGMENT_WORK_S",
     "SEGMENTS_AT_ONCE",
 )
-_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
+# ECR refuses the name of a repository that ends in a hyphen.
+_STAGE = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
 _BUCKET_KEYS = ("input_bucket", "work_bucket", "output_bucket")
 _TEXT_KEYS = (*_BUCKET_KEYS, "kms_key_arn", "notification_email", "architecture", "base_image", "detection")
 _LIST_KEYS = ("subnet_ids", "security_group_ids")
@@ -76,7 +77,8 @@ class StageSettings:
         """Return the settings in `entry`; raise InvalidSettings for unknown or impossible ones."""
         if not _STAGE.fullmatch(stage):
             raise InvalidSettings(
-                f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -, a letter first."
+                f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -; the first is a letter, the"
+                " last no hyphen."
             )
         _require_known(stage, entry)
         texts = {key: str(entry.get(key) or "") for key in _TEXT_KEYS}

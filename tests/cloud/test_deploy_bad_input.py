@@ -276,6 +276,22 @@ def test_removing_what_was_never_there_is_no_error(cloud: LocalCloud, commands: 
     assert inventory(cloud) == {}
 
 
+def test_roles_of_a_deployment_that_broke_off_are_removed(cloud: LocalCloud, commands: Commands) -> None:
+    """Chalice makes a function's role first; without its function no record names it."""
+    iam, role = cloud.client("iam"), f"face-blur-{STAGE}-face-detection"
+    allowed = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=policy)
+    iam.create_role(RoleName=f"face-blur-{STAGE}-2-face-detection", AssumeRolePolicyDocument="{}")
+
+    ended = commands.run("remove")
+
+    assert ended.code == 0, ended.printed
+    assert f"removed {role}, which no function used" in ended.printed
+    assert inventory(cloud) == {"iam.list_roles": [f"face-blur-{STAGE}-2-face-detection"]}
+
+
 def test_engine_of_the_local_cloud_needs_an_endpoint(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
