@@ -195,11 +195,15 @@ class LocalCloud:
 
     def _front(self, rekognition: RekognitionVideo) -> AccessControl:
         lambda_api = LambdaApi(
-            self._moto, self._registry, self._invocations, self.settings.account_concurrency
+            self._moto,
+            self._registry,
+            self._invocations,
+            self.settings.account_concurrency,
+            self.settings.stale_permissions,
         )
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
         cors = BucketCors()
-        s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None, cors)
+        s3_api = S3Api(self._moto, events, lambda_api.is_destination, cors)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
         own: dict[str, WSGIApplication] = {
             "lambda": lambda_api,

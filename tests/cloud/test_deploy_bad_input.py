@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from local_cloud.cloud import LocalCloud
+from local_cloud.settings import CloudSettings
 from tests.clouds.deploy_commands import ENGINE, STAGE, Commands, Ended, bucket, inventory, told
 
 OTHER_ACCOUNT = "222222222222"
@@ -228,6 +229,17 @@ def test_failed_pipeline_answers_no_event(cloud: LocalCloud, commands: Commands)
 
     assert_refused(ended, "StackFailed", "was rolled back")
     assert told(cloud) == []
+
+
+def test_permission_that_s3_does_not_see_yet_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S3 refuses a function right after AddPermission (hashicorp/terraform-provider-aws, issue 19088)."""
+    with LocalCloud(CloudSettings(stale_permissions=1)) as slow:
+        ended = Commands(tmp_path, lambda: capsys.readouterr().out).run("up")
+
+        assert ended.code == 0, ended.printed
+        assert len(told(slow)) == 2
 
 
 def test_lost_pipeline_is_made_again(cloud: LocalCloud, commands: Commands) -> None:
