@@ -58,6 +58,8 @@ class StageSettings:
     notification_email: str = ""
     architecture: str = "x86_64"
     memory_mb: int = 3538
+    # A stage that names its memory knows its account; the default may be too much for a new one.
+    is_memory_given: bool = field(default=False, compare=False)
     subnet_ids: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
     isolated: bool = False
@@ -89,6 +91,7 @@ class StageSettings:
             notification_email=texts["notification_email"],
             architecture=texts["architecture"] or "x86_64",
             **{key: _whole(stage, key, entry[key]) for key in _WHOLE_KEYS if entry.get(key) is not None},
+            is_memory_given=entry.get("memory_mb") is not None,
             subnet_ids=tuple(entry.get("subnet_ids") or ()),
             security_group_ids=tuple(entry.get("security_group_ids") or ()),
             isolated=_flag(stage, "isolated", entry.get("isolated")),

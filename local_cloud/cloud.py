@@ -134,7 +134,10 @@ class LocalCloud:
         # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
         renderer = {**at_once, **self.settings.renderer}
-        settings = StageSettings(STAGE, detection=self.settings.detection, renderer=renderer)
+        # Its account may run few functions at once, and still give each its memory.
+        settings = StageSettings(
+            STAGE, is_memory_given=True, detection=self.settings.detection, renderer=renderer
+        )
         self._names = deploy_project(project, self.app_folder, self.client, engine, settings, chalice)
 
     @property
@@ -200,6 +203,7 @@ class LocalCloud:
             self._invocations,
             self.settings.account_concurrency,
             self.settings.stale_permissions,
+            self.settings.function_memory_mb,
         )
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
         cors = BucketCors()

@@ -42,7 +42,9 @@ class LambdaApi:
         invocations: Invocations,
         at_once: int | None = None,
         stale_permissions: int = 0,
+        memory_mb: int = 10_240,
     ) -> None:
+        self._memory_mb = memory_mb
         self._stale_permissions = stale_permissions
         # How often S3 does not see yet that it may call a function.
         self._unseen: dict[str, int] = {}
@@ -121,6 +123,12 @@ class LambdaApi:
     def _deploy(self, environ: WSGIEnvironment, name: str | None, *, has_code: bool) -> Answer:
         request = parse_request(read_body(environ))
         target = name or request.get("FunctionName", "")
+        if int(request.get("MemorySize", 0)) > self._memory_mb:
+            message = (
+                "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal"
+                f" to {self._memory_mb}"
+            )
+            return _error("400 Bad Request", "InvalidParameterValueException", message)
         command = request.get("ImageConfig", {}).get("Command")
         with self._deploying:
             try:

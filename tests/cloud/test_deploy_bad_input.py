@@ -231,6 +231,25 @@ def test_failed_pipeline_answers_no_event(cloud: LocalCloud, commands: Commands)
     assert told(cloud) == []
 
 
+def test_new_account_is_told_its_memory_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one sentence; what a stage names is tried, and refused by its sentence too."""
+    with LocalCloud(CloudSettings(account_concurrency=10, function_memory_mb=3008)) as account:
+        commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+        refused = commands.run("up")
+        made = inventory(account)
+        commands.configure(memory_mb=3538)
+        rolled_back = commands.run("up")
+        commands.configure(memory_mb=3008)
+        deployed = commands.run("up")
+
+    assert_refused(refused, "QuotaTooLow", "set memory_mb: 3008 for dev in deploy/stages.yaml")
+    assert made == {}
+    assert_refused(rolled_back, "QuotaTooLow", "set memory_mb: 3008 for dev in deploy/stages.yaml")
+    assert deployed.code == 0, deployed.printed
+
+
 def test_permission_that_s3_does_not_see_yet_is_waited_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

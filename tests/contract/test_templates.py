@@ -205,7 +205,12 @@ def test_every_setting_of_a_stage_is_explained_where_it_is_written() -> None:
 
     assert (variable, style) == ("BLUR_STYLE", RenderSettings().style.value)
     assert stage == StageSettings("dev")
-    named = {field.name for field in fields(StageSettings)} - {"stage", "buckets", "renderer"}
+    named = {field.name for field in fields(StageSettings)} - {
+        "stage",
+        "buckets",
+        "renderer",
+        "is_memory_given",
+    }
     assert shown.keys() == named | {"input_bucket", "work_bucket", "output_bucket"}
 
 
