@@ -146,9 +146,10 @@ $(PACKAGES): requirements-dev.txt requirements-assets.txt
 	@[ ! -L $(VENV) ] || { \
 	    echo "$(VENV) is a link: creating it again would empty its target. Remove the link first." >&2; exit 1; }
 	@echo "Setting up $(VENV), once: about a minute and 1.1 GB ..."
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
-	@$(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt
+	@# chalice zips its own files from there, with their modes, for Lambda's user.
+	@umask 022 && $(PYTHON) -m venv --clear $(VENV)
+	@umask 022 && $(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
+	@umask 022 && $(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt
 	@touch $@
 
 $(LINT_READY): requirements-lint.txt

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 _PARTS = ("app.py", "chalicelib", "requirements.txt")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 _PLACE = re.compile(r"\$\{(\w+)\}")
+
+
+# S3 says so of a function whose permission is seconds old; chalice asks once.
+_NOT_SEEN = "Unable to validate"
+_PERMISSION_DELAYS_S = (2.0, 5.0, 10.0, 20.0)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,9 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
     completed = stage_config(project, names)
     completed.write_policies(folder / ".chalice")
     write_json(folder / ".chalice" / "config.json", completed.config)
+    for path in folder.rglob("*"):
+        # Zipped with their modes: of a checkout under umask 077 Lambda's user could read nothing.
+        path.chmod(0o755 if path.is_dir() else 0o644)
     functions = tuple(completed.config["lambda_functions"])
     return StagedApp(folder, names.settings.stage, functions, completed.digest)
 
@@ -152,14 +161,29 @@ def deploy_app(staged: StagedApp, clients: Clients, names: Names) -> None:
 
     A first deployment that fails or is stopped leaves no function that S3 would call.
     """
-    write_deployed(staged.folder / ".chalice", clients, names)
     was_whole = set(staged.functions) <= deployed_functions(clients, names).keys()
     try:
-        _chalice(staged, "deploy", names)
+        _deploy_when_permitted(staged, clients, names)
     except BaseException:
         if not was_whole:
             silence(clients("s3"), names)
         raise
+
+
+def _deploy_when_permitted(staged: StagedApp, clients: Clients, names: Names) -> None:
+    """Run `chalice deploy`, again where S3 does not see yet that it may call a function."""
+    delays_s = iter(_PERMISSION_DELAYS_S)
+    while True:
+        write_deployed(staged.folder / ".chalice", clients, names)
+        try:
+            _chalice(staged, "deploy", names)
+        except ChaliceFailed as error:
+            delay_s = next(delays_s, None)
+            if delay_s is None or _NOT_SEEN not in str(error):
+                raise
+            time.sleep(delay_s)
+        else:
+            return
 
 
 def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:

@@ -31,7 +31,8 @@ RENDERER_VARIABLES = (
     "SEGMENT_WORK_S",
     "SEGMENTS_AT_ONCE",
 )
-_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
+# ECR refuses the name of a repository that ends in a hyphen.
+_STAGE = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
 _BUCKET_KEYS = ("input_bucket", "work_bucket", "output_bucket")
 _TEXT_KEYS = (*_BUCKET_KEYS, "kms_key_arn", "notification_email", "architecture", "base_image", "detection")
 _LIST_KEYS = ("subnet_ids", "security_group_ids")
@@ -57,6 +58,8 @@ class StageSettings:
     notification_email: str = ""
     architecture: str = "x86_64"
     memory_mb: int = 3538
+    # A stage that names its memory knows its account; the default may be too much for a new one.
+    is_memory_given: bool = field(default=False, compare=False)
     subnet_ids: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
     isolated: bool = False
@@ -76,7 +79,8 @@ class StageSettings:
         """Return the settings in `entry`; raise InvalidSettings for unknown or impossible ones."""
         if not _STAGE.fullmatch(stage):
             raise InvalidSettings(
-                f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -, a letter first."
+                f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -; the first is a letter, the"
+                " last no hyphen."
             )
         _require_known(stage, entry)
         texts = {key: str(entry.get(key) or "") for key in _TEXT_KEYS}
@@ -87,6 +91,7 @@ class StageSettings:
             notification_email=texts["notification_email"],
             architecture=texts["architecture"] or "x86_64",
             **{key: _whole(stage, key, entry[key]) for key in _WHOLE_KEYS if entry.get(key) is not None},
+            is_memory_given=entry.get("memory_mb") is not None,
             subnet_ids=tuple(entry.get("subnet_ids") or ()),
             security_group_ids=tuple(entry.get("security_group_ids") or ()),
             isolated=_flag(stage, "isolated", entry.get("isolated")),

@@ -134,7 +134,10 @@ class LocalCloud:
         # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
         renderer = {**at_once, **self.settings.renderer}
-        settings = StageSettings(STAGE, detection=self.settings.detection, renderer=renderer)
+        # Its account may run few functions at once, and still give each its memory.
+        settings = StageSettings(
+            STAGE, is_memory_given=True, detection=self.settings.detection, renderer=renderer
+        )
         self._names = deploy_project(project, self.app_folder, self.client, engine, settings, chalice)
 
     @property
@@ -195,11 +198,16 @@ class LocalCloud:
 
     def _front(self, rekognition: RekognitionVideo) -> AccessControl:
         lambda_api = LambdaApi(
-            self._moto, self._registry, self._invocations, self.settings.account_concurrency
+            self._moto,
+            self._registry,
+            self._invocations,
+            self.settings.account_concurrency,
+            self.settings.stale_permissions,
+            self.settings.function_memory_mb,
         )
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
         cors = BucketCors()
-        s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None, cors)
+        s3_api = S3Api(self._moto, events, lambda_api.is_destination, cors)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
         own: dict[str, WSGIApplication] = {
             "lambda": lambda_api,

@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 import json
+import stat
 import threading
 import zipfile
 from dataclasses import dataclass, field, replace
@@ -103,6 +104,7 @@ class FunctionRegistry:
             folder = self._folder / f"{name}-{next(self._numbers)}"
             try:
                 with zipfile.ZipFile(io.BytesIO(base64.b64decode(source["ZipFile"]))) as entries:
+                    _require_readable(name, entries)
                     entries.extractall(folder)
             except zipfile.BadZipFile as error:
                 raise UnsupportedCode(f"function {name}: the code is not a zip file") from error
@@ -115,6 +117,17 @@ class FunctionRegistry:
         known = self._codes.get(name)
         command = request.get("ImageConfig", {}).get("Command") or [known.command if known else None]
         return Code(image.folder, command[0] or image.command, image.variables)
+
+
+def _require_readable(name: str, entries: zipfile.ZipFile) -> None:
+    """Raise UnsupportedCode where a file's mode keeps it from Lambda's user, who is not its owner."""
+    for entry in entries.infolist():
+        mode = entry.external_attr >> 16
+        if mode and not mode & stat.S_IROTH:
+            raise UnsupportedCode(
+                f"function {name}: {entry.filename} has mode {stat.S_IMODE(mode):o}, and Lambda runs it as"
+                " another user: make it readable, chmod a+r"
+            )
 
 
 def function_name(name_or_arn: str) -> str:

@@ -84,18 +84,18 @@ class BucketPolicies:
 
 
 class S3Api:
-    """WSGI application for requests to S3; `is_function` returns whether an ARN names a deployed function."""
+    """WSGI application for requests to S3; `is_destination` tells whether it may call a function."""
 
     def __init__(
         self,
         moto: SerialMoto,
         events: BucketEvents,
-        is_function: Callable[[str], bool],
+        is_destination: Callable[[str], bool],
         cors: BucketCors,
     ) -> None:
         self._moto = moto
         self._events = events
-        self._is_function = is_function
+        self._is_destination = is_destination
         self._policies = BucketPolicies()
         self._cors = cors
 
@@ -172,7 +172,7 @@ class S3Api:
             notifications = parse_notifications(read_body(environ))
         except InvalidNotification as error:
             return _error(error.code, str(error), bucket)
-        if not all(self._is_function(one.function_arn) for one in notifications):
+        if not all(self._is_destination(one.function_arn) for one in notifications):
             message = "Unable to validate the following destination configurations"
             return _error("InvalidArgument", message, bucket)
         self._events.configure(bucket, notifications)
