@@ -12,6 +12,7 @@ from chalicelib.contract.errors import ConfigurationError, InvalidDocument, Perm
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job, execution_name
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.objects import SourceObject
+from chalicelib.contract.suffixes import MP4
 from chalicelib.rekognition import FaceDetectionJobs
 from chalicelib.settings import StartSettings
 from chalicelib.sources import pinned
@@ -58,7 +59,7 @@ def _start_record(
     s3: Any,
     log: EventLog,
 ) -> list[str]:
-    source = read_record(record)
+    source = read_record(record, (MP4, *settings.suffixes))
     if isinstance(source, Ignored):
         log.info("ignored", reason=source.reason, key=source.key)
         return []

@@ -38,6 +38,7 @@ from local_cloud.process_environment import claim_process, process_environment
 from local_cloud.project import STAGE, Buckets, ReplayEngine, deploy_project
 from local_cloud.s3_service.api import S3Api
 from local_cloud.s3_service.cors import BucketCors
+from local_cloud.s3_service.event_bridge import EventBridge
 from local_cloud.s3_service.events import BucketEvents
 from local_cloud.settings import CloudSettings
 from local_cloud.stepfunctions_service.interpreter import Interpreter
@@ -197,7 +198,8 @@ class LocalCloud:
         lambda_api = LambdaApi(
             self._moto, self._registry, self._invocations, self.settings.account_concurrency
         )
-        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
+        event_bridge = EventBridge(self._moto)
+        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries, event_bridge.targets)
         cors = BucketCors()
         s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None, cors)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
