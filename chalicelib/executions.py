@@ -35,7 +35,7 @@ def start_executions(
     """
     records = read_records(event)
     if not records:
-        log.info("ignored", reason="s3:TestEvent has no records")
+        log.info("ignored", reason="no records: s3:TestEvent")
     started: list[str] = []
     errors: list[Exception] = []
     for record in records:

@@ -169,6 +169,7 @@ def deploy_app(
     except BaseException:
         if not was_whole:
             silence(clients("s3"), names)
+            _delete_rule(clients("events"), names.rule)
         raise
 
 
@@ -206,6 +207,17 @@ def _record(name: str, function: Mapping[str, Any], clients: Clients) -> Iterato
     rule = f"{function['FunctionName']}-event"
     if _has_rule(clients("events"), rule):
         yield {"name": f"{name}-event", "resource_type": "cloudwatch_event", "rule_name": rule}
+
+
+def _delete_rule(events: Any, name: str) -> None:
+    """Delete a rule of EventBridge with its targets, where there is one."""
+    try:
+        targets = [target["Id"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
+    except events.exceptions.ResourceNotFoundException:
+        return
+    if targets:
+        events.remove_targets(Rule=name, Ids=targets)
+    events.delete_rule(Name=name)
 
 
 def _has_rule(events: Any, name: str) -> bool:

@@ -17,6 +17,7 @@ from deploy.settings import StageSettings
 from local_cloud.access.access_control import AccessControl
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
+from local_cloud.eventbridge_service.bucket_rules import BucketRules
 from local_cloud.eventbridge_service.delivery import EndedExecution, EventBridge
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.faults.rules import Faults
@@ -38,7 +39,6 @@ from local_cloud.process_environment import claim_process, process_environment
 from local_cloud.project import STAGE, Buckets, ReplayEngine, deploy_project
 from local_cloud.s3_service.api import S3Api
 from local_cloud.s3_service.cors import BucketCors
-from local_cloud.s3_service.event_bridge import EventBridge
 from local_cloud.s3_service.events import BucketEvents
 from local_cloud.settings import CloudSettings
 from local_cloud.stepfunctions_service.interpreter import Interpreter
@@ -198,8 +198,8 @@ class LocalCloud:
         lambda_api = LambdaApi(
             self._moto, self._registry, self._invocations, self.settings.account_concurrency
         )
-        event_bridge = EventBridge(self._moto)
-        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries, event_bridge.targets)
+        rules = BucketRules(self._moto)
+        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries, rules.targets)
         cors = BucketCors()
         s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None, cors)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")

@@ -56,7 +56,8 @@ def test_project_is_deployed_whole(project: Path) -> None:
 
     names = {function["FunctionName"].removeprefix("face-blur-local-") for function in functions}
     assert names == APP_FUNCTIONS | {"plan-segments", "blur-faces", "assemble-video"}
-    assert len(told["LambdaFunctionConfigurations"]) == 2
+    assert len(told["LambdaFunctionConfigurations"]) == 1
+    assert "EventBridgeConfiguration" in told
     assert versioning["Status"] == "Enabled"
     assert "${" not in json.dumps(machine["definition"])
     assert sorted(project.rglob("*")) == before

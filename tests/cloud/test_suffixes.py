@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from chalicelib.contract.job import execution_name
@@ -19,7 +20,7 @@ from tests.end_to_end.conftest import ROOT, Pipeline, Upload
 NAMES = local_names()
 PATIENCE_S = 300
 # A key of a file system or camera each; S3 itself tells of the first.
-CASES = ("a.mp4", "a.MP4", "a.Mp4", "a.mP4", "a.mov", "a.MOV", "a.MoV", "a.m4v", "a.M4V")
+CASES = ("a.mp4", "a.MP4", "a.Mp4", "a.mP4", "a.mov", "a.MOV", "a.MoV", "a.m4v", "a.M4V", "a.WebM", "a.3GP")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,27 @@ def test_each_upload_has_an_output_of_its_own(pipeline: Pipeline, clip: Path) ->
     assert [outcome.manifest["source"]["key"] for outcome in outcomes] == list(keys)
 
 
+def test_container_that_rekognition_does_not_take_is_blurred(
+    pipeline: Pipeline, clip: Path, tmp_path: Path
+) -> None:
+    """By the container's own detector; the output is MP4."""
+    outcome = pipeline.blur(_in_container(clip, tmp_path / "clip.mkv"), "container/clip.mkv")
+
+    assert (outcome.status, outcome.error) == ("SUCCEEDED", "")
+    assert outcome.manifest["output"]["key"] == "container/clip.mkv.mp4"
+
+
+def _in_container(clip: Path, path: Path) -> Path:
+    """Copy the packets of `clip` into the container that the suffix of `path` names."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        video = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = video
+                target.mux(packet)
+    return path
+
+
 def test_every_case_of_every_suffix_has_one_execution(pipeline: Pipeline) -> None:
     """Each event comes twice, and of .MP4 by both roads."""
     uploads = [pipeline.put(f"Dear Sir or Madam {key}".encode(), f"cases/{key}") for key in CASES]
@@ -92,7 +114,7 @@ def test_every_case_of_every_suffix_has_one_execution(pipeline: Pipeline) -> Non
 def test_other_objects_start_nothing(pipeline: Pipeline, clip: Path) -> None:
     """EventBridge is told of every object of the bucket; the rule asks for videos only."""
     before = len(pipeline.executions())
-    for key in ("notes.txt", "clip.mov.txt", "mov", "clip.mkv"):
+    for key in ("notes.txt", "clip.mov.txt", "mov", "clip.mpg"):
         pipeline.put(clip, f"others/{key}")
     last = pipeline.put(b"Dear Sir or Madam", "others/last.mp4")
 

@@ -8,7 +8,7 @@ from local_cloud.http.serial_moto import SerialMoto
 from local_cloud.identity import ACCOUNT_ID, REGION
 
 
-class EventBridge:
+class BucketRules:
     """The rules that `moto` keeps; moto itself sends bucket events to its own functions only."""
 
     def __init__(self, moto: SerialMoto) -> None:
