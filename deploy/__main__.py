@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from chalicelib.contract.job import DetectionMode
+from chalicelib.contract.suffixes import mp4_key
 from deploy.account import find_account, require_region
 from deploy.container_engine import find_engine
 from deploy.dead_letters import replay
@@ -99,7 +100,7 @@ def _upload(options: argparse.Namespace, console: Console) -> None:
 
 def _download(options: argparse.Namespace, console: Console) -> None:
     names, place = _workplace(options, console)
-    target = options.out or PROJECT / "out" / Path(options.key).name
+    target = options.out or PROJECT / "out" / Path(mp4_key(options.key)).name
     with console.status(f"downloading {options.key}"):
         download(place.clients, names, options.key, target)
     here = Path.cwd()

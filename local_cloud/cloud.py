@@ -17,6 +17,7 @@ from deploy.settings import StageSettings
 from local_cloud.access.access_control import AccessControl
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
+from local_cloud.eventbridge_service.bucket_rules import BucketRules
 from local_cloud.eventbridge_service.delivery import EndedExecution, EventBridge
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.faults.rules import Faults
@@ -205,7 +206,8 @@ class LocalCloud:
             self.settings.stale_permissions,
             self.settings.function_memory_mb,
         )
-        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
+        rules = BucketRules(self._moto)
+        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries, rules.targets)
         cors = BucketCors()
         s3_api = S3Api(self._moto, events, lambda_api.is_destination, cors)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")

@@ -118,7 +118,7 @@ class S3Api:
             if not self._meets_condition(environ, creation):
                 error = _error("PreconditionFailed", "The object has changed", bucket)
                 return error(environ, start_response)
-            if not self._events.asked_for(creation.bucket, creation.key, creation.event_name):
+            if not self._events.has_listeners(creation.bucket, creation.key, creation.event_name):
                 return self._moto(environ, start_response)
             return self._create(environ, creation)(environ, start_response)
 
@@ -169,13 +169,13 @@ class S3Api:
         if environ["REQUEST_METHOD"] == "GET":
             return Answer(render_notifications(self._events.configuration(bucket)), headers=_XML)
         try:
-            notifications = parse_notifications(read_body(environ))
+            configuration = parse_notifications(read_body(environ))
         except InvalidNotification as error:
             return _error(error.code, str(error), bucket)
-        if not all(self._is_destination(one.function_arn) for one in notifications):
+        if not all(self._is_destination(one.function_arn) for one in configuration.notifications):
             message = "Unable to validate the following destination configurations"
             return _error("InvalidArgument", message, bucket)
-        self._events.configure(bucket, notifications)
+        self._events.configure(bucket, configuration)
         return Answer()
 
     def _policy(self, environ: WSGIEnvironment, bucket: str) -> Answer:

@@ -211,7 +211,7 @@ def _lose_events(cloud: LocalCloud) -> None:
     uploaded = {"key": "a.mp4", "size": 1, "eTag": "e", "sequencer": "1"}
     s3 = {"bucket": {"name": cloud.buckets.output}, "object": uploaded}
     event = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
-    for name in ("face-detection", "face-detection-capitals"):
+    for name in ("face-detection", "face-detection-other"):
         cloud.client("lambda").invoke(FunctionName=PREFIX + name, InvocationType="Event", Payload=event)
     _wait_until(lambda: len(cloud.lost_events) == 2)
 

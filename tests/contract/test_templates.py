@@ -215,7 +215,7 @@ def test_every_setting_of_a_stage_is_explained_where_it_is_written() -> None:
 
 
 def test_minutes_are_counted_in_every_log_of_a_function_that_starts_detections(pipeline: Template) -> None:
-    """Twenty more uploads under capitals cost as much."""
+    """Uploads with another suffix cost as much."""
     filters = of_kind(pipeline, "AWS::Logs::MetricFilter").values()
     groups = {
         one["LogGroupName"]["Fn::Sub"].removeprefix("/aws/lambda/face-blur-${Stage}-") for one in filters
