@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, cached_property
@@ -27,6 +27,9 @@ _SEED = 20261123
 _BLOCK_PX = 4  # Coarse enough to survive the source's own encoding, fine enough to vanish in any blur.
 _AUDIO_RATE = 44_100
 _AUDIO_FRAME = 1024
+# Many tests ask for the same clip.
+_WRITTEN: dict[tuple[str, str], bytes] = {}
+_KEPT_BYTES_MAX = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,22 @@ class Clip:
 
 def make_clip(path: Path, clip: Clip) -> Path:
     """Write `clip` to `path`; the container format follows from the suffix."""
+    return written_once(path, repr(clip), lambda: _encode(path, clip))
+
+
+def written_once(path: Path, key: str, write: Callable[[], None]) -> Path:
+    """Let `write` write `path`, or write what it wrote for the same `key` and suffix in this process."""
+    place = (path.suffix, key)
+    if place in _WRITTEN:
+        path.write_bytes(_WRITTEN[place])
+        return path
+    write()
+    if path.stat().st_size < _KEPT_BYTES_MAX:
+        _WRITTEN[place] = path.read_bytes()
+    return path
+
+
+def _encode(path: Path, clip: Clip) -> None:
     with av.open(str(path), "w", container_options=clip.container_options) as container:
         container.metadata.update(clip.metadata)
         video = _video(container, clip)
@@ -106,7 +125,6 @@ def make_clip(path: Path, clip: Clip) -> Path:
         for pts in clip.times:
             container.mux(video.encode(_frame(clip, pts)))
         container.mux(video.encode(None))
-    return path
 
 
 def faces_document(clip: Clip, interval_ms: int = 200) -> FacesDocument:
