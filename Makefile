@@ -15,6 +15,8 @@ LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 # A file of tests stays in one process, and a process has one local cloud at a time; slow files come first.
 PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
+# Tests start hundreds of interpreters, each of which would compile the project again.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # pip refuses a package whose hash differs from the locked one.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
@@ -31,10 +33,10 @@ up: $(READY) ## Start the local cloud and print the variables to export; Ctrl-C 
 	@$(BIN)/python -m local_cloud up
 
 test: $(READY) ## Run all tests on all processors; ARGS="-k blur" selects
-	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 test-fast: $(READY) ## Run the tests without videos and clouds; takes a minute
-	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract $(ARGS)
+	@$(PYTEST) $(PARALLEL) tests/unit tests/contract $(ARGS)
 
 check: $(READY) lint ## Check style, types, templates, policies, Dockerfile and state machine
 	@$(BIN)/ruff check

@@ -30,6 +30,7 @@ from local_cloud.http.wsgi import call
 from local_cloud.identity import INTERPRETER, LOG_WRITER, PERSON, cloud_environment
 from local_cloud.lambda_service.api import LambdaApi
 from local_cloud.lambda_service.concurrency import AccountLimit
+from local_cloud.lambda_service.forks import Forks
 from local_cloud.lambda_service.invocations import Invocations, LostEvent
 from local_cloud.lambda_service.on_failure import DeadLetters
 from local_cloud.lambda_service.pushed_images import PushedImages
@@ -181,8 +182,10 @@ class LocalCloud:
         opening.callback(self._clients.close)
         logs = self._clients.make("logs", principal=LOG_WRITER)
         opening.callback(logs.close)
+        forks = Forks(self._folder)
+        opening.callback(forks.close)
         self._place = Place(
-            self._folder / "sandboxes", self._variables_of, logs, self.settings.runtime_client
+            self._folder / "sandboxes", self._variables_of, logs, self.settings.runtime_client, forks
         )
         self._reset()
         for ending in (

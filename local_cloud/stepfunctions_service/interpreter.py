@@ -8,11 +8,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from typing import Any
 
-import boto3
+from botocore.config import Config
 
 from local_cloud.http.access_keys import AccessKey
+from local_cloud.http.clients import make_client
+
+_CONNECTIONS = 50
 
 
 class Interpreter:
@@ -34,16 +38,20 @@ class Interpreter:
 
     def change(self) -> None:
         """Load and patch the interpreter; loading takes a second."""
+        from moto.stepfunctions.parser import models  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.asl.parse import asl_parser  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.asl.utils import boto_client  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.backend import execution, execution_worker  # noqa: PLC0415 see above
 
         ending, worker = execution.BaseExecutionWorkerCommunication, execution_worker.ExecutionWorker
-        self._replace(boto_client, "boto3", _Clients(self._key))
+        clients = _Clients(self._key)
+        self._changes.callback(clients.close)
+        self._replace(boto_client, "boto3", clients)
         under_lock = ended_under_lock(ending.terminated, self._lock)
         self._replace(ending, "terminated", told_when_ended(under_lock, self._ended))
         self._replace(worker, "start", stoppable_from_the_start(worker.start))
-        self._replace(execution_worker, "AmazonStateLanguageParser", SharedTrees(asl_parser))
+        for place in (models, execution_worker):
+            self._replace(place, "AmazonStateLanguageParser", _shared_trees(asl_parser))
 
     def close(self) -> None:
         """Undo the patches."""
@@ -55,19 +63,33 @@ class Interpreter:
 
 
 class _Clients:
-    """Replaces the boto3 module in the interpreter; its clients sign with a key of this run."""
+    """Replaces the boto3 module in the interpreter; its clients sign with a key of this run.
+
+    moto asks for a client at each task, always with the same options for a service.
+    """
 
     def __init__(self, key: AccessKey) -> None:
         self._key = key
         self._lock = threading.Lock()
-        self._session = boto3.session.Session()
+        self._clients: dict[tuple[str, str], Any] = {}
 
-    def client(self, **options: Any) -> Any:
-        """Return a client with the interpreter's options and the key of this run."""
+    def client(self, *, service_name: str, region_name: str, **options: Any) -> Any:
+        """Return the client of a service in a region, with moto's options and the key of this run."""
         signed = {"aws_access_key_id": self._key.key_id, "aws_secret_access_key": self._key.secret}
-        # Making a client is not safe in two threads at once.
+        many = options["config"].merge(Config(max_pool_connections=_CONNECTIONS))
+        named = {"service_name": service_name, "region_name": region_name, "config": many}
         with self._lock:
-            return self._session.client(**{**options, **signed})
+            if (service_name, region_name) not in self._clients:
+                made = make_client(**{**options, **named, **signed})
+                self._clients[service_name, region_name] = made
+            return self._clients[service_name, region_name]
+
+    def close(self) -> None:
+        """Close the clients."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
 
 
 class SharedTrees:
@@ -85,6 +107,12 @@ class SharedTrees:
                 _, self._trees[definition] = self._asl_parser.AmazonStateLanguageParser.parse(definition)
         tree = self._trees[definition]
         return self._asl_parser.Preprocessor().visit(tree), tree
+
+
+@cache
+def _shared_trees(asl_parser: Any) -> SharedTrees:
+    # One for the process, whose clouds deploy the same definition.
+    return SharedTrees(asl_parser)
 
 
 def ended_under_lock(
