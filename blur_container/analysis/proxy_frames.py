@@ -35,6 +35,8 @@ _RATE_MIN = 24
 # How much earlier to seek for a keyframe, step by step: a seek follows the order of decoding, frames that
 # need the previous GOP are not shown, and some streams refresh their picture bit by bit.
 _SEEK_MS = (0, 3000, 12_000)
+# Without an index, as in MPEG-TS, a seek to a keyframe may end behind it: the last one goes to the start.
+_BEFORE_START_MS = -10_000.0
 # A detection has the time of its frame, cut or rounded to milliseconds.
 _SAMPLE_MS = 2.0
 # Skipping starts anew in every cell of time of this length, so that passes decode the same frames, wherever
@@ -114,16 +116,17 @@ class ProxyFrames:
             raise DamagedVideo(f"a frame cannot be decoded: {error.strerror}") from error
 
     def _from(self, begin_ms: float) -> Iterator[tuple[float, VideoFrame]]:
-        """Return (ms, frame) of the decoded frames, the first one not after `begin_ms` if possible."""
-        frames: Iterator[tuple[float, VideoFrame]] = iter(())
-        for earlier_ms in _SEEK_MS:
-            frames = self._sought(max(begin_ms - earlier_ms, 0.0))
+        """Return (ms, frame) of the decoded frames, the first one not after `begin_ms`.
+
+        Raise DamagedVideo if there is none: a frame at 0 ms was decoded before, and frames that are missing
+        here would be rendered without a look for faces.
+        """
+        for start_ms in (*(max(begin_ms - earlier_ms, 0.0) for earlier_ms in _SEEK_MS), _BEFORE_START_MS):
+            frames = self._sought(start_ms)
             first = next(frames, None)
-            if first:
-                frames = chain([first], frames)
-                if first[0] <= begin_ms:
-                    break
-        return frames
+            if first and first[0] <= begin_ms:
+                return chain([first], frames)
+        raise DamagedVideo(f"no frame can be decoded from {begin_ms:.0f} ms on, for the search for faces")
 
     def _sought(self, begin_ms: float) -> Iterator[tuple[float, VideoFrame]]:
         self._container.seek(self._clock.pts(begin_ms), stream=self._stream)

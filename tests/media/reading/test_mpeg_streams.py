@@ -10,14 +10,22 @@ import av
 import numpy as np
 import pytest
 
+from blur_container.reading.frame_mapping import without_detections
 from chalicelib.contract.errors import DamagedVideo
+from chalicelib.contract.job import DetectionMode
 from tests.checks.readback import shown_frames, worst_detail
-from tests.checks.segmented import render
+from tests.checks.segmented import SETTINGS, render
 from tests.clips import Clip, Face, faces_document, make_clip
+from tests.clips.portraits import PortraitClip, make_portrait_clip
 
 GONE = 14.0  # Faces of the clips show 60 and more.
 CLIP = Clip(
     faces=[Face(speed_x=0.3)], frame_rate=Fraction(25), options={"crf": "12", "x264-params": "bframes=2"}
+)
+# With B-frames the first packet has an earlier dts than the first frame is shown.
+CLIP_OF_A_PERSON = PortraitClip(
+    [(200 + 3 * step, 135) for step in range(30)],
+    options=(("preset", "veryfast"), ("x264-params", "bframes=2:keyint=250")),
 )
 MPEG2 = {"qscale": "2", "bf": "2"}
 FILES = {
@@ -79,3 +87,19 @@ def test_a_broken_transport_stream_is_damaged(tmp_path: Path) -> None:
 
     with pytest.raises(DamagedVideo):
         render(source, faces_document(CLIP))
+
+
+def test_faces_are_searched_where_no_index_leads_to_a_keyframe(tmp_path: Path) -> None:
+    """A seek to the first frame ends behind the only keyframe: nothing was searched, and nothing covered."""
+    source, target = make_portrait_clip(tmp_path / "clip.mp4", CLIP_OF_A_PERSON), tmp_path / "in.ts"
+    with av.open(str(source)) as read, av.open(str(target), "w", format="mpegts") as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                written.mux(packet)
+    faces = without_detections(target, "0" * 64, SETTINGS.limits)
+
+    report = render(target, faces, replace(SETTINGS, detection_mode=DetectionMode.CONTAINER))
+
+    assert report.file.frames_with_faces == len(CLIP_OF_A_PERSON.places)
