@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,13 +61,10 @@ def local_names(settings: StageSettings | None = None) -> Names:
 
 
 def deploy_project(
-    project: Path, folder: Path, clients: Clients, engine: ReplayEngine, renderer: Mapping[str, str]
+    project: Path, folder: Path, clients: Clients, engine: ReplayEngine, settings: StageSettings
 ) -> Names:
-    """Deploy `project`, with its app staged in `folder`; return its names; raise DeployFailed.
-
-    `renderer` has settings of the container's functions, with the names of deploy/stages.yaml.
-    """
-    names = local_names(StageSettings(STAGE, renderer=renderer))
+    """Deploy `project`, with its app staged in `folder`; return its names; raise DeployFailed."""
+    names = local_names(settings)
     place = Workplace(project, folder, clients, lambda: engine, silent_report())
     try:
         Deployment(names, place).deploy()

@@ -1,36 +1,55 @@
-"""Patches moto's interpreter of state machines: its clients get a key of this cloud, its races are closed.
+"""Patches moto's interpreter of state machines: it calls in the machine's role, and its races are closed.
 
 The interpreter runs in threads of its own, which the locks in front of moto do not cover.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
-from local_cloud.http.access_keys import AccessKey
+from local_cloud.http.access_keys import AccessKeys, Caller
+from local_cloud.identity import ACCOUNT_ID, INTERPRETER
+
+_STATES = "states.amazonaws.com"
+_MODULES = "moto.stepfunctions."
+_NAME = "boto_client_for"
+# A task ends by its own timeout.
+_CONFIG = Config(
+    parameter_validation=False,
+    retries={"max_attempts": 0, "total_max_attempts": 1},
+    connect_timeout=99_999_999,
+    read_timeout=99_999_999,
+    max_pool_connections=50,
+)
 
 
 class Interpreter:
     """Patches of moto's interpreter, undone by `close`; `lock` is the one that is held while moto answers."""
 
-    def __init__(self, key: AccessKey, lock: AbstractContextManager[Any]) -> None:
-        self._key = key
+    def __init__(self, keys: AccessKeys, lock: AbstractContextManager[Any]) -> None:
+        self._keys = keys
         self._lock = lock
         self._changes = ExitStack()
 
     def change(self) -> None:
         """Load and patch the interpreter; loading takes a second."""
         from moto.stepfunctions.parser.asl.parse import asl_parser  # noqa: PLC0415 see above
-        from moto.stepfunctions.parser.asl.utils import boto_client  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.backend import execution, execution_worker  # noqa: PLC0415 see above
 
         ending, worker = execution.BaseExecutionWorkerCommunication, execution_worker.ExecutionWorker
-        self._replace(boto_client, "boto3", _Clients(self._key))
+        clients = RoleClients(self._keys)
+        self._changes.callback(clients.close)
+        # Each of these modules has imported the function by its name.
+        for name, module in list(sys.modules.items()):
+            if name.startswith(_MODULES) and hasattr(module, _NAME):
+                self._replace(module, _NAME, clients.get)
         self._replace(ending, "terminated", ended_under_lock(ending.terminated, self._lock))
         self._replace(worker, "start", stoppable_from_the_start(worker.start))
         self._replace(execution_worker, "AmazonStateLanguageParser", SharedTrees(asl_parser))
@@ -44,20 +63,50 @@ class Interpreter:
         setattr(place, name, value)
 
 
-class _Clients:
-    """Replaces the boto3 module in the interpreter; its clients sign with a key of this run."""
+class RoleClients:
+    """Makes and caches the interpreter's boto3 clients; each signs with a session of the machine's role."""
 
-    def __init__(self, key: AccessKey) -> None:
-        self._key = key
+    def __init__(self, keys: AccessKeys) -> None:
+        self._keys = keys
         self._lock = threading.Lock()
         self._session = boto3.session.Session()
+        self._clients: dict[tuple[str, str, str], Any] = {}
 
-    def client(self, **options: Any) -> Any:
-        """Return a client with the interpreter's options and the key of this run."""
-        signed = {"aws_access_key_id": self._key.key_id, "aws_secret_access_key": self._key.secret}
+    def get(self, region: str, service: str, state_credentials: Any = None) -> Any:
+        """Return the client for `service` that calls in the role of `state_credentials`."""
+        role_arn = str(state_credentials.role_arn)
+        key = self._keys.issue(Caller(INTERPRETER, role_arn, _STATES, _machine_of(role_arn)))
         # Making a client is not safe in two threads at once.
         with self._lock:
-            return self._session.client(**{**options, **signed})
+            from moto.settings import moto_server_port  # noqa: PLC0415 moto loads in half a second
+
+            if (region, service, key.key_id) not in self._clients:
+                self._clients[region, service, key.key_id] = self._session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=f"http://localhost:{moto_server_port()}",
+                    aws_access_key_id=key.key_id,
+                    aws_secret_access_key=key.secret,
+                    aws_session_token=key.token,
+                    config=_CONFIG,
+                )
+            return self._clients[region, service, key.key_id]
+
+    def close(self) -> None:
+        """Close every client."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+
+def _machine_of(role_arn: str) -> str:
+    """Return the ARN of a state machine with this role: Step Functions names it where it assumes the role."""
+    from moto.stepfunctions.parser.models import stepfunctions_parser_backends  # noqa: PLC0415 loading takes a second
+
+    backends = stepfunctions_parser_backends[ACCOUNT_ID].values()
+    machines = [machine for backend in backends for machine in backend.state_machines]
+    return next((str(one.arn) for one in machines if one.roleArn == role_arn), "")
 
 
 class SharedTrees:

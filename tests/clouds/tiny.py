@@ -29,6 +29,19 @@ _TRUST = json.dumps(
         ],
     }
 )
+# What Lambda needs to write a function's log, whose group it makes itself here.
+LOGS = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": "*",
+            }
+        ],
+    }
+)
 RECORDER = """
 import json, os, pathlib, uuid
 
@@ -64,6 +77,7 @@ class TinyCloud:
         self.cloud = cloud
         self._folder = folder
         made = cloud.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument=_TRUST)
+        cloud.client("iam").put_role_policy(RoleName="any", PolicyName="logs", PolicyDocument=LOGS)
         self._role_arn = made["Role"]["Arn"]
 
     def deploy(
