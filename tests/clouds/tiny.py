@@ -163,6 +163,16 @@ class TinyCloud:
             time.sleep(0.02)
         return self.cloud.lost_events
 
+    def ended(self, execution_arn: str) -> dict[str, Any]:
+        """Return the description of an execution once it has ended."""
+        stepfunctions, deadline_s = self.cloud.client("stepfunctions"), time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline_s:
+            described: dict[str, Any] = stepfunctions.describe_execution(executionArn=execution_arn)
+            if described["status"] != "RUNNING":
+                return described
+            time.sleep(0.05)
+        raise TimeoutError(f"{execution_arn} has not ended")
+
     def log_messages(self, name: str) -> list[str]:
         """Return what `name` logged so far."""
         logs = self.cloud.client("logs")
