@@ -43,11 +43,12 @@ PREFIX = "face-blur-local-"
 CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
 EVENT_FUNCTIONS = ("face-detection", "face-detection-capitals")
 JOINS_VPC, STAYS_OUT, STAYS_INSIDE = "JoinVpc", "LeaveVpcToLambda", "StayInside"
+OUTSIDER = "outsider"  # Has the credentials of a role, and is not its function.
 PATIENCE_S = 120
 _GONE_VERSION = "00000000-0000-4000-8000-000000000000"
 _KEYFRAMES = (("preset", "ultrafast"), ("x264-params", "keyint=5:min-keyint=5"))
 # EC2 calls as a function would make them with its own credentials; each must be refused.
-_EC2_CALLS = (
+_EC2_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("create_network_interface", {"SubnetId": "subnet-1"}),
     ("describe_network_interfaces", {}),
     ("describe_subnets", {}),
@@ -291,7 +292,7 @@ class Scenarios:
     def _read_from_outside(self, function: str) -> str:
         found = self._cloud.function(PREFIX + function)
         assert found is not None, function
-        s3, source = self._cloud.client_of("s3", Caller("stolen", found.role_arn)), self._kept.source
+        s3, source = self._cloud.client_of("s3", Caller(OUTSIDER, found.role_arn)), self._kept.source
         place = {"Bucket": source.bucket, "Key": source.key, "VersionId": source.version_id}
         return _refusal_of(partial(s3.get_object, **place))
 
