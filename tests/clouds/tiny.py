@@ -17,31 +17,8 @@ from local_cloud.cloud import LocalCloud
 from local_cloud.lambda_service.invocations import LostEvent
 
 PATIENCE_S = 60.0
-_TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-)
 # What Lambda needs to write a function's log, whose group it makes itself here.
-LOGS = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-                "Resource": "*",
-            }
-        ],
-    }
-)
+_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 RECORDER = """
 import json, os, pathlib, uuid
 
@@ -76,9 +53,16 @@ class TinyCloud:
     def __init__(self, cloud: LocalCloud, folder: Path) -> None:
         self.cloud = cloud
         self._folder = folder
-        made = cloud.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument=_TRUST)
-        cloud.client("iam").put_role_policy(RoleName="any", PolicyName="logs", PolicyDocument=LOGS)
-        self._role_arn = made["Role"]["Arn"]
+        self._role_arn = self.make_role("any", "lambda", _LOGS)
+
+    def make_role(self, name: str, service: str, actions: list[str]) -> str:
+        """Make a role that `service` may assume, which allows `actions` everywhere; return its ARN."""
+        iam = self.cloud.client("iam")
+        trust = {"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_allowing(trust))
+        policy = _allowing({"Action": actions, "Resource": "*"})
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
+        return str(made["Role"]["Arn"])
 
     def deploy(
         self, name: str, code: str, *, timeout_s: int = 5, memory_mb: int = 256, handler: str = "tiny.handler"
@@ -189,6 +173,10 @@ class TinyCloud:
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"{name} did not log {text}")
             time.sleep(0.05)
+
+
+def _allowing(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
 def zipped(code: str) -> bytes:
