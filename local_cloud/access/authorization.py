@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _READS = {"s3:GetObject", "s3:GetObjectVersion"}
 _ALWAYS_ALLOWED = {"sts:GetCallerIdentity"}
 _NOT_FOUND = 404
+_ACCOUNT = frozenset({ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:root"})
 _NAMED = "<Code>AccessDenied</Code><Message>{}</Message>"
 
 
@@ -66,7 +68,7 @@ class Authorization:
             if reason:
                 return _refusal(environ, asked, reason)
         reads = next((asked for asked in calls if asked.action in _READS), None)
-        if reads is None or signed_service(environ) != "s3":
+        if reads is None or signed_service(environ) not in {"", "s3"}:
             return application
         bucket = reads.resource.partition("/")[0]
         for action in LISTS[reads.action]:
@@ -99,15 +101,17 @@ class Authorization:
         endpoint = s3_endpoint_of(self._subnets_of(caller.principal)) if is_s3 else None
         if endpoint:
             context["aws:sourcevpce"] = endpoint.endpoint_id
-        account = (ACCOUNT_ID, f"arn:aws:iam::{ACCOUNT_ID}:root")
-        names = frozenset({caller.role_arn, caller.session_arn, *account})
+        names = frozenset({caller.role_arn, caller.session_arn})
         request = Request(asked.action, asked.resource, context, names)
         decision = decide(role.policies, request)
         if decision is Decision.DENIED:
             return "with an explicit deny in an identity-based policy"
         document = self._bucket_policy(_bucket_of(asked.resource)) if is_s3 else None
-        of_bucket = decide([Policy.parse(document.decode())] if document else [], request)
-        if of_bucket is Decision.DENIED:
+        bucket_policies = [Policy.parse(document.decode())] if document else []
+        of_bucket = decide(bucket_policies, request)
+        # To deny an account denies its roles; to allow it leaves the choice to their own policies.
+        as_account = replace(request, principals=names | _ACCOUNT)
+        if decide(bucket_policies, as_account) is Decision.DENIED:
             return "with an explicit deny in a resource-based policy"
         if Decision.ALLOWED not in (decision, of_bucket):
             return f"because no identity-based policy allows the {asked.action} action"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from local_cloud.http.wsgi import bucket_and_key, path_of, query_of, read_body, signed_by, signed_service
-from local_cloud.identity import ACCOUNT_ID, INTERPRETER, PERSON, REGION
+from local_cloud.http.wsgi import bucket_and_key, caller_of, path_of, query_of, read_body, signed_service
+from local_cloud.identity import ACCOUNT_ID, INTERPRETER, REGION
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -111,13 +111,17 @@ class ServiceCalls:
 
 
 def calls_in(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
-    """Yield the IAM calls of a request; a request of a person or of the cloud itself has none."""
-    principal, service = signed_by(environ), signed_service(environ)
-    if principal == INTERPRETER:
-        if match := _INVOKE.search(unquote(path_of(environ))):
-            name = match["name"].rpartition(":function:")[2]
-            yield ServiceCall(STATE_MACHINE, "lambda:InvokeFunction", _arn("lambda", f"function:{name}"))
-    elif principal != PERSON and service == "s3":
+    """Yield the IAM calls of a request: one or more of each role's, none of an operator's."""
+    # Addresses that are signed in the older way name no service: they are S3's.
+    caller, service = caller_of(environ), signed_service(environ) or "s3"
+    if not caller.role_arn:
+        return
+    is_machine = caller.principal == INTERPRETER and bool(caller.service)
+    principal = STATE_MACHINE if is_machine else caller.principal
+    if service == "lambda" and (match := _INVOKE.search(unquote(path_of(environ)))):
+        name = match["name"].rpartition(":function:")[2]
+        yield ServiceCall(principal, "lambda:InvokeFunction", _arn("lambda", f"function:{name}"))
+    elif service == "s3":
         bucket, key = bucket_and_key(environ)
         arn = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
         yield ServiceCall(principal, _s3_action(environ, key), arn)
@@ -125,9 +129,9 @@ def calls_in(environ: WSGIEnvironment) -> Iterator[ServiceCall]:
             place, _, version = unquote(copied).removeprefix("/").partition("?versionId=")
             read = "s3:GetObjectVersion" if version else "s3:GetObject"
             yield ServiceCall(principal, read, f"arn:aws:s3:::{place}")
-    elif principal != PERSON and principal and "HTTP_X_AMZ_TARGET" in environ:
+    elif "HTTP_X_AMZ_TARGET" in environ:
         yield from _json_calls(environ, principal)
-    elif principal != PERSON and principal:
+    else:
         # No function of the project calls these: a policy must allow them on every resource.
         form = parse_qs(read_body(environ).decode("latin-1"))
         action = form.get("Action", [f"{environ['REQUEST_METHOD']} {path_of(environ)}"])[0]

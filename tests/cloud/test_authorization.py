@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -160,6 +161,40 @@ def test_buckets_policy_allows_and_denies(vault: TinyCloud) -> None:
 
     assert s3.get_object(Bucket="shared", Key="a")["Body"].read() == b"a"
     assert "explicit deny in a resource-based policy" in refusal(s3.get_object, Bucket="shared", Key="b")[1]
+
+
+def test_account_in_a_buckets_policy_leaves_the_choice_to_its_roles(vault: TinyCloud) -> None:
+    """To allow the account is no permission of a role, to deny it is a denial."""
+    owner, root = vault.cloud.client("s3"), {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    owner.create_bucket(Bucket="delegated")
+    owner.put_object(Bucket="delegated", Key="a", Body=b"a")
+    objects = ("s3:GetObject", "arn:aws:s3:::delegated/*")
+    bare, trusted = s3_of(vault, "bare", allowed()), s3_of(vault, "trusted", allowed(objects))
+
+    owner.put_bucket_policy(Bucket="delegated", Policy=json.dumps(allowed(objects, Principal=root)))
+    allowing = refusal(bare.get_object, Bucket="delegated", Key="a")[1]
+    denial = {"Effect": "Deny", "Principal": root, "Action": "s3:*", "Resource": objects[1]}
+    owner.put_bucket_policy(Bucket="delegated", Policy=json.dumps({"Statement": [denial]}))
+
+    assert "no identity-based policy" in allowing
+    assert "explicit deny" in refusal(trusted.get_object, Bucket="delegated", Key="a")[1]
+
+
+@pytest.mark.parametrize("session", ["person", "interpreter"])
+def test_session_is_limited_whatever_it_is_called(vault: TinyCloud, session: str) -> None:
+    """An operator is who has an operator's key, not who takes the name."""
+    role = make_role(vault, f"named-{session}", allowed())
+    key = vault.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=vault.cloud.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+        aws_session_token=key["SessionToken"],
+    )
+
+    assert refusal(s3.get_object, Bucket="vault", Key="kept")[0] == "AccessDenied"
 
 
 def test_plain_http_of_this_machine_stands_for_tls(vault: TinyCloud) -> None:
