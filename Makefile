@@ -7,6 +7,9 @@ export ENGINE
 READY := $(VENV)/.ready
 export PYTHONDONTWRITEBYTECODE = 1
 
+# The packages alone; with the face model, which is built once, the environment is ready.
+PACKAGES := $(VENV)/.packages
+
 LINT_VENV := .venv-lint
 LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
@@ -15,7 +18,7 @@ PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
 # pip refuses a package whose hash differs from the locked one.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove status redrive replay image test-image soak fuzz storm repeat matrix permissions lock clean
+.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove upload download status redrive replay image test-image soak fuzz storm repeat matrix permissions lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -37,7 +40,7 @@ check: $(READY) lint ## Check style, types, templates, policies, Dockerfile and 
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/cfn-lint -- statemachine/foundation.yaml statemachine/pipeline.yaml
+	@$(BIN)/cfn-lint --regions us-east-1 eu-west-1 us-gov-west-1 -- statemachine/foundation.yaml statemachine/pipeline.yaml
 	@$(BIN)/python -m pytest -q tests/contract
 
 # Linters with their own environment. One that cannot be installed is reported and skipped; in CI that is an error.
@@ -50,7 +53,10 @@ lint: $(READY)
 	elif [ -n "$(CI)" ]; then exit 1; \
 	else echo "Skipped: checkov, hadolint and parliament cannot be installed here."; fi
 	@if command -v npx >/dev/null 2>&1; then \
-	    npx --yes asl-validator@4.0.0 --json-path statemachine/blur_faces.asl.json; \
+	    for partition in aws aws-us-gov; do \
+	        npx --yes asl-validator@4.0.0 --json-definition "$$(sed "s/\$${Partition}/$$partition/" statemachine/blur_faces.asl.json)" \
+	            || exit 1; \
+	    done; \
 	elif [ -n "$(CI)" ]; then echo "asl-validator needs Node.js" >&2; exit 1; \
 	else echo "Skipped: asl-validator needs Node.js (npx)."; fi
 
@@ -60,6 +66,12 @@ deploy: $(READY) ## Deploy to AWS; STAGE=dev, DRY_RUN=1 to show the changes only
 remove: $(READY) ## Remove a stage; BUCKETS=delete also its videos, RUNNING=stop, DRY_RUN=1
 	@$(BIN)/python -m deploy remove --stage $(STAGE) $(if $(DRY_RUN),--dry-run) \
 	    $(if $(BUCKETS),--buckets $(BUCKETS)) $(if $(RUNNING),--running $(RUNNING))
+
+upload: $(READY) ## Upload VIDEO=my.mp4 to a stage; KEY=... names it otherwise there
+	@$(BIN)/python -m deploy upload --stage $(STAGE) --video "$(VIDEO)" $(if $(KEY),--key "$(KEY)")
+
+download: $(READY) ## Download what a stage made of KEY=my.mp4, into out/ or OUT=blurred.mp4
+	@$(BIN)/python -m deploy download --stage $(STAGE) --key "$(KEY)" $(if $(OUT),--out "$(OUT)")
 
 status: $(READY) ## List executions with their status and cause of failure; KEY=my.mp4 for one upload
 	@$(BIN)/python -m deploy status --stage $(STAGE) $(if $(KEY),--key "$(KEY)")
@@ -114,13 +126,20 @@ lock: $(READY) ## Update the pinned requirements files
 	@$(COMPILE) --python-version 3.10 requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) --python-version 3.10 --no-deps requirements-assets.in -o requirements-assets.txt
 	@$(COMPILE) --python-version 3.13 blur_container/requirements.in -o blur_container/requirements.txt
+	@$(COMPILE) --python-version 3.13 --no-deps blur_container/requirements-model.in -o blur_container/requirements-model.txt
 	@$(COMPILE) --python-version 3.10 requirements-lint.in -o requirements-lint.txt
 
 clean: ## Remove all files that the other commands created
-	@rm -rf $(VENV) $(LINT_VENV) .local-cloud out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments
+	@rm -rf $(VENV) $(LINT_VENV) .local-cloud out .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	    .chalice/deployments .chalice/deployed .chalice/stages
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements-dev.txt requirements-assets.txt
+$(READY): $(PACKAGES) $(wildcard blur_container/model_build/*.py)
+	@echo "Building the face model, once: about half a minute ..."
+	@$(BIN)/python -m blur_container.model_build
+	@touch $@
+
+$(PACKAGES): requirements-dev.txt requirements-assets.txt
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \
 	    echo "face-blur needs Python 3.10 or later: install it, or set its path: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
@@ -129,7 +148,7 @@ $(READY): requirements-dev.txt requirements-assets.txt
 	    echo "face-blur needs Python's venv module (Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@[ ! -L $(VENV) ] || { \
 	    echo "$(VENV) is a link: creating it again would empty its target. Remove the link first." >&2; exit 1; }
-	@echo "Setting up $(VENV), once: about a minute and 900 MB ..."
+	@echo "Setting up $(VENV), once: about a minute and 1.1 GB ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
 	@$(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt

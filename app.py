@@ -1,7 +1,9 @@
 """The Chalice app: its events and functions. Each unpacks its event, calls one function, returns JSON."""
 
 import os
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from chalice.app import Chalice
@@ -13,12 +15,19 @@ from chalicelib.contract.log import EventLog
 from chalicelib.executions import start_executions
 from chalicelib.faces_store import store_faces
 from chalicelib.failures import record_failure
+from chalicelib.pace import LambdaContext, Pace
 from chalicelib.rekognition import FaceDetectionJobs, check_detection
 from chalicelib.settings import StartSettings, VideoLimits, required_setting
 from chalicelib.uploads import S3Notification
 from chalicelib.work_objects import delete_work_objects
 
 app = Chalice(app_name="face-blur")
+
+# Chalice's commands in the repository's root get the stage's settings from its record: docs/adr/0027.
+if "AWS_CHALICE_CLI_MODE" in os.environ and Path(__file__).with_name("deploy").is_dir():
+    from deploy.chalice_commands import use_recorded_stage
+
+    use_recorded_stage(Path(__file__).parent, sys.argv[1:])
 
 # chalice reads the bucket name at import, when it deploys; inside a function the default is never used.
 _INPUT_BUCKET = os.environ.get("INPUT_BUCKET", "input-bucket-not-set")
@@ -49,7 +58,8 @@ def start_face_detection(event: dict[str, Any], context: object) -> dict[str, An
     log = _log("start-face-detection", job, context)
     with log.handling():
         limits = VideoLimits.from_env(os.environ)
-        return start_detection(job, _rekognition(), client("s3"), limits, log).to_json()
+        now = datetime.now(timezone.utc)
+        return start_detection(job, _rekognition(), client("s3"), limits, now, log).to_json()
 
 
 @app.lambda_function(name="check-rekognition-job-status")
@@ -63,12 +73,16 @@ def check_rekognition_job_status(event: dict[str, Any], context: object) -> dict
 
 
 @app.lambda_function(name="get-rekognized-faces")
-def get_rekognized_faces(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Write all detections of the Rekognition job to the work bucket, as the faces document."""
+def get_rekognized_faces(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Write all detections of the Rekognition job to the work bucket, as the faces document.
+
+    Where the account's quota leaves too little time, return the job with the pages read so far.
+    """
     job = Job.from_json(event)
     with _log("get-rekognized-faces", job, context).handling():
         bucket = required_setting(os.environ, "WORK_BUCKET")
-        return store_faces(job, _rekognition(), client("s3"), bucket).to_json()
+        pace, now = Pace.of_invocation(context), datetime.now(timezone.utc)
+        return store_faces(job, _rekognition(), client("s3"), bucket, pace, now).to_json()
 
 
 @app.lambda_function(name="record-failure")

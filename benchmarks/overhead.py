@@ -51,7 +51,7 @@ def main() -> None:
     """Print one line a run and the medians."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        LocalCloud(CloudSettings(rekognition=_REKOGNITION)) as cloud,
+        LocalCloud(CloudSettings(detection="rekognition", rekognition=_REKOGNITION)) as cloud,
     ):
         clip = _ten_seconds(Path(folder))
         cloud.deploy(PROJECT)

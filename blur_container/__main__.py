@@ -1,4 +1,4 @@
-"""The command line of the renderer: `render` blurs one local file with the boxes of a faces document."""
+"""The command line of the renderer: `render` blurs the faces of one local file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from blur_container.rendering.local_files import LocalFiles
 from blur_container.rendering.progress import ProgressBar
 from blur_container.settings import BlurShape, BlurStyle, Settings
 from chalicelib.contract.errors import FaceBlurError
+from chalicelib.contract.job import DetectionMode
 
 _EPILOGUE = (
     "What is not said here is read from the environment, as in Lambda: PRESET, MARGIN, MIN_CONFIDENCE ..."
@@ -28,7 +29,9 @@ def main(arguments: list[str], environment: Mapping[str, str], out: IO[str], err
     options = _parse(arguments)
     files = LocalFiles(options.source, options.target, options.faces)
     try:
-        settings = Settings.from_env({**environment, **_NO_BUCKETS, **_chosen(options)})
+        settings = Settings.from_env(
+            {"DETECTION": _detection(options), **environment, **_NO_BUCKETS, **_chosen(options)}
+        )
         with closing(ProgressBar(err)) as bar:
             report = files.render(settings, bar)
     except (FaceBlurError, OSError) as error:
@@ -44,6 +47,11 @@ def main(arguments: list[str], environment: Mapping[str, str], out: IO[str], err
     return 0
 
 
+def _detection(options: argparse.Namespace) -> str:
+    """Return the detection where the environment names none: given faces are all that is to be blurred."""
+    return DetectionMode.REKOGNITION.value if options.faces else DetectionMode.CONTAINER.value
+
+
 def _chosen(options: argparse.Namespace) -> dict[str, str]:
     chosen = {"BLUR_STYLE": options.style, "BLUR_SHAPE": options.shape, "CRF": options.crf}
     return {name: value for name, value in chosen.items() if value is not None}
@@ -57,7 +65,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     render.add_argument(
         "target", type=Path, metavar="OUT", help="the blurred .mp4; its manifest goes beside it"
     )
-    render.add_argument("--faces", type=Path, required=True, metavar="JSON", help="a faces document")
+    render.add_argument(
+        "--faces", type=Path, metavar="JSON", help="a faces document; without one the faces are detected here"
+    )
     render.add_argument("--style", choices=[style.value for style in BlurStyle], help="what faces become")
     render.add_argument("--shape", choices=[shape.value for shape in BlurShape], help="what is covered")
     render.add_argument("--crf", help="x264's constant rate factor, 0 to 51: lower is larger and better")

@@ -20,7 +20,7 @@ _NEARLY_NOTHING = 0.017
 _FAR_FRAMES = 1e6
 
 
-# uint8 (height, width): the luma of a frame, scaled down.
+# uint8 (height, width): the luma of a frame, scaled down; or (height, width, 3): the same in RGB.
 Picture = NDArray[np.uint8]
 # Samples of 8 bits in one byte, deeper ones in two.
 Plane = NDArray[np.uint8 | np.uint16]
@@ -129,9 +129,19 @@ class Orientation:
             )
         return Orientation(self.a, self.c, self.b, self.d).to_coded(inside)
 
+    def turned(self, picture: Picture) -> Picture:
+        """Return a picture of the coded frame, uint8 (height, width[, channels]), as displayed."""
+        shown = picture.swapaxes(0, 1) if self.is_quarter_turn else picture
+        across, down = (self.c, self.b) if self.is_quarter_turn else (self.a, self.d)
+        return np.ascontiguousarray(shown[::down, ::across])
+
     def of_part(self, shown: Box) -> Orientation:
         """Return the same orientation of frames of which only the part `shown` is displayed."""
         return replace(self, shown=shown)
+
+
+# A picture turned clockwise by a quarter, a half and three quarters.
+TURNS = (Orientation(0, 1, -1, 0), Orientation(-1, 0, 0, -1), Orientation(0, -1, 1, 0))
 
 
 def boxes_orientation(display: Orientation, coded: Size, analysed: Size) -> Orientation:
@@ -182,6 +192,15 @@ def visible_share(box: Box) -> float:
     down = min(box.bottom, 1.0) - max(box.top, 0.0)
     area = box.width * box.height
     return max(across, 0.0) * max(down, 0.0) / area if area else 1.0
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return the area that two boxes share, divided by the area that they cover together (IoU)."""
+    across = min(one.right, other.right) - max(one.left, other.left)
+    down = min(one.bottom, other.bottom) - max(one.top, other.top)
+    shared = max(across, 0.0) * max(down, 0.0)
+    together = one.width * one.height + other.width * other.height - shared
+    return shared / together if together else 0.0
 
 
 def centre_shift(one: Box, other: Box) -> tuple[float, float]:

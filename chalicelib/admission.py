@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 from chalicelib.contract.errors import (
+    DamagedVideo,
+    DetectionRefused,
+    NotAVideo,
+    NoVideoStream,
     PermanentError,
+    RekognitionLimited,
     SourceNotVersioned,
     StorageUnavailable,
+    UnsupportedVideo,
     UploadLimitExceeded,
     VideoTooLarge,
 )
-from chalicelib.contract.job import WORK_PREFIX, DetectionProgress, DetectionStatus, Job, execution_name
+from chalicelib.contract.job import (
+    WORK_PREFIX,
+    DetectionMode,
+    DetectionProgress,
+    DetectionStatus,
+    Job,
+    execution_name,
+)
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.movie_index import Movie, read_movie
-from chalicelib.rekognition import FaceDetectionJobs
+from chalicelib.rekognition import FaceDetectionJobs, age_s, without_rekognition
 from chalicelib.settings import UploadLimit, VideoLimits
 from chalicelib.sources import SourceRanges
 from chalicelib.storage import named_errors, write_json
@@ -25,6 +39,8 @@ from chalicelib.storage import named_errors, write_json
 LIMITS_PREFIX = f"{WORK_PREFIX}limits/"  # Below what the work bucket's lifecycle lets expire.
 _HOUR_CHARACTERS = len("2026-11-28T09")
 _SECONDS_IN_MINUTE = 60
+# With both detectors wanted, a video waits so long for a free job of Rekognition.
+_LONGEST_QUEUE_S = 24 * 3600
 
 
 def require_within(limits: VideoLimits, movie: Movie, uri: str) -> None:
@@ -65,20 +81,47 @@ def require_room(limit: UploadLimit, source: SourceObject, uploaded_at: str, s3:
         )
 
 
-def start_detection(job: Job, jobs: FaceDetectionJobs, s3: Any, limits: VideoLimits, log: EventLog) -> Job:
+def start_detection(
+    job: Job, jobs: FaceDetectionJobs, s3: Any, limits: VideoLimits, now: datetime, log: EventLog
+) -> Job:
     """Start the Rekognition job of a video within the limits; return `job` with its id.
 
-    Each start is logged with the minutes it costs. Rekognition does not charge a repeated token again, but a
-    repeated start is logged again: the logged sum may be too high, never too low.
+    Return `job` for the container's detector alone where the stage wants that, or both detectors and
+    Rekognition takes no such video or had no free job for a day: plan-segments then judges a video without a
+    readable index. `now` has a time zone.
+
+    The same request token gives the same job. A redrive whose job is lost takes the next token, and only
+    that: should this function run twice, both runs get the same job. Each start is logged with the minutes it
+    costs. Rekognition does not charge a repeated token again, but a repeated start is logged again: the
+    logged sum may be too high, never too low.
     """
     if not job.source.version_id:
         raise SourceNotVersioned(f"{job.source.uri} is pinned to no version: upload it again.")
-    movie = measured(job.source, s3)
+    try:
+        movie = measured(job.source, s3)
+    except (NotAVideo, NoVideoStream, DamagedVideo, UnsupportedVideo) as error:
+        return without_rekognition(job, error)
     require_within(limits, movie, job.source.uri)
-    job_id = jobs.start(job.source)
+    if job.detection.mode is DetectionMode.CONTAINER:
+        return job.with_detection(job.detection.by_container_only())
+    number = job.detection.token_number
+    try:
+        job_id = jobs.start(job.source, number)
+        if job.detection.status is DetectionStatus.AGAIN and jobs.is_lost(job_id):
+            number += 1
+            job_id = jobs.start(job.source, number)
+    except DetectionRefused as error:
+        return without_rekognition(job, error)
+    except RekognitionLimited as error:
+        if job.detection.mode is DetectionMode.REKOGNITION or age_s(job, now) < _LONGEST_QUEUE_S:
+            raise
+        return job.with_detection(job.detection.by_container_only(error))
     minutes = round(float(movie.duration_s / _SECONDS_IN_MINUTE), 3)
     log.info("detection started", job_id=job_id, video_minutes=minutes)
-    return job.with_detection(DetectionProgress(DetectionStatus.IN_PROGRESS, job_id))
+    started = DetectionProgress(
+        DetectionStatus.IN_PROGRESS, job_id, token_number=number, mode=job.detection.mode
+    )
+    return job.with_detection(started)
 
 
 def measured(source: SourceObject, s3: Any) -> Movie:

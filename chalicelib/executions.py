@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any
 
 from chalicelib.admission import require_room, start_detection
@@ -33,7 +34,7 @@ def start_executions(
     """
     records = read_records(event)
     if not records:
-        log.info("ignored", reason=f"no records: {event.get('Event', 'an empty event')}")
+        log.info("ignored", reason="s3:TestEvent has no records")
     started: list[str] = []
     errors: list[Exception] = []
     for record in records:
@@ -76,7 +77,7 @@ def _start_record(
     except PermanentError as error:
         if isinstance(error, (ConfigurationError, InvalidDocument)):
             raise
-        job = _refused(source, error)
+        job = _refused(source, error, settings)
     else:
         job = _detect(source, settings, rekognition, s3, log)
     name = execution_name(source)
@@ -93,20 +94,20 @@ def _detect(
     source: SourceObject, settings: StartSettings, rekognition: FaceDetectionJobs, s3: Any, log: EventLog
 ) -> Job:
     """Return the job with its detection started, left to the state machine, or refused."""
-    job = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
+    job = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED, mode=settings.detection))
     try:
-        return start_detection(job, rekognition, s3, settings.limits, log)
+        return start_detection(job, rekognition, s3, settings.limits, datetime.now(timezone.utc), log)
     except TransientError:
         return job  # The state machine can wait for a day; a function cannot.
     except ConfigurationError:
         raise
     except PermanentError as error:
-        return _refused(source, error)
+        return _refused(source, error, settings)
 
 
-def _refused(source: SourceObject, error: PermanentError) -> Job:
+def _refused(source: SourceObject, error: PermanentError, settings: StartSettings) -> Job:
     return Job(
         source=source,
-        detection=DetectionProgress(DetectionStatus.REFUSED),
-        failure=Failure(error=type(error).__name__, cause=str(error)),
+        detection=DetectionProgress(DetectionStatus.REFUSED, mode=settings.detection),
+        failure=Failure.of(error),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from chalicelib.contract.errors import ConfigurationError
+from chalicelib.contract.job import DetectionMode
 
 # The longest video that Rekognition accepts, and the largest that the renderer accepts.
 LONGEST_S = 6 * 3600
@@ -54,6 +54,7 @@ class StartSettings:
     output_bucket: str
     limits: VideoLimits = VideoLimits()
     upload_limit: UploadLimit | None = None
+    detection: DetectionMode = DetectionMode.BOTH
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> StartSettings:
@@ -65,13 +66,23 @@ class StartSettings:
                 f"INPUT_BUCKET and OUTPUT_BUCKET are both {input_bucket!r}: every output would be an upload"
                 " again, an endless paid loop. Name two different buckets in deploy/stages.yaml."
             )
-        _require_rekognition(environment)
         return cls(
             state_machine_arn=required_setting(environment, "STATE_MACHINE_ARN"),
             output_bucket=output_bucket,
             limits=VideoLimits.from_env(environment),
             upload_limit=UploadLimit.from_env(environment),
+            detection=detection_mode(environment),
         )
+
+
+def detection_mode(environment: Mapping[str, str]) -> DetectionMode:
+    """Return the detectors that DETECTION names: both unless it says otherwise."""
+    text = environment.get("DETECTION") or DetectionMode.BOTH.value
+    try:
+        return DetectionMode(text)
+    except ValueError as error:
+        modes = ", ".join(mode.value for mode in DetectionMode)
+        raise ConfigurationError(f"DETECTION must be one of {modes}, not {text[:40]!r}.") from error
 
 
 def required_setting(environment: Mapping[str, str], name: str) -> str:
@@ -88,25 +99,3 @@ def whole_setting(environment: Mapping[str, str], name: str, default: int, most:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= most:
         raise ConfigurationError(f"{name} must be a whole number from 1 to {most}, not {text[:40]!r}.")
     return int(text)
-
-
-def _require_rekognition(environment: Mapping[str, str]) -> None:
-    region = environment.get("AWS_REGION") or required_setting(environment, "AWS_DEFAULT_REGION")
-    if region not in _rekognition_regions():
-        raise ConfigurationError(
-            f"Rekognition does not exist in {region}: deploy to one of"
-            f" {', '.join(sorted(_rekognition_regions()))}."
-        )
-
-
-@cache
-def _rekognition_regions() -> frozenset[str]:
-    """Return the regions with Rekognition; read once per process, as it takes time."""
-    from boto3.session import Session  # noqa: PLC0415 see clients.py
-
-    session = Session()
-    return frozenset(
-        region
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("rekognition", partition_name=partition)
-    )

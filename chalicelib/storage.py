@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.contract.errors import StorageUnavailable
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.service_errors import storage_error
 
@@ -19,6 +20,19 @@ def named_errors(what: str) -> Iterator[None]:
         yield
     except (ClientError, BotoCoreError) as error:
         raise storage_error(f"{what}: {error}", error) from error
+
+
+def read_json(s3: Any, place: ObjectReference) -> bytes:
+    """Return the text of the JSON object at `place`."""
+    with named_errors(f"reading {place.uri}"):
+        answer = s3.get_object(Bucket=place.bucket, Key=place.key)
+    with closing(answer["Body"]) as body:
+        try:
+            text: bytes = body.read()
+        except (BotoCoreError, OSError) as error:
+            # The body broke off, or its checksum is wrong: another answer may be good.
+            raise StorageUnavailable(f"reading {place.uri}: {error}") from error
+    return text
 
 
 def write_json(s3: Any, target: ObjectReference, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Reads the uploads in an S3 event, and gives the reason where a record is ignored or refused."""
+"""Reads the uploads in an event of S3, by whichever road, with the reason where one is ignored or refused."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from chalicelib.contract.fields import (
     count_field,
     list_field,
     optional_text_field,
+    parse_object,
     require_object,
     shown,
     text_field,
@@ -21,6 +22,10 @@ from chalicelib.contract.objects import SourceObject
 
 _SUFFIX = ".mp4"
 _TEST_EVENT = "s3:TestEvent"
+_SNS_TYPE = "Notification"
+_EVENT_BRIDGE_SOURCE = "aws.s3"
+_LEVELS_MAX = 3  # S3, or EventBridge, to SNS to SQS, with one to spare.
+_SECONDS_CHARACTERS = len("2026-11-28T09:00:00")
 # The version id of objects in a bucket without versioning, or with suspended versioning.
 _NO_VERSION = ("", "null")
 _EVENT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
@@ -42,20 +47,57 @@ class Ignored:
     key: str | None = None
 
 
-def read_records(event: Any) -> list[Any]:
-    """Return the records of an S3 event; the `s3:TestEvent` that S3 sends at setup has none.
+def read_records(event: Any, level: int = 0) -> list[Any]:
+    """Return the records of an event that S3 sends itself, through SNS or SQS, or as an EventBridge event.
 
-    Raise InvalidDocument for any other event without records: its uploads would be lost.
+    A message of SNS or SQS that cannot be read is an InvalidDocument among the records: it costs the others
+    nothing.
+    The `s3:TestEvent` that S3 sends at setup has no records; raise InvalidDocument for any other event
+    without records, because its uploads would be lost.
     """
     fields = require_object(event, "the event")
+    if "detail-type" in fields:
+        return [fields]
+    if fields.get("Type") == _SNS_TYPE:
+        return _unwrapped(fields, "Message", level)
     if "Records" not in fields and fields.get("Event") == _TEST_EVENT:
         return []
-    return list_field(fields, "Records")
+    if "Records" not in fields:
+        raise InvalidDocument(
+            f"the event is none of S3, SNS, SQS or EventBridge: its fields are {shown(list(fields))}"
+        )
+    found = [inner for record in list_field(fields, "Records") for inner in _records_in(record, level)]
+    if not fields["Records"]:
+        raise InvalidDocument("the event has a list of no records")
+    return found
+
+
+def _records_in(record: Any, level: int) -> list[Any]:
+    """Return the records in one of Lambda's own: the many in one of SNS or SQS, or itself."""
+    fields = record if isinstance(record, dict) else {}
+    try:
+        if fields.get("EventSource") == "aws:sns":
+            return _unwrapped(require_object(fields.get("Sns"), "Sns"), "Message", level)
+        if fields.get("eventSource") == "aws:sqs":
+            return _unwrapped(fields, "body", level)
+    except InvalidDocument as error:
+        return [error]
+    return [record]
+
+
+def _unwrapped(fields: dict[str, Any], name: str, level: int) -> list[Any]:
+    if level == _LEVELS_MAX:
+        raise InvalidDocument(f"the event is wrapped more than {_LEVELS_MAX} times")
+    return read_records(parse_object(text_field(fields, name), f"the event in {name}"), level + 1)
 
 
 def read_record(record: Any) -> SourceObject | Ignored:
     """Return the upload in a record, or the reason to ignore it; raise InvalidDocument."""
+    if isinstance(record, InvalidDocument):
+        raise record
     fields = require_object(record, "a record")
+    if "detail-type" in fields:
+        return _read_event_bridge(fields)
     s3 = require_object(fields.get("s3"), "s3")
     uploaded = require_object(s3.get("object"), "s3.object")
     encoded_key = text_field(uploaded, "key")
@@ -64,26 +106,52 @@ def read_record(record: Any) -> SourceObject | Ignored:
     except UnicodeDecodeError as error:
         # Decoded otherwise, it would name another key.
         raise InvalidDocument(f"the key {shown(encoded_key)} is not UTF-8") from error
-    reason = _reason_to_ignore(text_field(fields, "eventName"), key)
+    reason = _reason_to_ignore(text_field(fields, "eventName"), "ObjectCreated:", key)
     if reason:
         return Ignored(reason, key)
-    version_id = optional_text_field(uploaded, "versionId")
     return SourceObject(
         bucket=text_field(require_object(s3.get("bucket"), "s3.bucket"), "name"),
         key=key,
-        version_id=None if version_id in _NO_VERSION else version_id,
+        version_id=_version(uploaded, "versionId"),
         etag=text_field(uploaded, "eTag"),
         sequencer=text_field(uploaded, "sequencer"),
         size_bytes=count_field(uploaded, "size"),
     )
 
 
+def _read_event_bridge(fields: dict[str, Any]) -> SourceObject | Ignored:
+    """Return the upload in an event of EventBridge, whose keys are not URL-encoded."""
+    kind = text_field(fields, "detail-type")
+    if fields.get("source") != _EVENT_BRIDGE_SOURCE:
+        raise InvalidDocument(f"the event {shown(kind)} is not of S3 but of {shown(fields.get('source'))}")
+    detail = require_object(fields.get("detail"), "detail")
+    uploaded = require_object(detail.get("object"), "detail.object")
+    key = text_field(uploaded, "key")
+    reason = _reason_to_ignore(kind, "Object Created", key)
+    if reason:
+        return Ignored(reason, key)
+    return SourceObject(
+        bucket=text_field(require_object(detail.get("bucket"), "detail.bucket"), "name"),
+        key=key,
+        version_id=_version(uploaded, "version-id"),
+        etag=text_field(uploaded, "etag"),
+        sequencer=text_field(uploaded, "sequencer"),
+        size_bytes=count_field(uploaded, "size"),
+    )
+
+
+def _version(uploaded: dict[str, Any], name: str) -> str | None:
+    version_id = optional_text_field(uploaded, name)
+    return None if version_id in _NO_VERSION else version_id
+
+
 def uploaded_at(record: Any) -> str:
-    """Return the record's time in UTC, as S3 wrote it: each delivery of the event has the same."""
-    moment = text_field(require_object(record, "a record"), "eventTime")
+    """Return the second of the record's time in UTC, which each delivery of the event has, by any road."""
+    fields = require_object(record, "a record")
+    moment = text_field(fields, "time" if "detail-type" in fields else "eventTime")
     if not _EVENT_TIME.fullmatch(moment):
-        raise InvalidDocument(f"eventTime must be a time in UTC, not {shown(moment)}")
-    return moment
+        raise InvalidDocument(f"the time of an event must be in UTC, not {shown(moment)}")
+    return f"{moment[:_SECONDS_CHARACTERS]}Z"
 
 
 def refusal(source: SourceObject) -> PermanentError | None:
@@ -97,8 +165,8 @@ def refusal(source: SourceObject) -> PermanentError | None:
     return None
 
 
-def _reason_to_ignore(event_name: str, key: str) -> str | None:
-    if not event_name.startswith("ObjectCreated:"):
+def _reason_to_ignore(event_name: str, of_uploads: str, key: str) -> str | None:
+    if not event_name.startswith(of_uploads):
         return f"{event_name} is not an upload"
     if key.endswith("/"):
         return "a directory, not an object"

@@ -1,4 +1,4 @@
-"""The command line of deployments: up, remove, status, redrive, replay, image; see `make help`."""
+"""The command line of deployments; `make help` lists its commands."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
+from chalicelib.contract.job import DetectionMode
 from deploy.account import find_account, require_rekognition
 from deploy.container_engine import find_engine
 from deploy.dead_letters import replay
@@ -26,6 +27,7 @@ from deploy.names import APP, Names
 from deploy.removal import RemovalWish, plan_removal, remove
 from deploy.settings import read_settings
 from deploy.step_report import Report
+from deploy.videos import download, upload
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -74,7 +76,8 @@ def _status(options: argparse.Namespace, console: Console) -> None:
 
 def _redrive(options: argparse.Namespace, console: Console) -> None:
     names, place = _workplace(options, console)
-    lines = redrive(place.clients("stepfunctions"), names.state_machine_arn, options.key or "")
+    mode = DetectionMode(names.settings.detection)
+    lines = redrive(place.clients("stepfunctions"), names.state_machine_arn, options.key or "", mode)
     for line in lines or ["No permanently failed executions."]:
         console.print(line, markup=False, soft_wrap=True)
 
@@ -84,6 +87,24 @@ def _replay(options: argparse.Namespace, console: Console) -> None:
     lines = list(replay(place.clients("sqs"), place.clients("lambda"), names))
     for line in lines or ["No lost events."]:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _upload(options: argparse.Namespace, console: Console) -> None:
+    names, place = _workplace(options, console)
+    with console.status(f"uploading {options.video}"):
+        uri = upload(place.clients, names, options.video, options.key or "")
+    again = f"make status STAGE={options.stage}"
+    console.print(f"uploaded to {uri}; {again} shows what becomes of it", markup=False, soft_wrap=True)
+
+
+def _download(options: argparse.Namespace, console: Console) -> None:
+    names, place = _workplace(options, console)
+    target = options.out or PROJECT / "out" / Path(options.key).name
+    with console.status(f"downloading {options.key}"):
+        download(place.clients, names, options.key, target)
+    here = Path.cwd()
+    shown = target.relative_to(here) if target.is_relative_to(here) else target
+    console.print(str(shown), markup=False, soft_wrap=True)
 
 
 def _image(options: argparse.Namespace, console: Console) -> None:
@@ -109,6 +130,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Console], None]] = {
     "status": _status,
     "redrive": _redrive,
     "replay": _replay,
+    "upload": _upload,
+    "download": _download,
     "image": _image,
 }
 
@@ -122,7 +145,7 @@ def _workplace(options: argparse.Namespace, console: Console) -> tuple[Names, Wo
     names = Names(settings, find_account(clients("sts"), session.region_name))
     folder = options.folder / options.stage
     engine = partial(find_engine, options.engine)
-    return names, Workplace(PROJECT, folder, clients, engine, Report(console))
+    return names, Workplace(PROJECT, folder, clients, engine, Report(console), options.chalice)
 
 
 def _clients(session: Session) -> Callable[[str], Any]:
@@ -142,11 +165,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--folder", type=Path, default=PROJECT / "out" / "deploy", help="folder in which the app is staged"
     )
     parser.add_argument(
+        "--chalice", type=Path, default=PROJECT / ".chalice", help="folder in which the stage is recorded"
+    )
+    parser.add_argument(
         "--engine", default=os.environ.get("ENGINE", ""), help="docker, podman or a compatible program"
     )
     parser.add_argument("--base-image", help="for image: replaces the Dockerfile's base")
     parser.add_argument("--dry-run", action="store_true", help="show the changes without making them")
-    parser.add_argument("--key", help="for status and redrive: the key of one upload")
+    parser.add_argument("--key", help="the key of one upload")
+    parser.add_argument("--video", type=Path, default=Path("my.mp4"), help="for upload: the file")
+    parser.add_argument("--out", type=Path, help="for download: the file (default: out/, its name)")
     parser.add_argument("--buckets", choices=["keep", "delete"], default="keep")
     parser.add_argument("--running", choices=["keep", "stop"], default="keep")
     return parser.parse_args(arguments)

@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from boto3.session import Session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.errors import NoCredentials, WrongRegion
 from deploy.names import Account
 
 Clients = Callable[[str], Any]
+# Regions with a quota for stored-video jobs, November 2026: AWS General Reference, "Amazon Rekognition
+# endpoints and quotas". Others with an endpoint (ca-central-1, il-central-1, eu-south-2) take images only.
+VIDEO_REGIONS = (
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+)
 _FEW_AT_ONCE = 50
 _ZONES = 2
 # Lambda attaches no function to a subnet there.
@@ -32,13 +51,13 @@ def find_account(sts: Any, region: str | None) -> Account:
 
 
 def require_rekognition(region: str | None) -> None:
-    """Raise WrongRegion where no region is set, or Rekognition does not exist in it."""
-    regions = _rekognition_regions()
+    """Raise WrongRegion where no region is set, or Rekognition detects no faces in stored videos there."""
     if not region:
         raise WrongRegion("No region is set: export AWS_REGION, for example eu-west-1.")
-    if region not in regions:
+    if region not in VIDEO_REGIONS:
         raise WrongRegion(
-            f"Rekognition does not exist in {region}: export AWS_REGION as one of {', '.join(regions)}."
+            f"Rekognition detects no faces in stored videos in {region}: export AWS_REGION as one of"
+            f" {', '.join(VIDEO_REGIONS)}."
         )
 
 
@@ -65,13 +84,3 @@ def isolated_zones(ec2: Any) -> tuple[str, str]:
     if len(usable) < _ZONES:
         raise WrongRegion("isolated needs two zones with Lambda: deploy to another region, or leave it out.")
     return usable[0][1], usable[1][1]
-
-
-def _rekognition_regions() -> list[str]:
-    session = Session()
-    partitions = session.get_available_partitions()
-    return sorted(
-        region
-        for partition in partitions
-        for region in session.get_available_regions("rekognition", partition_name=partition)
-    )

@@ -23,11 +23,31 @@ from deploy.errors import ChaliceFailed
 from deploy.names import APP, EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Names
 
 DIGEST_TAG = "face-blur-app"
+STAGE_TAG = "face-blur-stage"
+# The policies of a stage, and its record, below .chalice.
+STAGES = "stages"
 # chalice has no __main__: this is its console script, with the interpreter at hand.
 _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 _PARTS = ("app.py", "chalicelib", "requirements.txt")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 _PLACE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """Chalice's configuration of one stage: the defaults of .chalice, completed.
+
+    `policies` has the policy files by their paths below .chalice; `digest` is of the app and all of it.
+    """
+
+    config: dict[str, Any]
+    policies: dict[str, dict[str, Any]]
+    digest: str
+
+    def write_policies(self, chalice: Path) -> None:
+        """Write the policy files below the folder `chalice`."""
+        for name, policy in self.policies.items():
+            write_json(chalice / name, policy)
 
 
 @dataclass(frozen=True)
@@ -50,21 +70,37 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
             shutil.copytree(source, folder / part, ignore=_IGNORED)
         else:
             shutil.copyfile(source, folder / part)
-    config = json.loads((project / ".chalice" / "config.json").read_text(encoding="utf-8"))
+    completed = stage_config(project, names)
+    completed.write_policies(folder / ".chalice")
+    write_json(folder / ".chalice" / "config.json", completed.config)
+    functions = tuple(completed.config["lambda_functions"])
+    return StagedApp(folder, names.settings.stage, functions, completed.digest)
+
+
+def stage_config(project: Path, names: Names) -> StageConfig:
+    """Return the defaults in the project's .chalice, completed for the stage."""
+    chalice, stage = project / ".chalice", names.settings.stage
+    config = json.loads((chalice / "config.json").read_text(encoding="utf-8"))
+    policies = {}
+    functions: dict[str, dict[str, Any]] = {}
     for name, function in config["lambda_functions"].items():
-        source = project / ".chalice" / function["iam_policy_file"]
-        function["iam_policy_file"] = f"policy-{name}.json"
-        policy = filled_policy(source.read_text(encoding="utf-8"), names, name)
-        _write_json(folder / ".chalice" / function["iam_policy_file"], policy)
-    config["lambda_architecture"] = names.settings.architecture
-    # chalice reads a function's own variables only here, not beside its policy.
-    intake = {name: {"environment_variables": names.intake_environment} for name in INTAKE_FUNCTIONS}
-    stage = {"environment_variables": names.environment, "lambda_functions": intake}
-    config["stages"] = {names.settings.stage: stage}
-    _write_json(folder / ".chalice" / "config.json", config)
-    digest = _digest(folder)
-    _write_json(folder / ".chalice" / "config.json", {**config, "tags": {DIGEST_TAG: digest}})
-    return StagedApp(folder, names.settings.stage, tuple(config["lambda_functions"]), digest)
+        place = f"{STAGES}/{stage}/policy-{name}.json"
+        text = (chalice / function["iam_policy_file"]).read_text(encoding="utf-8")
+        policies[place] = filled_policy(text, names, name)
+        functions[name] = {"iam_policy_file": place}
+    for name in INTAKE_FUNCTIONS:
+        # chalice reads a function's own variables only here, not beside its timeout.
+        functions[name]["environment_variables"] = names.intake_environment
+    entry = {
+        "lambda_architecture": names.settings.architecture,
+        "environment_variables": names.environment,
+        "lambda_functions": functions,
+        "tags": {STAGE_TAG: names.outputs_digest},
+    }
+    config.setdefault("stages", {})[stage] = _merged(config.get("stages", {}).get(stage, {}), entry)
+    digest = _digest(project, [config, policies])
+    config["stages"][stage]["tags"][DIGEST_TAG] = digest
+    return StageConfig(config, policies, digest)
 
 
 def filled_policy(text: str, names: Names, function: str) -> dict[str, Any]:
@@ -116,7 +152,7 @@ def deploy_app(staged: StagedApp, clients: Clients, names: Names) -> None:
 
     A first deployment that fails or is stopped leaves no function that S3 would call.
     """
-    write_record(staged, clients, names)
+    write_deployed(staged.folder / ".chalice", clients, names)
     was_whole = set(staged.functions) <= deployed_functions(clients, names).keys()
     try:
         _chalice(staged, "deploy", names)
@@ -130,17 +166,22 @@ def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
     """Run `chalice delete` and return the deleted functions."""
     functions = sorted(deployed_functions(clients, names))
     if functions:
-        write_record(staged, clients, names)
+        write_deployed(staged.folder / ".chalice", clients, names)
         _chalice(staged, "delete", names)
     return functions
 
 
-def write_record(staged: StagedApp, clients: Clients, names: Names) -> None:
-    """Write chalice's record of the deployed functions."""
+def write_deployed(chalice: Path, clients: Clients, names: Names) -> None:
+    """Write chalice's record of the deployed functions below the folder `chalice`."""
     deployed = deployed_functions(clients, names)
     resources = [one for name, function in deployed.items() for one in _record(name, function, clients)]
     record = {"resources": resources, "schema_version": "2.0", "backend": "api"}
-    _write_json(staged.folder / ".chalice" / "deployed" / f"{staged.stage}.json", record)
+    write_json(deployed_path(chalice, names.settings.stage), record)
+
+
+def deployed_path(chalice: Path, stage: str) -> Path:
+    """Return the path of chalice's record of a stage below the folder `chalice`."""
+    return chalice / "deployed" / f"{stage}.json"
 
 
 def _record(name: str, function: Mapping[str, Any], clients: Clients) -> Iterator[dict[str, str]]:
@@ -174,13 +215,28 @@ def _chalice(staged: StagedApp, verb: str, names: Names) -> None:
         raise ChaliceFailed(f"chalice {verb} ended with exit code {ended.returncode}:\n{ended.stdout}")
 
 
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+def _merged(ours: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `ours` with all of `entry` in it, mapping by mapping."""
+    both = {
+        name: _merged(ours[name], entry[name])
+        for name in ours.keys() & entry.keys()
+        if isinstance(entry[name], dict)
+    }
+    return {**ours, **entry, **both}
+
+
+def _digest(project: Path, documents: list[Any]) -> str:
+    """Return the digest of the app's files and of `documents`."""
+    digest = hashlib.sha256(json.dumps(documents, sort_keys=True).encode())
+    for part in _PARTS:
+        place = project / part
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":
+                digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
 
 
-def _write_json(path: Path, document: Any) -> None:
+def write_json(path: Path, document: Any) -> None:
+    """Write `document` to `path`, with its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

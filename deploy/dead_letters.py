@@ -25,10 +25,14 @@ class LostEvent:
     @property
     def sources(self) -> str:
         """Return the uploads in the event, for a printed line."""
-        records = self.event.get("Records", [])
-        objects = (record.get("s3", {}) for record in records if isinstance(record, dict))
-        keys = (f"{one.get('bucket', {}).get('name')}/{one.get('object', {}).get('key')}" for one in objects)
-        return ", ".join(f"s3://{key}" for key in keys) or "an event without records"
+        records = [record for record in self.event.get("Records", []) if isinstance(record, dict)]
+        objects = [record.get("s3") for record in records] + [self.event.get("detail")]
+        keys = [
+            f"s3://{one.get('bucket', {}).get('name')}/{one.get('object', {}).get('key')}"
+            for one in objects
+            if isinstance(one, dict)
+        ]
+        return ", ".join(keys) or "an event that names no object itself"
 
 
 def replay(sqs: Any, functions: Any, names: Names) -> Iterator[str]:

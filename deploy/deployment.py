@@ -11,12 +11,13 @@ from pathlib import Path
 from deploy.account import Clients, isolated_zones, quota_notes
 from deploy.bucket_notifications import require_room
 from deploy.buckets import parts_to_make, require_tls
-from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_record
+from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_deployed
 from deploy.container_engine import Engine
 from deploy.image import ImagePlace, ImageSource, find_source, push_image, pushed_digest
 from deploy.names import PARTS, Names
 from deploy.own_buckets import exposure_notes, lifecycle_notes
 from deploy.stacks import Stacks, StackWish
+from deploy.stage_record import record_stage
 from deploy.step_report import Report
 
 DEFINITIONS = "deployments/"  # No lifecycle rule reaches it: a stack may roll back to an old definition.
@@ -25,13 +26,17 @@ _NO_CHANGE = "no change"
 
 @dataclass(frozen=True)
 class Workplace:
-    """The inputs of a deployment: the project, a working folder, clients, an engine, a report."""
+    """The inputs of a deployment: the project, a working folder, clients, an engine, a report.
+
+    `chalice` is the .chalice folder that records the stage; None records nothing.
+    """
 
     project: Path
     folder: Path
     clients: Clients
     find_engine: Callable[[], Engine]
     report: Report
+    chalice: Path | None = None
 
     @cached_property
     def stacks(self) -> Stacks:
@@ -73,6 +78,11 @@ class Deployment:
             self._apply("machine", self._pipeline(image_uri, app_deployed="no"))
         self._deploy_app(staged, pending)
         self._apply("pipeline", self._pipeline(image_uri, app_deployed="yes"))
+        if place.chalice:
+            folder = record_stage(place.chalice, place.clients, names)
+            self._report.step(
+                "record", f"{folder.relative_to(place.chalice.parent)}, for chalice's own commands"
+            )
 
     def plan(self) -> None:
         """Print the changes that `deploy` would make, without making them."""
@@ -149,6 +159,7 @@ class Deployment:
             "IsolatedZoneA": self._zones[0],
             "IsolatedZoneB": self._zones[1],
             "RekognitionMinutesADay": str(settings.rekognition_minutes_a_day or ""),
+            "DetectionMode": settings.detection,
             **settings.renderer_parameters,
         }
         return StackWish(self._names.pipeline_stack, self._place.template("pipeline"), parameters)
@@ -199,5 +210,5 @@ class Deployment:
             with self._report.under_way("chalice deploy"):
                 deploy_app(staged, self._place.clients, self._names)
         else:
-            write_record(staged, self._place.clients, self._names)
+            write_deployed(staged.folder / ".chalice", self._place.clients, self._names)
         self._tell("app", pending)

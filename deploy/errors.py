@@ -2,7 +2,7 @@
 
 DeployError
 ├── NoCredentials         AWS does not accept the credentials
-├── WrongRegion           no region, or one without Rekognition
+├── WrongRegion           no region, or one without Rekognition Video
 ├── InvalidSettings       deploy/stages.yaml contradicts itself
 ├── BucketUnusable        taken, elsewhere, or not there
 ├── NoEngine              neither docker nor podman answers
@@ -10,6 +10,8 @@ DeployError
 ├── ImageNotPushed        the image was not built, or did not arrive
 ├── StackFailed           CloudFormation rolled back
 ├── ChaliceFailed         `chalice deploy` or `chalice delete` ended with an error
+├── RecordUnusable        .chalice has no record of the stage, or one that is no longer true
+├── VideoUnavailable      no such file, no such upload, or no output of it
 └── ExecutionsRunning     videos are being blurred
 """
 
@@ -23,7 +25,7 @@ class NoCredentials(DeployError):
 
 
 class WrongRegion(DeployError):
-    """There is no region, or Rekognition does not exist in it."""
+    """There is no region, or Rekognition detects no faces in stored videos there."""
 
 
 class InvalidSettings(DeployError):
@@ -52,6 +54,14 @@ class StackFailed(DeployError):
 
 class ChaliceFailed(DeployError):
     """Chalice ended with an error; the message holds what it printed."""
+
+
+class RecordUnusable(DeployError):
+    """The stage's record in .chalice is missing, or does not fit code, credentials or account."""
+
+
+class VideoUnavailable(DeployError):
+    """There is no such file, no such upload, or no output of it."""
 
 
 class ExecutionsRunning(DeployError):

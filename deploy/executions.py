@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from chalicelib.contract.errors import DetectionFailed, InvalidDocument, Superseded
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.errors import DetectionExpired, DetectionFailed, InvalidDocument, Superseded
+from chalicelib.contract.job import DetectionMode, DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.log import printable
 from chalicelib.contract.manifest import readable_cause
 
 _AGAIN = "-again-"
 _FAILED = {"FAILED", "TIMED_OUT", "ABORTED"}
 # Failures that another execution of the same upload would repeat, and what to do about them.
-_NO_USE = {
-    DetectionFailed.__name__: "Rekognition refused this version, upload it again",
-    Superseded.__name__: "a newer upload of the same key has taken its place",
-}
+_NO_USE = {Superseded.__name__: "a newer upload of the same key has taken its place"}
+# Failures after which the job of the newest execution is lost.
+_JOB_LOST = {DetectionFailed.__name__, DetectionExpired.__name__}
 
 
 @dataclass(frozen=True)
@@ -72,29 +71,34 @@ def running_executions(stepfunctions: Any, machine_arn: str) -> list[str]:
     return [one["executionArn"] for one in _listed(stepfunctions, machine_arn) if one["status"] == "RUNNING"]
 
 
-def redrive(stepfunctions: Any, machine_arn: str, key: str = "") -> list[str]:
-    """Start every upload again whose executions all failed; return a line for each.
+def redrive(
+    stepfunctions: Any, machine_arn: str, key: str = "", mode: DetectionMode = DetectionMode.BOTH
+) -> list[str]:
+    """Start every upload again whose executions all failed, with the stage's `mode`; return a line for each.
 
-    A second run detects anew under the same Rekognition token: a job that succeeded is used again. One that
-    failed is answered for a week with its failure, so such a video has to be uploaded again.
+    A Rekognition job that succeeded is used again. One that failed, or whose results are gone, is not: the
+    next request token of the upload gives another.
     """
     attempts: dict[str, list[ExecutionReport]] = defaultdict(list)
     for execution in read_executions(stepfunctions, machine_arn, key):
         attempts[execution.upload].append(execution)
     return [
-        _start_again(stepfunctions, machine_arn, upload, tries)
+        _start_again(stepfunctions, machine_arn, upload, tries, mode)
         for upload, tries in attempts.items()
         if all(one.status in _FAILED for one in tries)
     ]
 
 
-def _start_again(stepfunctions: Any, machine_arn: str, upload: str, tries: list[ExecutionReport]) -> str:
+def _start_again(
+    stepfunctions: Any, machine_arn: str, upload: str, tries: list[ExecutionReport], mode: DetectionMode
+) -> str:
     newest = tries[0]
     if newest.job is None:
         return f"left        {newest.name}: its input cannot be read"
     if reason := _NO_USE.get(newest.error):
         return printable(f"left        {newest.source}: {reason}")
-    job = Job(newest.job.source, DetectionProgress(DetectionStatus.NOT_STARTED))
+    number = newest.job.detection.token_number + (newest.error in _JOB_LOST)
+    job = Job(newest.job.source, DetectionProgress(DetectionStatus.AGAIN, token_number=number, mode=mode))
     # 80 characters at most; the number of tries, not the time, so that two redrives at once are one.
     name = f"{upload[-70:].lstrip('-_')}{_AGAIN}{len(tries)}"
     try:

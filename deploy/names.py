@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -90,6 +92,8 @@ class Names:
             "StateMachineArn": self.state_machine_arn,
             "DeadLetterQueueArn": self._arn("sqs", self.dead_letter_queue),
             "KmsKeyArn": self.settings.kms_key_arn,
+            # Rekognition's actions take no other resource; without one, its statements are left out.
+            "RekognitionResource": "" if self.settings.detection == "container" else "*",
             "CountingWorkBucketName": self.buckets["work"] if counts_uploads else "",
             "CountingKmsKeyArn": self.settings.kms_key_arn if counts_uploads else "",
         }
@@ -106,13 +110,27 @@ class Names:
 
     @property
     def intake_environment(self) -> dict[str, str]:
-        """Return the limits of uploads, for the functions that start a detection."""
+        """Return the detectors and the limits of uploads, for the functions that start a detection."""
         limits = {
             "MAX_DURATION_S": self.settings.max_duration_s,
             "MAX_PIXELS": self.settings.max_pixels,
             "UPLOADS_PER_HOUR": self.settings.uploads_per_hour,
         }
-        return {name: str(limit) for name, limit in limits.items() if limit}
+        return {
+            "DETECTION": self.settings.detection,
+            **{name: str(limit) for name, limit in limits.items() if limit},
+        }
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Return all that the app is given of the stage: what its variables, policies and packages hold."""
+        architecture = {"Architecture": self.settings.architecture}
+        return {**self.environment, **self.intake_environment, **self.policy_values, **architecture}
+
+    @property
+    def outputs_digest(self) -> str:
+        """Return a digest of `outputs`; the functions carry it as a tag."""
+        return hashlib.sha256(json.dumps(self.outputs, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def stack_parameters(self) -> dict[str, str]:

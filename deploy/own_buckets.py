@@ -32,6 +32,10 @@ _OLD_OUTPUTS = (
     "versions and no rule by which old ones expire: replaced videos stay for ever. Add one of 30 days for"
     " noncurrent versions."
 )
+_OLD_UPLOADS = (
+    "no rule by which old versions expire: deleted and replaced uploads stay for ever, faces uncovered. Add"
+    " one of 30 days for noncurrent versions."
+)
 _PARTS = (
     "no rule that aborts incomplete uploads: parts of videos that broke off stay, unseen. Add one of a day."
 )
@@ -54,16 +58,14 @@ class _Lifecycle:
 
 def lifecycle_notes(s3: Any, part: str, bucket: str) -> list[str]:
     """Return a sentence for each missing lifecycle rule or setting of a user's own bucket."""
-    if part not in _WRITTEN:
-        return []
     try:
         found = _read(s3, bucket)
     except ClientError as error:
         if error_code(error) != "AccessDenied":
             raise
         return [f"s3://{bucket}: its lifecycle may not be read; docs/deploying.md says what it should do"]
-    missing = list(_missing_of_work(found) if part == "work" else _missing_of_output(found))
-    if not found.has("AbortIncompleteMultipartUpload", *_WRITTEN[part]):
+    missing = _MISSING[part](found)
+    if part in _WRITTEN and not found.has("AbortIncompleteMultipartUpload", *_WRITTEN[part]):
         missing.append(_PARTS)
     return [f"s3://{bucket} has {what}" for what in missing]
 
@@ -82,6 +84,10 @@ def exposure_notes(s3: Any, bucket: str) -> list[str]:
     return [] if all(block.get(name) for name in _BLOCKS) else [f"s3://{bucket} has {_OPEN}"]
 
 
+def _missing_of_input(found: _Lifecycle) -> list[str]:
+    return [] if found.has("NoncurrentVersionExpiration", "") else [_OLD_UPLOADS]
+
+
 def _missing_of_work(found: _Lifecycle) -> list[str]:
     no_expiry = [] if found.has("Expiration", WORK_PREFIX) else [_EXPIRY]
     no_reviews = [] if found.has("Expiration", REVIEW_PREFIX) else [_REVIEWS]
@@ -93,6 +99,9 @@ def _missing_of_output(found: _Lifecycle) -> list[str]:
     if found.versioning != "Enabled":
         return [_ONE_VERSION]
     return [] if found.has("NoncurrentVersionExpiration", "") else [_OLD_OUTPUTS]
+
+
+_MISSING = {"input": _missing_of_input, "work": _missing_of_work, "output": _missing_of_output}
 
 
 def _read(s3: Any, bucket: str) -> _Lifecycle:

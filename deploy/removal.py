@@ -11,6 +11,7 @@ from deploy.deployment import DEFINITIONS, Workplace
 from deploy.errors import ExecutionsRunning
 from deploy.executions import running_executions
 from deploy.names import PARTS, Names
+from deploy.stage_record import forget_stage
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ def remove(names: Names, place: Workplace, wish: RemovalWish) -> None:
         )
     staged = stage_app(place.project, place.folder, names)
     _tell(place, "app", delete_app(staged, place.clients, names))
+    if place.chalice:
+        forget_stage(place.chalice, names.settings.stage)
     _tell(place, "pipeline", [names.pipeline_stack] if place.stacks.delete(names.pipeline_stack) else [])
     gone = [names.foundation_stack] if place.stacks.delete(names.foundation_stack) else []
     _tell(place, "foundation", gone)

@@ -22,7 +22,7 @@ RENDERER_VARIABLES = (
     "MARGIN",
     "HOLD",
     "FOLLOW_FACES",
-    "REFINE",
+    "DETECTION_EFFORT",
     "CRF",
     "PRESET",
     "ENCODER_THREADS",
@@ -33,7 +33,7 @@ RENDERER_VARIABLES = (
 )
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _BUCKET_KEYS = ("input_bucket", "work_bucket", "output_bucket")
-_TEXT_KEYS = (*_BUCKET_KEYS, "kms_key_arn", "notification_email", "architecture", "base_image")
+_TEXT_KEYS = (*_BUCKET_KEYS, "kms_key_arn", "notification_email", "architecture", "base_image", "detection")
 _LIST_KEYS = ("subnet_ids", "security_group_ids")
 _WHOLE_KEYS = (
     "memory_mb",
@@ -44,6 +44,7 @@ _WHOLE_KEYS = (
     "rekognition_minutes_a_day",
 )
 _ARCHITECTURES = ("x86_64", "arm64")
+_DETECTION = ("both", "rekognition", "container")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class StageSettings:
     security_group_ids: tuple[str, ...] = ()
     isolated: bool = False
     base_image: str = ""
+    detection: str = "both"
     review_days: int = 90
     # The longest video for Rekognition, and 8K; the renderer refuses larger ones.
     max_duration_s: int = 6 * 3600
@@ -89,6 +91,7 @@ class StageSettings:
             security_group_ids=tuple(entry.get("security_group_ids") or ()),
             isolated=_flag(stage, "isolated", entry.get("isolated")),
             base_image=texts["base_image"],
+            detection=texts["detection"] or "both",
             renderer={name: _text(value) for name, value in (entry.get("blur_faces") or {}).items()},
         )
         _require_consistent(settings)
@@ -144,6 +147,8 @@ def _require_consistent(settings: StageSettings) -> None:
     where = f"deploy/stages.yaml, {settings.stage}"
     if settings.architecture not in _ARCHITECTURES:
         raise InvalidSettings(f"{where}: architecture is x86_64 or arm64, not {settings.architecture}.")
+    if settings.detection not in _DETECTION:
+        raise InvalidSettings(f"{where}: detection is {', '.join(_DETECTION)}, not {settings.detection}.")
     if len(set(settings.buckets.values())) != len(settings.buckets):
         raise InvalidSettings(
             f"{where}: the buckets must differ: an output in the input bucket would be an upload again,"

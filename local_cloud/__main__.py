@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         if options.command == "up":
             from local_cloud.commands.up import stay_up  # noqa: PLC0415 see above
 
-            return stay_up(PROJECT, options.port, console)
+            return stay_up(PROJECT, options.chalice, options.port, console)
         from local_cloud.commands.run import blur_one  # noqa: PLC0415 see above
 
         return blur_one(PROJECT, options.video, options.out, console)
@@ -45,6 +45,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     run.add_argument("--out", type=Path, help="path of the blurred video (default: out/<its name>)")
     up = commands.add_parser("up", help="keep the local cloud running")
     up.add_argument("--port", type=int, default=4566, help="the port on 127.0.0.1 (default: 4566)")
+    up.add_argument(
+        "--chalice", type=Path, default=PROJECT / ".chalice", help="folder in which its stage is recorded"
+    )
     return parser.parse_args(arguments)
 
 

@@ -19,6 +19,7 @@ from local_cloud.access.access_control import AccessControl
 from local_cloud.access.authorization import Authorization
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
+from local_cloud.eventbridge_service.delivery import EndedExecution, EventBridge
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.faults.rules import Faults
 from local_cloud.front import Front
@@ -139,14 +140,19 @@ class LocalCloud:
         """Return the folder in which the app is staged for chalice, with its names filled in."""
         return self._folder / "app"
 
-    def deploy(self, project: Path, stage: StageSettings | None = None) -> None:
-        """Deploy like `make deploy`: stacks, image, and the app by a real `chalice deploy`."""
+    def deploy(self, project: Path, chalice: Path | None = None, stage: StageSettings | None = None) -> None:
+        """Deploy like `make deploy`: stacks, image, and the app by a real `chalice deploy`.
+
+        The stage is recorded in the folder `chalice`, if one is given; `stage` has options of the stage.
+        """
         engine = ReplayEngine(self._images, self._folder)
         # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
-        wanted = stage or StageSettings(STAGE)
-        wanted = replace(wanted, renderer={**at_once, **self.settings.renderer, **wanted.renderer})
-        self._names = deploy_project(project, self.app_folder, self.client, engine, wanted)
+        renderer = {**at_once, **self.settings.renderer}
+        settings = replace(
+            stage or StageSettings(STAGE), detection=self.settings.detection, renderer=renderer
+        )
+        self._names = deploy_project(project, self.app_folder, self.client, engine, settings, chalice)
 
     @property
     def _deployed(self) -> Names:
@@ -163,7 +169,12 @@ class LocalCloud:
         self._motos = moto_application()
         self._moto = SerialMoto(self._motos, lambda: self._interpreter.change())  # noqa: PLW0108 made below
         self._keys = AccessKeys()
-        self._interpreter = Interpreter(self._keys, self._moto.alone("states"))
+        self._event_bridge = EventBridge(self.client)
+        self._interpreter = Interpreter(
+            self._keys,
+            self._moto.alone("states"),
+            lambda *ended: self._event_bridge.execution_ended(EndedExecution(*ended)),
+        )
         opening.callback(self._interpreter.close)
         self._registry = FunctionRegistry(self._folder / "functions")
         self._calls = ServiceCalls()
@@ -190,6 +201,7 @@ class LocalCloud:
         self._reset()
         for ending in (
             self._reset,
+            self._event_bridge.close,
             self._fault_front.close,
             rekognition.close,
             # Again: an event in progress may have started one more.

@@ -61,11 +61,19 @@ def local_names(settings: StageSettings | None = None) -> Names:
 
 
 def deploy_project(
-    project: Path, folder: Path, clients: Clients, engine: ReplayEngine, settings: StageSettings
+    project: Path,
+    folder: Path,
+    clients: Clients,
+    engine: ReplayEngine,
+    settings: StageSettings,
+    chalice: Path | None = None,
 ) -> Names:
-    """Deploy `project`, with its app staged in `folder`; return its names; raise DeployFailed."""
+    """Deploy `project` as `settings` say, with its app staged in `folder`; raise DeployFailed.
+
+    Return its names; `chalice` is the folder that records the stage, if any.
+    """
     names = local_names(settings)
-    place = Workplace(project, folder, clients, lambda: engine, silent_report())
+    place = Workplace(project, folder, clients, lambda: engine, silent_report(), chalice)
     try:
         Deployment(names, place).deploy()
     except DeployError as error:

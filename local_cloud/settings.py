@@ -34,6 +34,8 @@ class CloudSettings:
     account_concurrency: int | None = None
     runtime_client: RuntimeClient = field(default_factory=default_runtime_client)
     rekognition: RekognitionSettings | None = None
+    # As in deploy/stages.yaml: both, rekognition or container.
+    detection: str = "both"
     # More settings of the container's functions, with the names of deploy/stages.yaml.
     renderer: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,4 +50,8 @@ class RekognitionSettings:
     workers: int = 2
     in_progress_at_least_s: float = 0.3
     largest_bytes: int = 10 * 1024**3
+    # GetFaceDetection calls of the account; 20 in four regions, 5 in all others.
+    calls_per_s: float = 5.0
+    page_size: int = 1000
+    results_kept_s: float = 7 * 24 * 3600
     long_side: int = 640

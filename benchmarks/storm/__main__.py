@@ -1,7 +1,8 @@
 """Upload hundreds of clips at once to an account with low quotas for functions and Rekognition jobs.
 
-`python -m benchmarks.storm [--uploads 500] [--jobs 20] [--lambdas 10]`. Every event is delivered twice. The
-exit code is 1 if an upload was lost, processed twice, or has neither an output nor a failure manifest.
+`python -m benchmarks.storm [--uploads 500] [--jobs 20] [--lambdas 10] [--pages 0] [--calls 5]`. Every
+event is delivered twice. The exit code is 1 if an upload was lost, processed twice, or has neither an output
+nor a failure manifest.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.overhead import detection_s
-from benchmarks.storm.clip import make_storm_clip
+from benchmarks.storm.clip import FRAME_MS, make_storm_clip
 from benchmarks.storm.endings import read_endings, read_executions
 from benchmarks.storm.result import Plan, Result
 from benchmarks.storm.tables import tables
@@ -38,6 +40,12 @@ def main() -> int:
     parser.add_argument(
         "--lambdas", type=int, default=10, help="concurrent invocations of all functions together"
     )
+    parser.add_argument(
+        "--pages", type=int, default=0, help="pages of faces of each upload, one face on each; 0: one page"
+    )
+    parser.add_argument(
+        "--calls", type=float, default=RekognitionSettings.calls_per_s, help="GetFaceDetection a second"
+    )
     result = storm(Plan(**vars(parser.parse_args())))
     print(tables(result))
     return 1 if result.violations else 0
@@ -46,7 +54,7 @@ def main() -> int:
 def storm(plan: Plan, prepare: Callable[[LocalCloud], None] = lambda _cloud: None) -> Result:
     """Return the results of `plan.uploads` uploads at once; call `prepare` with the deployed cloud first."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud(_settings(plan)) as cloud:
-        clip = make_storm_clip(Path(folder, "clip.mp4"))
+        clip = make_storm_clip(Path(folder, "clip.mp4"), *([plan.pages] if plan.pages else []))
         cloud.deploy(PROJECT)
         prepare(cloud)
         alone_s = min(detection_s(clip) for _ in range(3))
@@ -76,12 +84,19 @@ def _ended_after_s(cloud: LocalCloud, begin: datetime) -> list[float]:
 def _settings(plan: Plan) -> CloudSettings:
     """Return settings in which only the account's concurrency limits functions."""
     return CloudSettings(
+        detection="rekognition",
         event_deliveries=_DELIVERIES,
         zip_concurrency=plan.lambdas,
         image_concurrency=plan.lambdas,
         account_concurrency=plan.lambdas,
-        rekognition=RekognitionSettings(open_jobs=plan.jobs),
+        rekognition=_rekognition(plan),
     )
+
+
+def _rekognition(plan: Plan) -> RekognitionSettings:
+    settings = RekognitionSettings(open_jobs=plan.jobs, calls_per_s=plan.calls)
+    # One face in each frame, one frame in each sample, one face on each page.
+    return replace(settings, sampling_ms=FRAME_MS, page_size=1) if plan.pages else settings
 
 
 def _upload(cloud: LocalCloud, body: bytes, count: int) -> list[SourceObject]:

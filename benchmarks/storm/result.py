@@ -14,11 +14,17 @@ from local_cloud.settings import RekognitionSettings
 
 @dataclass(frozen=True)
 class Plan:
-    """Number of uploads at once, and the account's limits on concurrent jobs and invocations."""
+    """Number of uploads at once, and the account's limits on concurrent jobs and invocations.
+
+    With `pages`, each upload has as many pages of faces; `calls` is the account's quota of GetFaceDetection
+    calls a second.
+    """
 
     uploads: int
     jobs: int
     lambdas: int
+    pages: int = 0
+    calls: float = RekognitionSettings.calls_per_s
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Result:
         return {
             "all functions' seconds / invocations at once": functions_s / self.plan.lambdas,
             "uploads x detection alone / the stand-in's workers": uploads * self.detection_s / workers,
+            "uploads x pages / calls a second": uploads * max(1, self.plan.pages) / self.plan.calls,
             "uploads x shortest job / jobs at once": uploads * visible_s / self.plan.jobs,
             "CPU seconds / processors": cpu_s / (os.cpu_count() or 1),
             "the local cloud's own CPU seconds, one interpreter": self.machine.cloud_cpu_s,

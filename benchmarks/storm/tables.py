@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from benchmarks.storm.result import Result
-from benchmarks.storm.traffic import INVOKE, START_DETECTION, Calls, total
+from benchmarks.storm.traffic import GET_DETECTION, INVOKE, START_DETECTION, Calls, total
 
 _PREFIX = "face-blur-local-"
 _LISTED_MAX = 20  # Further violations are counted only.
@@ -39,6 +39,10 @@ def _summary(result: Result) -> str:
         ("invocations, of the concurrency", f"{_share(result):.2f}"),
         ("refused invocations for one that ran", _ratio(total(result.calls, _is_invoke))),
         ("refused detections for one that started", _ratio(total(result.calls, START_DETECTION.__eq__))),
+        (
+            "refused calls for results for one answered",
+            _ratio(total(result.calls, GET_DETECTION.__eq__)),
+        ),
         ("memory of cloud / functions at most, MB", f"{machine.cloud_mb:.0f} / {machine.functions_mb:.0f}"),
         ("threads of the cloud / processes at most", f"{machine.threads} / {machine.processes}"),
     ]

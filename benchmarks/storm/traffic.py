@@ -13,8 +13,14 @@ from local_cloud.http.iam_calls import AnsweredCall
 
 INVOKE = "lambda:InvokeFunction"
 START_DETECTION = "rekognition:StartFaceDetection"
+GET_DETECTION = "rekognition:GetFaceDetection"
 START_EXECUTION = "states:StartExecution"
-_REFUSALS = ("TooManyRequestsException", "LimitExceededException", "ThrottlingException")
+_REFUSALS = (
+    "TooManyRequestsException",
+    "LimitExceededException",
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+)
 _FUNCTION_ERROR = "Unhandled"
 _DURATION = re.compile(
     r"^REPORT .*?\tDuration: (?P<run>[\d.]+) ms(?:.*\tInit Duration: (?P<init>[\d.]+) ms)?"

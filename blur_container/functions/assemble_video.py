@@ -17,7 +17,6 @@ from blur_container.writing.mp4 import open_streamed
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.delivery import output_metadata
 from chalicelib.contract.errors import InvalidDocument, OutputMismatch
-from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import Job
 from chalicelib.contract.objects import ObjectReference
 from chalicelib.contract.segments import SegmentKeys, Segments
@@ -47,9 +46,11 @@ def join_segments(context: FunctionContext, job: Job) -> Job:
         if before is not None:
             return before
         opened = partial(context.storage.opened, cache=cache, ahead_bytes=_AHEAD_BYTES)
-        faces, plan, records = _documents(context, job, job.segments)
+        source = opened(job.source)
+        faces = context.faces(job, source)
+        plan, records = _documents(context, job, job.segments)
         parts = [RenderedSegment(opened(record.video), record) for record in records]
-        concatenation = Concatenation(opened(job.source), parts, faces, context.settings.render)
+        concatenation = Concatenation(source, parts, faces, context.settings.render)
         keys = SegmentKeys.beside(job.segments.plan)
         joined = ObjectReference(context.settings.work_bucket, keys.joined(uuid.uuid4().hex))
         report = _join(context, concatenation, joined, steps)
@@ -69,12 +70,9 @@ def join_segments(context: FunctionContext, job: Job) -> Job:
     return delivered
 
 
-def _documents(
-    context: FunctionContext, job: Job, segments: Segments
-) -> tuple[FacesDocument, Plan, list[SegmentRecord]]:
+def _documents(context: FunctionContext, job: Job, segments: Segments) -> tuple[Plan, list[SegmentRecord]]:
     """Read the documents of a job; raise InvalidDocument or RendererChanged where they do not match."""
     storage, renderer = context.storage, context.renderer
-    faces = context.faces(job)
     plan = Plan.from_json(storage.read_text(segments.plan))
     if plan.source_id != job.source.identity or len(plan.spans) != len(segments.numbers):
         raise InvalidDocument("the plan belongs to another upload")
@@ -84,7 +82,7 @@ def _documents(
     records = [SegmentRecord.from_json(storage.read_text(place)) for place in places]
     for number, record in enumerate(records):
         renderer.require(record.renderer, f"segment {number}")
-    return faces, plan, records
+    return plan, records
 
 
 def _join(

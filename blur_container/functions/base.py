@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blur_container.functions.delivery import Delivery
+from blur_container.reading.frame_mapping import without_detections
+from blur_container.reading.source import Source
 from blur_container.scratch import scratch_folder
 from blur_container.segments.renderer_version import RendererVersion
 from blur_container.settings import Settings
 from blur_container.storage.s3 import Storage
-from chalicelib.contract.errors import InvalidDocument
+from chalicelib.contract.errors import ConfigurationError, InvalidDocument
 from chalicelib.contract.faces import FacesDocument
-from chalicelib.contract.job import Job
+from chalicelib.contract.job import DetectionMode, DetectionStatus, Job
 from chalicelib.contract.log import EventLog
 
 
@@ -35,8 +37,19 @@ class FunctionContext:
         """Return a context that deletes its folder at its end; it raises ScratchFull on a full disk."""
         return scratch_folder(self.scratch)
 
-    def faces(self, job: Job) -> FacesDocument:
-        """Read the faces document of `job`; raise InvalidDocument where it belongs to another source."""
+    def faces(self, job: Job, source: Source) -> FacesDocument:
+        """Read the faces document of `job`, or describe `source` where Rekognition was left out.
+
+        Raise InvalidDocument where the document belongs to another source, ConfigurationError where nothing
+        would detect the faces of `source`.
+        """
+        if job.faces is None and job.detection.status is DetectionStatus.CONTAINER_ONLY:
+            if self.settings.render.detection_mode is DetectionMode.REKOGNITION:
+                raise ConfigurationError(
+                    "DETECTION is rekognition here, and Rekognition has not analysed the video: deploy all"
+                    " functions with the same setting, and `make redrive`"
+                )
+            return without_detections(source, job.source.identity, self.settings.render.limits)
         if job.faces is None:
             raise InvalidDocument("the job names no faces document")
         if job.faces.bucket != self.settings.work_bucket:

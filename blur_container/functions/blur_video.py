@@ -12,7 +12,6 @@ from blur_container.rendering.whole_video import redact_video
 from blur_container.storage.s3 import MP4
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.delivery import output_metadata
-from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import Job
 
 
@@ -24,9 +23,8 @@ def blur_video(context: FunctionContext, job: Job) -> Job:
         facts["delivered_before"] = before is not None
         if before is not None:
             return before
-        faces = context.faces(job)
         blurred = folder / "blurred.mp4"
-        report = _render(context, job, faces, blurred, steps)
+        report = _render(context, job, blurred, steps)
         described = report_to_json(report, steps, context.settings)
         target = delivery.bucket.output
         with steps.timed("upload"):
@@ -38,13 +36,12 @@ def blur_video(context: FunctionContext, job: Job) -> Job:
     return delivered
 
 
-def _render(
-    context: FunctionContext, job: Job, faces: FacesDocument, blurred: Path, steps: Steps
-) -> RenderReport:
+def _render(context: FunctionContext, job: Job, blurred: Path, steps: Steps) -> RenderReport:
     """Download the source, write `blurred` and verify it."""
     source = blurred.with_name("source")
     with steps.timed("download") as facts:
         facts["bytes"] = context.storage.download(job.source, source)
+    faces = context.faces(job, source)
     with steps.timed("render") as facts:
         report = redact_video(source, blurred, faces, context.settings.render, ProgressLog(context.log))
         facts["bytes"] = blurred.stat().st_size

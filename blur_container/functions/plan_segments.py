@@ -28,10 +28,10 @@ def plan_video(context: FunctionContext, job: Job) -> Job:
     """Return `job` with its segments, or unchanged when one function renders the whole video."""
     settings = context.settings
     with context.log.handling(source=job.source.uri) as facts, context.folder() as folder:
-        faces = context.faces(job)
-        graph = tracklet_graph_of(faces, settings.render)
         with BlockCache(folder, _CACHE_BYTES) as cache:
             source = context.storage.opened(job.source, cache)
+            faces = context.faces(job, source)
+            graph = tracklet_graph_of(faces, settings.render)
             planner = Planner(
                 source=source,
                 size_bytes=job.source.size_bytes,

@@ -36,8 +36,9 @@ def with_times(source: Source, folder: Path, limits: Limits) -> Iterator[Source]
     packet. Raise DamagedVideo where a frame is missing.
     """
     with open_source(source, limits) as container:
-        has_times = has_frame_times(container) or video_stream(container).codec_context.codec.intra_only
-    if has_times:
+        # Frames of a codec that never reorders them are shown in the order of their packets.
+        is_ordered = has_frame_times(container) or not video_stream(container).codec_context.codec.reorder
+    if is_ordered:
         yield source
         return
     order = _order(source, limits)

@@ -8,12 +8,18 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blur_container.geometry import Orientation, Rect, Size, boxes_orientation
+from blur_container.limits import Limits
 from blur_container.reading.clean_aperture import clean_aperture
 from blur_container.reading.side_data import display_matrix
+from blur_container.reading.source import Source
 from blur_container.reading.timestamps import presentation_time, time_base
-from blur_container.timing import Clock
+from blur_container.reading.video import first_frame
+from blur_container.timing import MS_PER_S, Clock
 from chalicelib.contract.errors import UnsupportedVideo
-from chalicelib.contract.faces import Box, VideoDescription
+from chalicelib.contract.faces import Box, FacesDocument, VideoDescription
+
+# In place of the id of Rekognition's job.
+_NO_JOB = "container"
 
 
 @dataclass(frozen=True)
@@ -71,3 +77,19 @@ class Subject:
 
     source_id: str
     analysed: VideoDescription
+
+
+def without_detections(source: Source, source_id: str, limits: Limits) -> FacesDocument:
+    """Return a faces document of `source` that has no detection, with the displayed size of its first frame.
+
+    The container's own detector finds the faces of such a video.
+    """
+    with first_frame(source, limits) as (first, stream):
+        is_turned = Orientation.from_display_matrix(display_matrix(first)).is_quarter_turn
+        sides = (first.height, first.width) if is_turned else (first.width, first.height)
+        length_s = (stream.duration or 0) * time_base(stream)
+        rate = stream.average_rate or stream.guessed_rate or 0
+        video = VideoDescription(
+            stream.codec_context.name, max(round(length_s * MS_PER_S), 0), float(rate), *sides
+        )
+    return FacesDocument(source_id, _NO_JOB, video, ())

@@ -40,6 +40,9 @@ _CONTAINER_OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,mp3,ogg,flac,aac",
 }
+# Edits only shift the track then. An edit of length zero ends with its track, as in fragmented files
+# (ISO/IEC 14496-12, 8.6.6); FFmpeg takes it for an edit that shows nothing.
+_EDITS_AS_OFFSETS = {"advanced_editlist": "0"}
 _BOX_NAMES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _LIMITS = Limits()
 # For videos in storage only; with PyAV's own 32 KiB reading takes 1.2 times the CPU time.
@@ -63,11 +66,29 @@ def open_source(source: Source, limits: Limits = _LIMITS) -> Iterator[InputConta
 @contextmanager
 def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterator[InputContainer]:
     """Open `file`, the bytes of `source`; check that it is complete and has few enough streams."""
+    container = _container(source, file, limits, {})
+    if any(map(_has_edit_without_length, container.streams)):
+        container.close()
+        if not isinstance(file, str):
+            file.seek(0)
+        container = _container(source, file, limits, _EDITS_AS_OFFSETS)
+    with container:
+        if is_cut_short(source):
+            raise DamagedVideo("the file ends before its Matroska segment does")
+        attachments = sum(stream.type == "attachment" for stream in container.streams)
+        limits.require_streams(len(container.streams) - attachments, attachments)
+        yield container
+
+
+def _container(
+    source: Source, file: str | io.RawIOBase, limits: Limits, options: dict[str, str]
+) -> InputContainer:
+    """Open `file`, the bytes of `source`, with further `options` of the demuxer."""
     try:
-        container = av.open(
+        return av.open(
             file,
             "r",
-            container_options={**_CONTAINER_OPTIONS, **limits.container_options()},
+            container_options={**_CONTAINER_OPTIONS, **limits.container_options(), **options},
             options=limits.decoder_options(),
             metadata_errors="replace",
             buffer_size=_BUFFER_BYTES,
@@ -76,12 +97,12 @@ def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterato
         raise
     except (av.FFmpegError, ValueError) as error:
         raise _open_error(source, error) from error
-    with container:
-        if is_cut_short(source):
-            raise DamagedVideo("the file ends before its Matroska segment does")
-        attachments = sum(stream.type == "attachment" for stream in container.streams)
-        limits.require_streams(len(container.streams) - attachments, attachments)
-        yield container
+
+
+def _has_edit_without_length(stream: Any) -> bool:
+    """Return whether an edit of length zero hides all samples of `stream` from FFmpeg."""
+    entries = stream.index_entries
+    return bool(stream.frames and stream.duration == 0 and len(entries) and entries[0].is_discard)
 
 
 def video_stream(container: InputContainer) -> VideoStream:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blur_container.reading.frame_mapping import without_detections
 from blur_container.rendering.progress import Progress, Steps
 from blur_container.rendering.report import RenderReport, report_to_json
 from blur_container.rendering.whole_video import redact_video
@@ -17,6 +18,7 @@ from blur_container.settings import Settings
 from blur_container.writing.verification import verify_output
 from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.job import DetectionMode
 from chalicelib.contract.manifest import MANIFEST_VERSION
 
 _BLOCK_BYTES = 1024**2
@@ -24,11 +26,11 @@ _BLOCK_BYTES = 1024**2
 
 @dataclass(frozen=True)
 class LocalFiles:
-    """The paths of a video, of its blurred copy, and of the faces document with the boxes to blur."""
+    """The paths of a video, of its blurred copy, and of a faces document with the boxes to blur, if any."""
 
     source: Path
     target: Path
-    faces: Path
+    faces: Path | None
 
     @property
     def manifest(self) -> Path:
@@ -38,11 +40,17 @@ class LocalFiles:
     def render(self, settings: Settings, progress: Callable[[Progress], None]) -> RenderReport:
         """Write target and manifest; both appear only after the target has passed its verification.
 
-        A faces document of any source is accepted: local files have no object version to compare.
+        A faces document of any source is accepted: local files have no object version to compare. Without one
+        the container's detector finds the faces; raise ConfigurationError where the settings leave it out.
         """
-        if self.target.resolve() in (self.source.resolve(), self.faces.resolve()):
+        if self.target.resolve() in (path.resolve() for path in (self.source, self.faces) if path):
             raise ConfigurationError(f"{self.target} is an input and cannot be the output too")
-        faces = FacesDocument.from_json(self.faces.read_bytes())
+        if self.faces:
+            faces = FacesDocument.from_json(self.faces.read_bytes())
+        elif settings.render.detection_mode is DetectionMode.REKOGNITION:
+            raise ConfigurationError("DETECTION is rekognition, and no faces document was given")
+        else:
+            faces = without_detections(self.source, self.source.name, settings.render.limits)
         steps = Steps()
         with tempfile.TemporaryDirectory(prefix=".blur-", dir=self.target.parent) as folder:
             blurred, described = Path(folder, "blurred.mp4"), Path(folder, "manifest.json")

@@ -23,10 +23,12 @@ from blur_container.segments.split import Costs, segment_count, segment_starts
 from blur_container.settings import CuttingSettings, RenderSettings
 from blur_container.timing import Clock
 from chalicelib.contract.faces import FacesDocument
+from chalicelib.contract.job import DetectionMode
 
 # Shares of the time to render a frame: for the low-resolution pass, and for copying it unchanged.
 _TRACKING_SHARE = 0.3
 _COPY_SHARE = 0.03
+_DETECTION_SHARE = 0.5
 # The number of keyframes to try if no segment can begin with the first one.
 _TRIES = 8
 # Frames that are shown before the first keyframe, and cannot be decoded, are among the next so many packets.
@@ -98,10 +100,14 @@ class Planner:
         for group, end_dts in zip(index.groups, ends, strict=True):
             begin_ms, end_ms = (float(clock.ms(dts)) for dts in (group.dts, end_dts))
             first = bisect_left(times_ms, begin_ms - self.margin_ms)
-            has_faces = first < len(times_ms) and times_ms[first] <= end_ms + self.margin_ms
+            # The container's detector searches all frames; the faces that it finds are not known yet.
+            has_faces = self.render.detection_mode is not DetectionMode.REKOGNITION or (
+                first < len(times_ms) and times_ms[first] <= end_ms + self.margin_ms
+            )
             render = _COPY_SHARE if self.render.smart_render and not has_faces else 1.0
             tracking = _TRACKING_SHARE if self.render.follow_faces and has_faces else 0.0
-            yield group.frames * pixels / self.cutting.pixels_per_s * (render + tracking)
+            detecting = 0.0 if self.render.detection_mode is DetectionMode.REKOGNITION else _DETECTION_SHARE
+            yield group.frames * pixels / self.cutting.pixels_per_s * (render + tracking + detecting)
 
 
 def _split_points(

@@ -17,12 +17,14 @@ FaceBlurError
     ├── SourceChanged            the analysed object version is not there any more
     ├── DetectionRefused         Rekognition did not accept the video
     ├── DetectionFailed          the Rekognition job ended as FAILED
+    ├── DetectionExpired         Rekognition no longer keeps the job's results
     ├── DetectionTimedOut        the Rekognition job did not end in time
     ├── NotAVideo                the container cannot be opened
     ├── NoVideoStream            there is nothing to blur in it
     ├── DamagedVideo             truncated, or not decodable to its end
     ├── VideoTooLarge            over a limit of pixels, duration, streams or packets
     ├── UnsupportedVideo         decodable, but outside what is rendered faithfully
+    ├── ModelDamaged             the face model is missing, changed, or cannot be run
     ├── OutputMismatch           the rendered file is not what was asked for
     ├── FailureRecorded          the execution was given up while this function went on
     ├── Superseded               a newer upload of the same key has taken its place
@@ -108,6 +110,10 @@ class DetectionFailed(PermanentError):
     """The Rekognition job ended as FAILED."""
 
 
+class DetectionExpired(PermanentError):
+    """Rekognition keeps the results of a job for seven days, and these are over."""
+
+
 class DetectionTimedOut(PermanentError):
     """The Rekognition job was still in progress after the longest wait."""
 
@@ -130,6 +136,10 @@ class VideoTooLarge(PermanentError):
 
 class UnsupportedVideo(PermanentError):
     """The video is decodable, but outside what is rendered faithfully."""
+
+
+class ModelDamaged(PermanentError):
+    """The container's face model is missing, is not the one that was built, or cannot be run here."""
 
 
 class OutputMismatch(PermanentError):
@@ -160,12 +170,14 @@ PERMANENT_ERRORS = (
     SourceChanged,
     DetectionRefused,
     DetectionFailed,
+    DetectionExpired,
     DetectionTimedOut,
     NotAVideo,
     NoVideoStream,
     DamagedVideo,
     VideoTooLarge,
     UnsupportedVideo,
+    ModelDamaged,
     OutputMismatch,
     FailureRecorded,
     Superseded,

@@ -43,7 +43,12 @@ class ManifestStatus(Enum):
 def delivery_manifest(job: Job, status: ManifestStatus, facts: Mapping[str, Any]) -> str:
     """Return the manifest of a blurred video; `facts` are the renderer's counts and times."""
     public = {name: fact for name, fact in facts.items() if name not in _PRIVATE}
-    return _manifest_text(job, {"status": status.value, "output": {"key": output_key(job.source)}, **public})
+    told = {
+        "status": status.value,
+        "output": {"key": output_key(job.source)},
+        "detection": detection_note(job),
+    }
+    return _manifest_text(job, {**told, **public})
 
 
 def confirmed_manifest(claim: Mapping[str, Any]) -> str:
@@ -58,7 +63,17 @@ def failure_manifest(job: Job, failure: Failure, earlier_version: str | None = N
     """
     earlier = {"output_of_version": earlier_version} if earlier_version else {}
     told = {"error": failure.error, "cause": _public_cause(readable_cause(failure.cause))}
-    return _manifest_text(job, {"status": ManifestStatus.FAILED.value, **told, **earlier})
+    skipped = {"detection": detection_note(job)} if job.detection.skipped else {}
+    return _manifest_text(job, {"status": ManifestStatus.FAILED.value, **told, **skipped, **earlier})
+
+
+def detection_note(job: Job) -> dict[str, Any]:
+    """Return which detectors the stage of `job` wants, and why Rekognition was left out, if it was."""
+    skipped = job.detection.skipped
+    if skipped is None:
+        return {"mode": job.detection.mode.value}
+    told = {"error": skipped.error, "cause": _public_cause(readable_cause(skipped.cause))}
+    return {"mode": job.detection.mode.value, "rekognition_skipped": told}
 
 
 def full_report(job: Job, outcome: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Segments: the parts of a video that several functions render, and their keys in the work bucket.
 
+    executions/<name>/pages/<digest>.json        faces of some pages, until all are read
     executions/<name>/faces.json
     executions/<name>/<plan>/plan.json           where each segment begins and ends
     executions/<name>/<plan>/<n>.tracks.json     the faces of segment n

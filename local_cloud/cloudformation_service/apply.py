@@ -119,5 +119,5 @@ def planned(
 
 def _made_later(name: str) -> Made:
     """Return placeholders for the Ref and GetAtt of a resource that does not exist yet."""
-    attributes = ("Arn", "GroupId", "Name", "RepositoryUri", "TopicArn", "TopicName")
+    attributes = ("Arn", "GroupId", "Name", "QueueName", "RepositoryUri", "TopicArn", "TopicName")
     return Made(f"(made later: {name})", {one: f"(made later: {name}.{one})" for one in attributes})

@@ -110,13 +110,25 @@ def _make_queue(properties: Properties, clients: Clients) -> Made:
     sqs = clients("sqs")
     url = sqs.create_queue(QueueName=properties["QueueName"], Attributes=_queue_attributes(properties))
     attributes = sqs.get_queue_attributes(QueueUrl=url["QueueUrl"], AttributeNames=["QueueArn"])
-    return Made(url["QueueUrl"], {"Arn": attributes["Attributes"]["QueueArn"]})
+    names = {"Arn": attributes["Attributes"]["QueueArn"], "QueueName": properties["QueueName"]}
+    return Made(url["QueueUrl"], names)
 
 
 def _update_queue(change: Change, clients: Clients) -> Made:
     attributes = _queue_attributes(change.wanted)
     clients("sqs").set_queue_attributes(QueueUrl=change.made.reference, Attributes=attributes)
     return change.made
+
+
+def _make_queue_policy(properties: Properties, clients: Clients) -> Made:
+    policy = json.dumps(properties["PolicyDocument"])
+    for url in properties["Queues"]:
+        clients("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return Made(properties["Queues"][0])
+
+
+def _leave_queue_policy(_made: Made, _clients: Clients) -> None:
+    """Do nothing: the policy is deleted with its queue, or overwritten."""
 
 
 def _make_log_group(properties: Properties, clients: Clients) -> Made:
@@ -186,6 +198,9 @@ STORAGE_KINDS = {
         _make_queue,
         deleting("sqs", "delete_queue", "QueueUrl"),
         _update_queue,
+    ),
+    "AWS::SQS::QueuePolicy": ResourceKind(
+        frozenset({"Queues", "PolicyDocument"}), _make_queue_policy, _leave_queue_policy
     ),
     "AWS::Logs::LogGroup": ResourceKind(
         frozenset({"LogGroupName", "RetentionInDays"}),

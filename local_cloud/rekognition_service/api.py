@@ -22,6 +22,7 @@ from local_cloud.rekognition_service.jobs import (
     StoredVideo,
     TooManyJobs,
 )
+from local_cloud.rekognition_service.quota import CallQuota
 from local_cloud.rekognition_service.wire import (
     GetRequest,
     Refused,
@@ -63,6 +64,7 @@ class RekognitionVideo:
         self._settings = settings
         self._jobs = FaceJobs(self._shared_s3, make_detector, settings)
         self._started: dict[str, tuple[StartRequest, Job]] = {}
+        self._quota = CallQuota(settings.calls_per_s)
         self._lock = threading.RLock()
         self._is_closed = False
 
@@ -132,6 +134,11 @@ class RekognitionVideo:
         return dataclasses.replace(video, version=head.get("VersionId", video.version))
 
     def _get(self, request: GetRequest) -> dict[str, Any]:
+        if not self._quota.admits():
+            raise Refused(
+                "ProvisionedThroughputExceededException",
+                f"over {self._settings.calls_per_s:g} calls of GetFaceDetection a second",
+            )
         job = self._jobs.find(request.job_id)
         if job is None:
             raise Refused("ResourceNotFoundException", f"Could not find JobId {request.job_id}")
@@ -141,7 +148,7 @@ class RekognitionVideo:
         if job.in_progress:
             return known | {"JobStatus": "IN_PROGRESS"}
         try:
-            return known | _page(job.outcome.result(), request)
+            return known | _page(job.outcome.result(), request, self._settings.page_size)
         except JobFailed as error:
             return known | {"JobStatus": "FAILED", "StatusMessage": str(error)}
         except (Stopped, CancelledError) as error:
@@ -160,9 +167,9 @@ def _closing() -> Refused:
     return Refused("InternalServerError", "the local cloud is closing", 500)
 
 
-def _page(analysis: Analysis, request: GetRequest) -> dict[str, Any]:
+def _page(analysis: Analysis, request: GetRequest, page_size: int) -> dict[str, Any]:
     begin = page_offset(request.page_token, request.job_id, len(analysis.faces))
-    end = begin + request.page_size
+    end = begin + min(request.page_size, page_size)
     page: dict[str, Any] = {
         "JobStatus": "SUCCEEDED",
         "VideoMetadata": metadata_to_json(analysis.video),

@@ -77,6 +77,8 @@ class Job:
     visible_from_s: float
     outcome: Future[Analysis] = field(default_factory=Future)
 
+    ended_s: float | None = None
+
     @property
     def in_progress(self) -> bool:
         """Return whether callers are told that the job is in progress."""
@@ -108,13 +110,17 @@ class FaceJobs:
             job_id = hashlib.sha256(f"{number} {video}".encode()).hexdigest()
             visible_from_s = time.monotonic() + self._settings.in_progress_at_least_s
             job = Job(job_id, video, tag, visible_from_s, self._threads.submit(self._run, video))
+            job.outcome.add_done_callback(lambda _outcome: setattr(job, "ended_s", time.monotonic()))
             self._jobs[job_id] = job
         return job
 
     def find(self, job_id: str) -> Job | None:
-        """Return the job of this id, or None."""
+        """Return the job of this id; None where there is none, or its results are no longer kept."""
         with self._lock:
-            return self._jobs.get(job_id)
+            job = self._jobs.get(job_id)
+        if job is None or job.ended_s is None:
+            return job
+        return job if time.monotonic() < job.ended_s + self._settings.results_kept_s else None
 
     @property
     def is_closing(self) -> bool:

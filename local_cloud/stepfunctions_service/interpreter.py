@@ -31,11 +31,20 @@ _CONFIG = Config(
 
 
 class Interpreter:
-    """Patches of moto's interpreter, undone by `close`; `lock` is the one that is held while moto answers."""
+    """Patches of moto's interpreter, undone by `close`; `lock` is the one that is held while moto answers.
 
-    def __init__(self, keys: AccessKeys, lock: AbstractContextManager[Any]) -> None:
+    `ended` is called with the ARN, the state machine's ARN and the status of each execution that ended.
+    """
+
+    def __init__(
+        self,
+        keys: AccessKeys,
+        lock: AbstractContextManager[Any],
+        ended: Callable[[str, str, str], None],
+    ) -> None:
         self._keys = keys
         self._lock = lock
+        self._ended = ended
         self._changes = ExitStack()
 
     def change(self) -> None:
@@ -50,7 +59,8 @@ class Interpreter:
         for name, module in list(sys.modules.items()):
             if name.startswith(_MODULES) and hasattr(module, _NAME):
                 self._replace(module, _NAME, clients.get)
-        self._replace(ending, "terminated", ended_under_lock(ending.terminated, self._lock))
+        under_lock = ended_under_lock(ending.terminated, self._lock)
+        self._replace(ending, "terminated", told_when_ended(under_lock, self._ended))
         self._replace(worker, "start", stoppable_from_the_start(worker.start))
         self._replace(execution_worker, "AmazonStateLanguageParser", SharedTrees(asl_parser))
 
@@ -134,6 +144,19 @@ def ended_under_lock(
     def end(communication: Any) -> None:
         with lock:
             terminated(communication)
+
+    return end
+
+
+def told_when_ended(
+    terminated: Callable[[Any], None], ended: Callable[[str, str, str], None]
+) -> Callable[[Any], None]:
+    """Return `terminated`, which calls `ended` after it; not under the lock, as moto is called in turn."""
+
+    def end(communication: Any) -> None:
+        terminated(communication)
+        execution = communication.execution
+        ended(execution.exec_arn, execution.state_machine.arn, execution.exec_status.value)
 
     return end
 

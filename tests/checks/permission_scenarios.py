@@ -77,6 +77,7 @@ class Scenarios:
         self._clip = make_portrait_clip(folder / "short.mp4", standing(0.5)).read_bytes()
         long_clip = replace(standing(0.5), options=_KEYFRAMES)
         self._long = make_portrait_clip(folder / "long.mp4", long_clip).read_bytes()
+        self._two_faces = make_portrait_clip(folder / "pages.mp4", standing(1.0)).read_bytes()
         self._kept = self._pipeline.put(self._clip, "kept.mp4")
         self._pipeline.ended(self._kept.execution_arn)
 
@@ -101,6 +102,8 @@ class Scenarios:
                 for what, version in (("version", {"versionId": _GONE_VERSION}), ("object", {}))
             ),
             Scenario("upload of no video", partial(self._upload, b"Dear Sir or Madam", "mp4")),
+            Scenario("detection started again", self._start_again),
+            Scenario("upload whose faces are read on", self._read_on),
             Scenario("upload", partial(self._upload, self._clip, "mp4")),
             Scenario("upload with capitals", partial(self._upload, self._clip, "MP4")),
             Scenario("upload in segments", partial(self._upload, self._long, "mp4")),
@@ -206,6 +209,19 @@ class Scenarios:
         return self._invoke(
             "start-face-detection", Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
         )
+
+    def _start_again(self) -> Any:
+        source = self._kept.source
+        return self._invoke("start-face-detection", Job(source, DetectionProgress(DetectionStatus.AGAIN)))
+
+    def _read_on(self) -> Any:
+        """Break off the reading of faces after a page, so that another invocation reads the page again."""
+        lost, key = len(self._cloud.lost_events), f"readon{next(self._numbers)}x.mp4"
+        reading = Step(PREFIX + "get-rekognized-faces", "rekognition:GetFaceDetection", number=1)
+        # The client tries twice.
+        self._cloud.faults.watch(key, Fault(key, reading, FaultKind.SERVER_ERROR, attempts=2))
+        upload = self._pipeline.put(self._two_faces, key)
+        return (self._ending(upload, lost), *self._left(upload.source), self._cloud.faults.hits(key))
 
     def _event(self, function: str) -> Any:
         """Send an event that names no version of an upload that is there."""

@@ -23,7 +23,7 @@ from deploy.settings import StageSettings
 from local_cloud.cloud import LocalCloud
 from local_cloud.http.iam_calls import STATE_MACHINE, ServiceCall
 from local_cloud.project import STAGE
-from local_cloud.settings import CloudSettings
+from local_cloud.settings import CloudSettings, RekognitionSettings
 from tests.checks.permission_scenarios import CONTAINER_FUNCTIONS, PREFIX, Scenario, Scenarios
 from tests.clouds.short_retries import shorten_retries
 from tests.end_to_end.conftest import ROOT
@@ -32,6 +32,8 @@ _OTHER_ACTION = "sts:TagSession"
 MAKE_STREAM, _WRITE_LINE = "logs:CreateLogStream", "logs:PutLogEvents"
 ENDPOINT, TRUST = "S3 endpoint", "trust"
 SETTINGS = CloudSettings(
+    detection="rekognition",
+    rekognition=RekognitionSettings(page_size=1),
     retry_delays_s=(0.02,),
     # Short clips are shared out too: those with keyframes to be cut at.
     renderer={"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2", "PRESET": "ultrafast"},
@@ -160,7 +162,7 @@ def deployed_stage() -> Iterator[LocalCloud]:
     """Yield a cloud with a stage that has every option that adds permissions."""
     with LocalCloud(SETTINGS) as cloud:
         key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
-        cloud.deploy(ROOT, StageSettings(STAGE, kms_key_arn=key, uploads_per_hour=1000, isolated=True))
+        cloud.deploy(ROOT, stage=StageSettings(STAGE, kms_key_arn=key, uploads_per_hour=1000, isolated=True))
         shorten_retries(cloud, 1)
         yield cloud
 

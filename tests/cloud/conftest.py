@@ -14,7 +14,7 @@ from tests.clouds.tiny import TinyCloud
 @pytest.fixture(scope="module")
 def cloud_settings() -> CloudSettings:
     """Return the settings of the module's cloud; modules with other needs have a fixture of this name."""
-    return CloudSettings(retry_delays_s=(0.05, 0.1))
+    return CloudSettings(detection="rekognition", retry_delays_s=(0.05, 0.1))
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def cloud_settings() -> CloudSettings:
     """Return settings of an account that runs one invocation at a time."""
-    return CloudSettings(account_concurrency=1, retry_delays_s=(0.05, 0.05))
+    return CloudSettings(detection="rekognition", account_concurrency=1, retry_delays_s=(0.05, 0.05))
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Path:
     for part in ("app.py", "requirements.txt"):
         shutil.copy(ROOT / part, tmp_path / part)
     for part in ("chalicelib", ".chalice", "statemachine", "blur_container"):
-        ignored = shutil.ignore_patterns("__pycache__", "deployed", "deployments")
+        ignored = shutil.ignore_patterns("__pycache__", "deployed", "deployments", "stages")
         shutil.copytree(ROOT / part, tmp_path / part, ignore=ignored)
     return tmp_path
 

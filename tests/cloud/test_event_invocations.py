@@ -24,7 +24,9 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def cloud_settings() -> CloudSettings:
     """Return settings with two deliveries of each event, short delays and one sandbox a function."""
-    return CloudSettings(event_deliveries=2, retry_delays_s=(0.05, 0.1), zip_concurrency=1)
+    return CloudSettings(
+        detection="rekognition", event_deliveries=2, retry_delays_s=(0.05, 0.1), zip_concurrency=1
+    )
 
 
 def test_event_is_accepted_before_it_is_done(tiny: TinyCloud) -> None:

@@ -56,7 +56,7 @@ def handler(event, context):
 @pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
 def cloud_settings(request: pytest.FixtureRequest) -> CloudSettings:
     """Return settings with each of the runtime clients."""
-    return CloudSettings(runtime_client=request.param)
+    return CloudSettings(detection="rekognition", runtime_client=request.param)
 
 
 def test_empty_event_is_answered(tiny: TinyCloud) -> None:

@@ -100,14 +100,33 @@ def test_what_stays_in_an_own_work_bucket_is_said(
 def test_what_can_be_lost_in_an_own_output_bucket_is_said(
     s3: Any, request: pytest.FixtureRequest, rules: list[dict[str, Any]], versions: str, said: list[str]
 ) -> None:
-    """Blurred videos are meant to stay, one that is replaced for a while; uploads are their owner's."""
+    """Blurred videos are meant to stay, one that is replaced for a while."""
     name = bucket(s3, f"output-{request.node.callspec.id}", rules, versions)
 
     notes = lifecycle_notes(s3, "output", name)
 
     assert [any(words in note for note in notes) for words in said] == [True] * len(said)
     assert len(notes) == len(said)
-    assert lifecycle_notes(s3, "input", name) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "count"),
+    [
+        pytest.param([], 1, id="none"),
+        pytest.param([PARTS], 1, id="parts-only"),
+        pytest.param([{**OLD, "Filter": {"Prefix": "old/"}}], 1, id="of-some"),
+        pytest.param([OLD], 0, id="all"),
+    ],
+)
+def test_deleted_uploads_that_stay_in_an_own_input_bucket_are_said(
+    s3: Any, request: pytest.FixtureRequest, rules: list[dict[str, Any]], count: int
+) -> None:
+    """Uncovered faces stay in old versions, where nobody sees them any more; the rest is their owner's."""
+    name = bucket(s3, f"input-{request.node.callspec.id}", rules, "Enabled")
+
+    notes = lifecycle_notes(s3, "input", name)
+
+    assert [("deleted and replaced uploads stay for ever" in note) for note in notes] == [True] * count
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from local_cloud.commands.demo_clip import portrait_path
 from local_cloud.rekognition_service.api import RekognitionSettings, RekognitionVideo
 
 BUCKET = "videos"
-QUICK = RekognitionSettings(in_progress_at_least_s=0.0)
+QUICK = RekognitionSettings(in_progress_at_least_s=0.0, calls_per_s=1000)
 NEVER_DONE = RekognitionSettings(in_progress_at_least_s=600.0)
 
 
@@ -357,6 +358,43 @@ def test_page_holds_as_many_as_asked_up_to_a_thousand(
     assert len(answer["Faces"]) == got
 
 
+def test_page_holds_as_many_as_the_stand_in_gives(
+    make_rekognition: MakeClient, s3: Any, short_clip: bytes
+) -> None:
+    """A page may be shorter than what was asked for: documents of many pages need no long video."""
+    client = make_rekognition(settings=replace(QUICK, page_size=2))
+    put(s3, short_clip)
+
+    answer = analyse(client, place())
+
+    assert len(answer["Faces"]) == 2
+    assert "NextToken" in answer
+
+
+def test_calls_over_the_quota_are_refused(make_rekognition: MakeClient, s3: Any, short_clip: bytes) -> None:
+    """All callers of an account share its calls a second."""
+    client = make_rekognition(settings=replace(QUICK, calls_per_s=2))
+    put(s3, short_clip)
+    job_id = client.start_face_detection(Video=place())["JobId"]
+    [client.get_face_detection(JobId=job_id) for _ in range(2)]
+
+    with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
+        [client.get_face_detection(JobId=job_id) for _ in range(5)]
+
+
+def test_results_are_kept_for_a_while(make_rekognition: MakeClient, s3: Any, short_clip: bytes) -> None:
+    """Then the job is not found, and its request token still gives the same one."""
+    client = make_rekognition(settings=replace(QUICK, results_kept_s=0))
+    put(s3, short_clip)
+    request = {"Video": place(), "ClientRequestToken": "token"}
+    job_id = client.start_face_detection(**request)["JobId"]
+
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        wait_for(client, job_id)
+
+    assert client.start_face_detection(**request)["JobId"] == job_id
+
+
 @pytest.mark.parametrize("token", ["nonsense", "bm8gb25l", "%%%", "YSBi"])
 def test_made_up_page_token_is_refused(rekognition: Any, s3: Any, short_clip: bytes, token: str) -> None:
     """A token that the stand-in has not given is no token."""
@@ -489,7 +527,7 @@ def test_job_over_the_limit_is_refused(make_rekognition: MakeClient, s3: Any, sh
 
 def test_finished_job_makes_room(make_rekognition: MakeClient, s3: Any, short_clip: bytes) -> None:
     """Finished jobs do not count towards the limit."""
-    settings = RekognitionSettings(open_jobs=1, in_progress_at_least_s=0)
+    settings = replace(QUICK, open_jobs=1)
     client = make_rekognition(settings=settings)
     put(s3, short_clip)
     analyse(client, place())
@@ -585,7 +623,7 @@ def test_object_gone_before_the_job_runs_fails(
 ) -> None:
     """The job behind a slow one finds its object deleted, and says so."""
     seen = threading.Semaphore(0)
-    one_by_one = RekognitionSettings(workers=1, in_progress_at_least_s=0)
+    one_by_one = replace(QUICK, workers=1)
     client = make_rekognition(SlowDetector(seen), one_by_one)
     put(s3, short_clip)
     version = put(s3, short_clip, "second.mp4")

@@ -34,7 +34,9 @@ SIDE_BY_SIDE = 2
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Return a deployed system that shares out what takes longer than a blink."""
     eager = {"SEGMENT_WORK_S": "0.05", "SEGMENTS_AT_ONCE": "4"}
-    settings = CloudSettings(retry_delays_s=(0.05,), image_concurrency=SIDE_BY_SIDE, renderer=eager)
+    settings = CloudSettings(
+        detection="rekognition", retry_delays_s=(0.05,), image_concurrency=SIDE_BY_SIDE, renderer=eager
+    )
     with LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
         yield Pipeline(cloud, tmp_path_factory.mktemp("outputs"))

@@ -22,6 +22,7 @@ CLIP = PortraitClip(
     options=(("preset", "ultrafast"), ("x264-params", "keyint=6:min-keyint=6:scenecut=0")),
 )
 COVERS = "return np.full(area.shape, 1 << (options.depth - 1), area.dtype)"
+IGNORED = shutil.ignore_patterns("__pycache__", "deployed", "deployments", "stages")
 JOINS = "    if job.segments is None:\n"
 
 
@@ -39,7 +40,7 @@ def project(tmp_path: Path) -> Path:
     """Return a copy of what is deployed, to be broken."""
     folder = tmp_path / "project"
     for part in ("chalicelib", ".chalice", "statemachine", "blur_container"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "deployed"))
+        shutil.copytree(ROOT / part, folder / part, ignore=IGNORED)
     for part in ("app.py", "requirements.txt"):
         shutil.copy(ROOT / part, folder / part)
     return folder
@@ -50,7 +51,9 @@ def upgrade(project: Path, tmp_path: Path) -> Iterator[Upgrade]:
     """Return the result of an upload whose faces the old code left uncovered, and failed to join."""
     renderer = {"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2", "BLUR_STYLE": "solid"}
     clip = make_portrait_clip(tmp_path / "walk.mp4", CLIP)
-    with LocalCloud(CloudSettings(retry_delays_s=(0.05,), renderer=renderer)) as cloud:
+    with LocalCloud(
+        CloudSettings(detection="rekognition", retry_delays_s=(0.05,), renderer=renderer)
+    ) as cloud:
         pipeline = Pipeline(cloud, tmp_path)
         container = project / "blur_container"
         replace_in(container / "masking" / "blur.py", COVERS, "return area.copy()")

@@ -51,6 +51,7 @@ class Commands:
                 command,
                 *("--stage", STAGE, "--settings", str(self._settings)),
                 *("--folder", str(self.folder / "staged"), "--engine", engine),
+                *("--chalice", str(self.folder / ".chalice")),
                 *options,
             ]
         )

@@ -26,12 +26,14 @@ ALLOWED = {
     "geometry": "",
     "timing": "",
     "scratch": "",
-    "settings": "limits",
+    "environment": "",
+    "settings": "limits environment",
     "storage": "",
     "reading": "geometry timing limits scratch",
     "tracking": "geometry timing settings",
     "writing": "geometry scratch settings reading",
     "analysis": "geometry timing limits settings reading tracking",
+    "model_build": "geometry analysis",
     "masking": "geometry settings reading tracking",
     "smart_render": "geometry settings reading writing",
     "rendering": "geometry timing settings reading tracking writing analysis masking smart_render",
@@ -53,14 +55,16 @@ ALLOWED_LOCALLY = {
     "rekognition_service": "settings",
     "stepfunctions_service": "identity http",
     "cloudformation_service": "identity http",
+    "eventbridge_service": "identity http",
     "access": "identity http s3_service",
     "front": "http faults lambda_service access",
     "project": "errors identity http lambda_service",
     "cloud": (
         "identity settings process_environment project http faults s3_service lambda_service "
-        "rekognition_service stepfunctions_service cloudformation_service access front"
+        "rekognition_service stepfunctions_service cloudformation_service "
+        "eventbridge_service access front"
     ),
-    "commands": "errors settings rekognition_service cloud",
+    "commands": "errors settings project rekognition_service cloud",
     "__main__": "errors commands",
 }
 PURE = ("geometry.py", "timing.py", "tracking")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blur_container.settings import BlurShape, BlurStyle, OutputCodec, Refine
+from blur_container.settings import BlurShape, BlurStyle, OutputCodec
+from chalicelib.contract.job import DetectionMode
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -81,10 +82,10 @@ def test_every_name_in_the_glossary_is_in_the_code(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "choice", [BlurStyle, BlurShape, OutputCodec, Refine], ids=lambda choice: choice.__name__
+    "choice", [BlurStyle, BlurShape, OutputCodec, DetectionMode], ids=lambda choice: choice.__name__
 )
 def test_the_template_allows_the_choices_of_the_code(
-    choice: type[BlurStyle | BlurShape | OutputCodec | Refine],
+    choice: type[BlurStyle | BlurShape | OutputCodec | DetectionMode],
 ) -> None:
     """CloudFormation refuses a value that is missing there; an empty one leaves the default."""
     template = (ROOT / "statemachine" / "pipeline.yaml").read_text(encoding="utf-8")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from blur_container.settings import Settings
@@ -19,7 +21,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "benchmarks" / "README.md",
 ]
-UNDOCUMENTED = {"AWS_REGION", "CODE_VERSION"}  # Set by Lambda, and by the image.
+UNDOCUMENTED = {"CODE_VERSION"}  # Set by the image.
 
 
 class AskedEnvironment(Mapping[str, str]):
@@ -51,9 +53,7 @@ def documented() -> dict[str, str]:
 def test_every_variable_the_code_reads_is_in_the_table_and_no_other() -> None:
     """Every setting is documented, in one place."""
     renderer = AskedEnvironment({"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"})
-    starter = AskedEnvironment(
-        {"INPUT_BUCKET": "in", "OUTPUT_BUCKET": "out", "STATE_MACHINE_ARN": "arn", "AWS_REGION": "us-east-1"}
-    )
+    starter = AskedEnvironment({"INPUT_BUCKET": "in", "OUTPUT_BUCKET": "out", "STATE_MACHINE_ARN": "arn"})
 
     Settings.from_env(renderer)
     StartSettings.from_env(starter)
@@ -84,3 +84,16 @@ def test_links_lead_to_files(page: Path) -> None:
 
     local = [link for link in links if "://" not in link]
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_readme_leads_to_the_commands_that_opt_out_of_what_aws_keeps() -> None:
+    """AI services may use what they analyse until an organisation's policy opts out (Organizations guide)."""
+    page = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+    model = botocore.session.get_session().get_service_model("organizations")
+    [content] = re.findall(r"--content '([^']+)'", page)
+    kinds = set(re.findall(r"--(?:policy-)?type (\S+)", page))
+
+    assert "docs/deploying.md#what-aws-keeps" in README
+    assert json.loads(content)["services"]["default"] == {"opt_out_policy": {"@@assign": "optOut"}}
+    assert kinds <= set(model.shape_for("PolicyType").enum)
+    assert len(re.findall(r"aws organizations (?:enable-policy-type|create-policy|attach-policy)", page)) == 3

@@ -10,6 +10,7 @@ from blur_container.segments.split import Costs, segment_count
 from blur_container.settings import CuttingSettings
 from chalicelib.contract import errors
 from chalicelib.contract.job import DetectionStatus
+from chalicelib.face_pages import HAND_OVERS_MAX
 from chalicelib.rekognition import LONGEST_EXECUTION_S
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,6 +34,7 @@ BUSY = "Lambda.TooManyRequestsException"
 DELIVERING = ("Blur faces", "Assemble video")
 FUNCTION_TIMEOUT_S = 900
 EVENTS_A_TRY = 3
+EVENTS_A_HAND_OVER = 8
 AWS_PREFIXES = ("Lambda.", "States.", "Sandbox.", "Runtime.")
 
 
@@ -170,7 +172,8 @@ def test_the_history_holds_the_longest_execution() -> None:
     (busy,) = [retry for retry in TASKS["Blur segment"]["Retry"] if BUSY in retry["ErrorEquals"]]
     refused = MACHINE_WIDTH * 4 * 3600 / (busy["MaxDelaySeconds"] / 2)
 
-    assert queueing_events() + 5_500 + 9 * MOST_SEGMENTS + EVENTS_A_TRY * refused < HISTORY_MAX
+    events = queueing_events() + 5_500 + 9 * MOST_SEGMENTS + EVENTS_A_TRY * refused
+    assert events + EVENTS_A_HAND_OVER * HAND_OVERS_MAX < HISTORY_MAX
 
 
 def test_the_history_of_one_piece_holds_hours_of_a_full_account_at_every_task() -> None:
@@ -182,7 +185,8 @@ def test_the_history_of_one_piece_holds_hours_of_a_full_account_at_every_task() 
         if BUSY in retry["ErrorEquals"] and name not in EACH
     )
 
-    assert queueing_events() + 5_500 + EVENTS_A_TRY * tries < HISTORY_MAX
+    events = queueing_events() + 5_500 + EVENTS_A_TRY * tries
+    assert events + EVENTS_A_HAND_OVER * HAND_OVERS_MAX < HISTORY_MAX
 
 
 @pytest.mark.parametrize("name", sorted(TASKS.keys() - EACH.keys()))
@@ -191,6 +195,18 @@ def test_free_places_are_not_left_alone_for_long(name: str) -> None:
     (busy,) = [retry for retry in TASKS[name]["Retry"] if BUSY in retry["ErrorEquals"]]
 
     assert busy["MaxDelaySeconds"] <= 120
+
+
+def test_pages_that_are_left_are_read_on() -> None:
+    """Without the faces document, the answer that names the next page goes back to its function."""
+    onward, back, without = STATES["Faces stored?"]["Choices"]
+
+    assert onward["Next"] == without["Next"] == "Plan segments"
+    assert back == {
+        "Variable": "$.answer.Payload.pages.next_token",
+        "IsPresent": True,
+        "Next": "Get rekognized faces",
+    }
 
 
 def test_every_transient_error_is_retried_somewhere() -> None:
@@ -254,7 +270,7 @@ def test_choices_know_the_words_of_the_contract() -> None:
     }
 
     assert words <= {status.value for status in DetectionStatus}
-    assert words == {"IN_PROGRESS", "REFUSED", "SUCCEEDED"}
+    assert words == {"CONTAINER_ONLY", "IN_PROGRESS", "REFUSED", "SUCCEEDED"}
 
 
 def test_error_tuples_hold_every_leaf_of_the_tree() -> None:

@@ -52,7 +52,7 @@ def test_every_renderer_setting_can_be_given_to_a_stage(pipeline: Template) -> N
     variables = {name for function in functions for name in function["Environment"]["Variables"]}
     parameters = StageSettings("dev", renderer=dict.fromkeys(RENDERER_VARIABLES, "")).renderer_parameters
 
-    assert variables == {*RENDERER_VARIABLES, *BUCKETS}
+    assert variables == {*RENDERER_VARIABLES, *BUCKETS, "DETECTION"}
     assert len({json.dumps(function["Environment"], sort_keys=True) for function in functions}) == 1
     assert set(parameters) <= pipeline.parameters
 
@@ -68,7 +68,7 @@ def test_every_variable_that_the_renderer_reads_can_be_set() -> None:
 
     Settings.from_env(Asked(BUCKETS))
 
-    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION"}
+    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION", "DETECTION"}
 
 
 def test_settings_that_are_not_given_take_the_codes_default() -> None:
@@ -217,6 +217,82 @@ def test_minutes_are_counted_in_every_log_of_a_function_that_starts_detections(p
     assert groups == set(INTAKE_FUNCTIONS)
     assert all(one["MetricName"] == alarm["MetricName"] for one in metrics)
     assert all(one["MetricNamespace"] == alarm["Namespace"] for one in metrics)
+
+
+def test_eventbridge_may_publish_to_the_topic_without_a_condition(pipeline: Template) -> None:
+    """A Condition there is not supported: publishing would be refused, and nobody told.
+
+    EventBridge user guide, "Using resource-based policies for Amazon EventBridge": topic policies take no
+    Condition block, and a target with a resource policy takes no RoleArn.
+    """
+    statements = pipeline.resources["TopicPolicy"].properties["PolicyDocument"]["Statement"]
+    [statement] = [one for one in statements if one["Principal"]["Service"] == "events.amazonaws.com"]
+    targets = pipeline.resources["ExecutionEnded"].properties["Targets"]
+
+    assert statement.keys() == {"Sid", "Effect", "Principal", "Action", "Resource"}
+    assert all(target.keys() == {"Id", "Arn", "DeadLetterConfig"} for target in targets)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "metric"),
+    [
+        ("AWS/States", "ExecutionsFailed"),
+        ("AWS/States", "ExecutionsTimedOut"),
+        ("AWS/States", "ExecutionsAborted"),
+        ("AWS/Events", "FailedInvocations"),
+    ],
+)
+def test_every_bad_end_of_an_execution_raises_an_alarm(
+    pipeline: Template, namespace: str, metric: str
+) -> None:
+    """A failure that EventBridge does not tell is told by CloudWatch, by a statement of its own."""
+    alarms = of_kind(pipeline, "AWS::CloudWatch::Alarm").values()
+    [alarm] = [one for one in alarms if (one["Namespace"], one["MetricName"]) == (namespace, metric)]
+
+    assert (alarm["Threshold"], alarm["AlarmActions"]) == (0, [{"Ref": "Topic"}])
+
+
+def test_every_dead_letter_queue_raises_an_alarm(foundation: Template, pipeline: Template) -> None:
+    """Messages that nobody reads are lost as well, after two weeks."""
+    queues = {**of_kind(foundation, "AWS::SQS::Queue"), **of_kind(pipeline, "AWS::SQS::Queue")}
+    alarms = [
+        one["Dimensions"][0]["Value"]
+        for one in of_kind(pipeline, "AWS::CloudWatch::Alarm").values()
+        if one["Namespace"] == "AWS/SQS"
+    ]
+
+    assert queues.keys() == {"DeadLetterQueue", "LostNotifications"}
+    assert alarms == [
+        {"Fn::GetAtt": ["LostNotifications", "QueueName"]},
+        queues["DeadLetterQueue"]["QueueName"],
+    ]
+
+
+FOLDERS = ("statemachine/*", ".chalice/*.json", "deploy/*", "chalicelib/**/*.py", "blur_container/**/*")
+FILES = sorted(path for pattern in ("app.py", *FOLDERS) for path in ROOT.glob(pattern) if path.is_file())
+DEPLOYED = [path for path in FILES if path.suffix != ".pyc"]
+
+
+@pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_arn_of_what_is_deployed_names_a_partition(path: Path) -> None:
+    """GovCloud's ARNs begin with arn:aws-us-gov: (IAM guide, "Amazon Resource Names").
+
+    A Task with another partition's Resource ends in States.Runtime, which no Catch covers, not even
+    States.ALL (Step Functions guide, "Handling errors").
+    """
+    assert re.findall(r"arn:aws[\w-]*:", path.read_text(encoding="utf-8")) == []
+
+
+def test_every_placeholder_of_the_definition_is_filled_in(pipeline: Template) -> None:
+    """The partition of the tasks' Resource is the stack's own; CloudFormation keeps an unknown name."""
+    definition = (ROOT / "statemachine" / "blur_faces.asl.json").read_text(encoding="utf-8")
+    filled = pipeline.resources["StateMachine"].properties["DefinitionSubstitutions"]
+
+    assert set(re.findall(r"\$\{(\w+)\}", definition)) == filled.keys()
+    assert filled["Partition"] == {"Ref": "AWS::Partition"}
+    assert set(re.findall(r'"Resource": "([^"]+)"', definition)) == {
+        "arn:${Partition}:states:::lambda:invoke"
+    }
 
 
 def test_names_fit_their_limits() -> None:

@@ -132,7 +132,9 @@ class Pipeline:
 @pytest.fixture(scope="package")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Return the deployed system: events are delivered twice, as S3 may, and Rekognition takes few jobs."""
-    settings = CloudSettings(event_deliveries=2, rekognition=RekognitionSettings(open_jobs=4))
+    settings = CloudSettings(
+        detection="rekognition", event_deliveries=2, rekognition=RekognitionSettings(open_jobs=4)
+    )
     with LocalCloud(settings) as cloud:
         cloud.deploy(ROOT)
         yield Pipeline(cloud, tmp_path_factory.mktemp("outputs"))

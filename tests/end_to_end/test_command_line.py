@@ -36,6 +36,11 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
         return process.returncode, printed
 
 
+def files(folder: Path) -> list[str]:
+    """Return the files below `folder`, by their paths in it."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
     """Return an empty folder for the temporary files of the command."""
@@ -98,17 +103,35 @@ def test_wrong_file_is_refused_at_once(
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_local_cloud_that_is_ended_leaves_nothing_behind(temporary: Path, ending: signal.Signals) -> None:
-    """After a signal no folder and no process of the local cloud is left."""
-    with start(temporary, "up", "--port", "0") as process:
+def test_local_cloud_that_is_ended_leaves_nothing_behind(
+    tmp_path: Path, temporary: Path, ending: signal.Signals
+) -> None:
+    """Its stage is recorded while it runs; after a signal no record, folder or process of it is left."""
+    chalice = tmp_path / "chalice"
+    with start(temporary, "up", "--port", "0", "--chalice", str(chalice)) as process:
         assert process.stdout is not None
         lines = iter(process.stdout)
         greeting = next(line for line in lines if "The local cloud is up" in line)
+        recorded = files(chalice)
 
         process.send_signal(ending)
 
         farewell = list(lines)[-1]
         assert process.wait(LONGEST_S) == 130
     assert greeting
+    assert recorded == ["deployed/local.json", "stages/local/outputs.json"]
     assert "nothing is left behind" in farewell
+    assert files(chalice) == []
     assert list(temporary.iterdir()) == []
+
+
+def test_examples_of_the_local_cloud_need_no_other_program(tmp_path: Path, temporary: Path) -> None:
+    """What `make up` prints are commands of make and of the environment that make installed."""
+    with start(temporary, "up", "--port", "0", "--chalice", str(tmp_path)) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        next(line for line in lines if "for example" in line)
+        process.send_signal(signal.SIGINT)
+        examples = [line.split()[0] for line in lines if line.startswith("  ")]
+
+    assert set(examples) == {"make", str(Path(sys.executable).with_name("chalice"))}

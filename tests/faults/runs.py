@@ -56,10 +56,12 @@ SIDE_BY_SIDE = 8
 GROUPS = (("preset", "ultrafast"), ("x264-params", "keyint=4:min-keyint=4:scenecut=0"))
 CLIP = PortraitClip([(240 + step, 135) for step in range(12)], options=GROUPS)
 SETTINGS = CloudSettings(
+    detection="rekognition",
     retry_delays_s=(0.05, 0.05),
     zip_concurrency=SIDE_BY_SIDE,
     image_concurrency=SIDE_BY_SIDE,
-    rekognition=RekognitionSettings(open_jobs=SIDE_BY_SIDE),
+    # A plan counts the calls of an upload: none may be refused because others call at the same time.
+    rekognition=RekognitionSettings(open_jobs=SIDE_BY_SIDE, calls_per_s=1000),
     # Solid, because the noise of mosaic differs from upload to upload.
     renderer={"PRESET": "ultrafast", "ENCODER_THREADS": "1", "BLUR_STYLE": "solid"},
 )

@@ -64,10 +64,12 @@ def _made(name: str) -> tuple[str, dict[str, str]]:
     arns = {
         "Topic": "arn:aws:sns:us-east-1:123456789012:face-blur-lint",
         "BlurFaces": "arn:aws:lambda:us-east-1:123456789012:function:face-blur-lint-blur-faces",
+        "LostNotifications": "arn:aws:sqs:us-east-1:123456789012:face-blur-lint-lost-notifications",
         "ExecutionEnded": "arn:aws:events:us-east-1:123456789012:rule/face-blur-lint-execution-ended",
     }
     arn = arns.get(name, f"arn:aws:iam::123456789012:role/{name}")
-    return (arn if name == "Topic" else name), {"Arn": arn, "GroupId": name, "RepositoryUri": name}
+    attributes = dict.fromkeys(("GroupId", "QueueName", "RepositoryUri"), name)
+    return (arn if name == "Topic" else name), {"Arn": arn, **attributes}
 
 
 if __name__ == "__main__":

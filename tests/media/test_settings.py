@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from blur_container.settings import OutputCodec, Refine, RenderSettings, Settings, source_version
+from blur_container.settings import OutputCodec, RenderSettings, Settings, source_version
 from chalicelib.contract.errors import ConfigurationError
+from chalicelib.contract.job import DetectionMode
 
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
@@ -41,7 +42,7 @@ def test_missing_bucket_is_named(name: str) -> None:
         ("HOLD", "0.9"),
         ("HOLD", "11"),
         ("FOLLOW_FACES", "yes"),
-        ("REFINE", "on"),
+        ("DETECTION", "on"),
     ],
 )
 def test_senseless_value_is_named(name: str, value: str) -> None:
@@ -66,13 +67,19 @@ def test_smart_rendering_is_off_until_asked_for(said: str, *, taken: bool) -> No
     assert Settings.from_env({**BUCKETS, "SMART_RENDER": said}).render.smart_render is taken
 
 
-def test_faces_are_followed_and_not_looked_for_until_asked() -> None:
-    """Following is cheap and covers; a detector of one's own costs as much as half of the render."""
+def test_faces_are_detected_by_both_and_followed_until_told_otherwise() -> None:
+    """One detector suffices for a face to be covered."""
     plain = Settings.from_env(BUCKETS).render
-    asked = Settings.from_env({**BUCKETS, "FOLLOW_FACES": "off", "REFINE": "detector", "HOLD": "2"}).render
+    asked = Settings.from_env(
+        {**BUCKETS, "FOLLOW_FACES": "off", "DETECTION": "container", "HOLD": "2"}
+    ).render
 
-    assert (plain.follow_faces, plain.refine) == (True, Refine.OFF)
-    assert (asked.follow_faces, asked.refine, asked.tracks.hold_intervals) == (False, Refine.DETECTOR, 2.0)
+    assert (plain.follow_faces, plain.detection_mode) == (True, DetectionMode.BOTH)
+    assert (asked.follow_faces, asked.detection_mode, asked.tracks.hold_intervals) == (
+        False,
+        DetectionMode.CONTAINER,
+        2.0,
+    )
 
 
 def test_output_may_be_h264_alone_and_keep_its_metadata() -> None:

@@ -17,10 +17,11 @@ from av.video.stream import VideoStream
 from blur_container.analysis.face_tracking import track_faces
 from blur_container.geometry import Picture
 from blur_container.reading.video import decoded_frames, open_source, video_stream
-from blur_container.settings import Refine, RenderSettings
+from blur_container.settings import RenderSettings
 from blur_container.tracking.tracks import Tracks
 from chalicelib.contract.errors import DamagedVideo
 from chalicelib.contract.faces import Box, Detection
+from chalicelib.contract.job import DetectionMode
 from tests.clips import Clip, document_of, make_clip
 from tests.clips.portraits import NO_FACE, SIZE, PortraitClip, make_portrait_clip
 from tests.clips.textures import noise
@@ -223,7 +224,7 @@ def test_own_detector_finds_a_face_that_no_sample_saw(tmp_path: Path) -> None:
     """It is there for half a second between two samples."""
     places = [NO_FACE] * 8 + [(240, 135)] * 12 + [NO_FACE] * 10
     source = make_portrait_clip(tmp_path / "in.mp4", PortraitClip(places, sound=False))
-    settings = replace(SETTINGS, refine=Refine.DETECTOR)
+    settings = replace(SETTINGS, detection_mode=DetectionMode.BOTH)
 
     tracks = track_faces(source, document_of([], SIZE), settings)
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from blur_container.analysis.face_tracking import track_faces, track_faces_in
-from blur_container.settings import Refine, RenderSettings
+from blur_container.settings import RenderSettings
 from blur_container.timing import Section
 from blur_container.tracking.tracklets import tracklet_graph_of
 from blur_container.tracking.tracks import Tracks
 from blur_container.tracking.windows import Windows
 from chalicelib.contract.faces import Box, Detection, FacesDocument
+from chalicelib.contract.job import DetectionMode
 from tests.clips import Clip, Face, document_of, make_clip
 from tests.clips.portraits import NO_FACE, SIZE, PortraitClip, make_portrait_clip
 
@@ -111,7 +112,7 @@ def test_boxes_of_the_own_detector_are_those_of_the_whole(tmp_path: Path) -> Non
     """It samples the same frames, wherever its window begins."""
     places = [NO_FACE] * 60 + [(150 + step, 135) for step in range(80)] + [NO_FACE] * 20
     source = make_portrait_clip(tmp_path / "in.mp4", PortraitClip(places, sound=False))
-    settings, faces = replace(SETTINGS, refine=Refine.DETECTOR), document_of([], SIZE)
+    settings, faces = replace(SETTINGS, detection_mode=DetectionMode.BOTH), document_of([], SIZE)
 
     windows = tracked(source, faces, sections(3000, 4500), settings)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,21 @@ from typing import Any
 import av
 import pytest
 
+from blur_container.analysis.face_model import INDEX, model_folder
 from blur_container.functions.base import FunctionContext
 from blur_container.functions.blur_video import blur_video
 from blur_container.rendering.progress import Progress, ProgressLog
 from blur_container.settings import RenderSettings, Settings
 from blur_container.storage.s3 import Storage
-from chalicelib.contract.errors import DamagedVideo, FailureRecorded, InvalidDocument, SourceChanged
+from chalicelib.contract.errors import (
+    DamagedVideo,
+    FailureRecorded,
+    InvalidDocument,
+    ModelDamaged,
+    SourceChanged,
+)
 from chalicelib.contract.job import (
+    DetectionMode,
     DetectionProgress,
     DetectionStatus,
     Execution,
@@ -52,10 +61,10 @@ class Scene:
     scratch: Path
     lines: io.StringIO = field(default_factory=io.StringIO)
 
-    def run(self, job: Job = JOB) -> Job:
+    def run(self, job: Job = JOB, settings: Settings = SETTINGS) -> Job:
         """Run the function."""
         log = EventLog("blur-faces", self.lines)
-        return blur_video(FunctionContext(Storage(self.client), SETTINGS, log, self.scratch), job)
+        return blur_video(FunctionContext(Storage(self.client), settings, log, self.scratch), job)
 
     @property
     def outputs(self) -> dict[str, bytes]:
@@ -77,6 +86,25 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     scratch.mkdir()
     yield Scene(FakeS3({("input", SOURCE.key): clip, ("work", faces_key(SOURCE)): faces}), scratch)
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, Path.touch], ids=["missing", "empty"])
+def test_damaged_face_model_delivers_nothing(
+    scene: Scene, damage: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A detector that finds nothing would leave every face visible."""
+    folder = Path(shutil.copytree(model_folder(), tmp_path / "path" / "face_model"))
+    index = folder / INDEX
+    index.unlink()
+    index.touch()
+    damage(index)
+    monkeypatch.syspath_prepend(tmp_path / "path")
+    render = replace(SETTINGS.render, detection_mode=DetectionMode.BOTH)
+
+    with pytest.raises(ModelDamaged):
+        scene.run(settings=replace(SETTINGS, render=render))
+
+    assert scene.outputs == {}
 
 
 def test_job_comes_back_with_output_and_manifest(scene: Scene) -> None:

@@ -28,6 +28,7 @@ from tests.clips.extra_streams import without_keyframe
 
 CLIP = Clip(faces=[Face(speed_x=0.3)], frame_rate=Fraction(20))
 MPEG4 = {"bf": "2", "g": "12", "q": "2"}
+IN_ORDER = {"g": "12", "q": "2"}
 SETTINGS = Settings("work", "output", "1", RenderSettings())
 LIKE_DB = 33.0
 DAY_S = 86_400
@@ -62,12 +63,21 @@ def packet_times(path: Path) -> list[Fraction]:
         pytest.param(replace(CLIP, codec="mpeg4", options=MPEG4), id="MPEG-4"),
         pytest.param(replace(CLIP, options={"crf": "12", "bf": "0"}), id="no B-frames"),
         pytest.param(replace(CLIP, codec="mjpeg", pixel_format="yuvj420p", options={}), id="MJPEG"),
+        *(
+            pytest.param(replace(CLIP, codec=codec, options=options), id=f"{codec}, not in MOV")
+            for codec, options in (
+                ("wmv2", IN_ORDER),
+                ("msmpeg4v2", IN_ORDER),
+                ("flv", IN_ORDER),
+                ("ffv1", {}),
+            )
+        ),
     ],
 )
 def test_frames_of_an_avi_come_in_the_order_they_are_shown(tmp_path: Path, clip: Clip) -> None:
     """AVI says when a frame is decoded only; the pictures are those of the clip, one after the other."""
     source = make_clip(tmp_path / "in.avi", replace(clip, audio=["libmp3lame"]))
-    plain = make_clip(tmp_path / "plain.mp4", clip)
+    plain = make_clip(tmp_path / "plain.mkv", replace(clip, codec="rawvideo", options={}))
     target = tmp_path / "out.mp4"
 
     report = redact_video(source, target, document_of([]), RenderSettings(), ignore)
@@ -133,7 +143,7 @@ def test_b_frames_that_are_packed_with_others_are_shown_in_their_turn(tmp_path: 
     verify_output(target, report)
 
     assert len(report.pts) == 20
-    assert luma_psnr(target, make_clip(tmp_path / "plain.mp4", clip)) > LIKE_DB
+    assert luma_psnr(target, make_clip(tmp_path / "plain.mkv", clip)) > LIKE_DB
 
 
 def test_an_avi_with_a_broken_frame_is_damaged(tmp_path: Path) -> None:

@@ -48,6 +48,13 @@ def of_the_first_part(content: bytes) -> bytes:
     return content.replace(b"DURATION", b"DURATIOM")
 
 
+def with_edits_of_length_zero(content: bytes) -> bytes:
+    """Return `content`, of two tracks, whose edits begin as before and have length zero."""
+    for track in (0, 1):
+        content = patched(content, b"elst", 8, NOTHING, track)
+    return content
+
+
 LENGTHS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "zero": ("in.mp4", lambda content: with_lengths(content, NOTHING, NOTHING)),
     "unknown": ("in.mov", lambda content: with_lengths(content, NONE, NONE)),
@@ -70,6 +77,21 @@ def test_a_length_that_ends_before_the_last_packet_is_not_believed(
     target = tmp_path / "out.mp4"
     assert (video_times(target), report.file.duration_ms) == (SHOWN, 2000)
     assert audio_packets(target) == audio_packets(source)
+    assert worst_detail(target, CLIP) < GONE
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_edit_of_length_zero_ends_with_its_track(tmp_path: Path, way: str) -> None:
+    """FFmpeg shows nothing of such a track; here all of its frames and packets are kept."""
+    sound = replace(CLIP, audio=["aac"])
+    whole, source = make_clip(tmp_path / "whole.mp4", sound), tmp_path / "in.mp4"
+    source.write_bytes(with_edits_of_length_zero(whole.read_bytes()))
+
+    report = WAYS[way](source, faces_document(CLIP))
+
+    target = tmp_path / "out.mp4"
+    assert (video_times(target), report.file.duration_ms) == (SHOWN, 2000)
+    assert audio_packets(target) == audio_packets(whole)
     assert worst_detail(target, CLIP) < GONE
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from benchmarks.storm.endings import Ending
+from benchmarks.storm.pages_model import simulated
 from benchmarks.storm.traffic import calls_by_action, seconds_of
 from local_cloud.http.iam_calls import AnsweredCall, ServiceCall
 
@@ -76,3 +77,19 @@ def test_calls_are_done_refused_or_something_else() -> None:
 def test_a_start_takes_a_place_as_a_run_does(line: str, seconds: float | None) -> None:
     """Cold starts count towards the account's concurrency like runs."""
     assert seconds_of(line) == seconds
+
+
+def test_sixty_long_documents_at_once_are_all_read_at_five_calls_a_second() -> None:
+    """None is given up, and none of the questions for a status, although six calls in ten are refused."""
+    outcome = simulated(documents=60, pages=100, calls_per_s=5)
+
+    assert (len(outcome.read_after_s), outcome.failed, outcome.polls_failed) == (60, 0, 0)
+    assert outcome.invocations > 60
+
+
+def test_document_that_is_alone_is_read_as_fast_as_its_quota_allows() -> None:
+    """100 pages at 20 calls a second take little more than as many answers, beside 20 jobs in progress."""
+    outcome = simulated(documents=1, pages=100, calls_per_s=20)
+
+    assert outcome.read_after_s[0] < 30
+    assert outcome.invocations == 1

@@ -13,7 +13,7 @@ from chalicelib.contract.errors import (
     RekognitionLimited,
     StorageUnavailable,
 )
-from chalicelib.contract.job import DetectionStatus, Job
+from chalicelib.contract.job import DetectionMode, DetectionStatus, Job
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.objects import SourceObject
 from chalicelib.executions import start_executions
@@ -21,7 +21,7 @@ from chalicelib.rekognition import FaceDetectionJobs
 from chalicelib.settings import StartSettings, UploadLimit, VideoLimits
 from tests.clips.mp4_boxes import Index, movie
 
-SETTINGS = StartSettings("arn:machine", "output")
+SETTINGS = StartSettings("arn:machine", "output", detection=DetectionMode.REKOGNITION)
 FILM = movie()
 
 
@@ -70,8 +70,9 @@ class FakeJobs(FaceDetectionJobs):
         super().__init__(None)
         self._errors = errors
 
-    def start(self, source: SourceObject) -> str:
+    def start(self, source: SourceObject, token_number: int = 0) -> str:
         """Return a job id made from the key."""
+        assert token_number == 0
         error = self._errors.get(source.key.partition(".")[0])
         if error:
             raise error

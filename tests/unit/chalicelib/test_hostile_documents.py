@@ -22,9 +22,10 @@ from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure,
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.manifest import failure_manifest, readable_cause
 from chalicelib.contract.objects import SourceObject
-from chalicelib.faces_store import collect_faces
+from chalicelib.face_pages import FacePages
 from chalicelib.rekognition import FaceDetectionJobs
 from chalicelib.uploads import read_record, read_records
+from tests.checks.fake_clock import FakeClock
 
 Read = TypeVar("Read")
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -49,6 +50,16 @@ PAGE: dict[str, Any] = {
     ],
 }
 SOURCE = SourceObject("input", "clip.mp4", "v1", "etag1", "00A1", 100)
+BRIDGE_EVENT = {
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "time": "2026-11-28T09:30:00Z",
+    "detail": {
+        "bucket": {"name": "input"},
+        "object": {"key": "clip.mp4", "size": 1, "etag": "e", "version-id": "v1", "sequencer": "1"},
+    },
+}
+IN_A_QUEUE = {"eventSource": "aws:sqs", "body": json.dumps(BRIDGE_EVENT)}
 RUNNING = Job(SOURCE, DetectionProgress(DetectionStatus.SUCCEEDED, "job"))
 fuzzed = settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")), deadline=None)
 values = st.recursive(
@@ -99,6 +110,13 @@ class OnePage:
         return self._page
 
 
+def collected(page: Any) -> FacesDocument:
+    """Return the document of a job with this one page."""
+    pages = FacePages(RUNNING, None, "work")
+    pages.read(FaceDetectionJobs(OnePage(page)), FakeClock().pace())
+    return pages.document()
+
+
 @fuzzed
 @given(changed(JOB))
 def test_any_payload_is_a_job_or_refused_by_name(payload: Any) -> None:
@@ -136,10 +154,19 @@ def test_any_event_is_read_or_refused_by_name(event: Any) -> None:
 
 
 @fuzzed
+@given(changed(BRIDGE_EVENT) | changed({"Records": [IN_A_QUEUE]}))
+def test_any_event_of_another_road_is_read_or_refused_by_name(event: Any) -> None:
+    """Through EventBridge, or a queue."""
+    read = read_or_refused(lambda: [read_record(record) for record in read_records(event)])
+
+    assert all(one for records in read for one in records)
+
+
+@fuzzed
 @given(changed(PAGE))
 def test_any_answer_of_rekognition_is_read_or_refused_by_name(page: Any) -> None:
     """An answer that cannot be read must not become a document without its faces."""
-    documents = read_or_refused(lambda: collect_faces(RUNNING, FaceDetectionJobs(OnePage(page))))
+    documents = read_or_refused(lambda: collected(page))
 
     assert all(document.to_json().encode() for document in documents)
 
@@ -162,7 +189,7 @@ def shortened(draw: st.DrawFn, original: Any) -> Any:
 @given(shortened(PAGE))
 def test_answer_that_lacks_a_field_has_all_its_faces_or_is_refused(page: Any) -> None:
     """Absent is not empty: fewer faces would be a face uncovered."""
-    documents = read_or_refused(lambda: collect_faces(RUNNING, FaceDetectionJobs(OnePage(page))))
+    documents = read_or_refused(lambda: collected(page))
 
     assert all(len(document.detections) == len(PAGE["Faces"]) for document in documents)
 
@@ -207,13 +234,13 @@ def test_more_faces_than_fit_a_document_are_refused_page_by_page() -> None:
     page = {**PAGE, "Faces": PAGE["Faces"] * 1_000_001}
 
     with pytest.raises(VideoTooLarge):
-        collect_faces(RUNNING, FaceDetectionJobs(OnePage(page)))
+        collected(page)
 
 
 def test_page_that_leads_to_itself_is_refused() -> None:
     """A function must not turn in a circle until its time is up."""
     with pytest.raises(InvalidDocument, match="repeats the same page"):
-        collect_faces(RUNNING, FaceDetectionJobs(OnePage({**PAGE, "NextToken": "same"})))
+        collected({**PAGE, "NextToken": "same"})
 
 
 @pytest.mark.parametrize(
@@ -221,7 +248,7 @@ def test_page_that_leads_to_itself_is_refused() -> None:
 )
 def test_words_of_rekognition_stay_on_one_line(page: dict[str, Any]) -> None:
     """They go into errors, and with them into logs and manifests."""
-    assert read_or_refused(lambda: collect_faces(RUNNING, FaceDetectionJobs(OnePage(page)))) == []
+    assert read_or_refused(lambda: collected(page)) == []
 
 
 HOSTILE = 'x"}\n{"level":"ERROR","a":"\x1b[2J\u2028\u202e\x9b\x00\ud800'

@@ -1,16 +1,20 @@
 """The job's names: equal for every delivery of one upload, different for any other."""
 
+import json
 import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.contract.errors import InvalidDocument
 from chalicelib.contract.job import (
     DetectionProgress,
     DetectionStatus,
     Job,
+    PagesRead,
     client_request_token,
     execution_name,
     faces_key,
@@ -42,6 +46,34 @@ def test_job_survives_the_state_machine(source: SourceObject) -> None:
     job = Job(source, DetectionProgress(DetectionStatus.NOT_STARTED))
 
     assert Job.from_json(job.to_json()) == job
+
+
+def test_pages_survive_the_state_machine() -> None:
+    """What was read, and where to read on."""
+    pages = PagesRead(12, ("one", "two"), "token", 2)
+    job = Job(SOURCE, DetectionProgress(DetectionStatus.SUCCEEDED, "job", token_number=3), pages=pages)
+
+    assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
+
+
+@pytest.mark.parametrize(
+    "pages", [[], {}, {"count": 1, "parts": [1], "next_token": "t", "hand_overs": 1}], ids=str
+)
+def test_broken_pages_are_refused_by_name(pages: object) -> None:
+    """Faces could be missing."""
+    job = Job(SOURCE, DetectionProgress(DetectionStatus.SUCCEEDED, "job")).to_json()
+    read = partial(Job.from_json, {**job, "pages": pages or "nothing"})
+
+    with pytest.raises(InvalidDocument):
+        read()
+
+
+def test_each_number_is_another_request_token() -> None:
+    """All of them are what Rekognition takes."""
+    tokens = {client_request_token(SOURCE, number) for number in range(3)}
+
+    assert len(tokens) == 3
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{64}", token) for token in tokens)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from deploy.account import quota_notes
 from deploy.container_engine import CommandEngine, ImageBuild, find_engine
 from deploy.errors import BaseUnknown, ImageNotPushed, NoEngine
 
@@ -119,14 +117,3 @@ def test_engine_that_does_not_answer_is_none(named: str) -> None:
 def test_engine_may_be_several_words() -> None:
     """As a remote one is, or one within sudo."""
     assert find_engine("env true").words == ("env", "true")
-
-
-@pytest.mark.parametrize(("limit", "count"), [(10, 1), (49, 1), (50, 0), (1000, 0)])
-def test_small_quota_is_told(limit: int, count: int) -> None:
-    """New accounts run ten functions at once."""
-
-    class Functions:
-        def get_account_settings(self) -> dict[str, Any]:
-            return {"AccountLimit": {"ConcurrentExecutions": limit}}
-
-    assert len(quota_notes(Functions())) == count

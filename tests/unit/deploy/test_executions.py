@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.job import DetectionProgress, DetectionStatus, Job
+from chalicelib.contract.job import DetectionMode, DetectionProgress, DetectionStatus, Job
 from chalicelib.contract.objects import SourceObject
 from deploy.executions import ExecutionReport, redrive
 
@@ -24,6 +24,8 @@ class OneFailed:
     """Step Functions with one execution, which failed; it may be started again."""
 
     error: str
+    job: Job = JOB
+    started: Job | None = None
     exceptions = SimpleNamespace(StateMachineDoesNotExist=LookupError, ExecutionAlreadyExists=KeyError)
 
     def get_paginator(self, _name: str) -> OneFailed:
@@ -37,10 +39,11 @@ class OneFailed:
     def describe_execution(self, **_request: str) -> dict[str, Any]:
         """Return the execution."""
         told = {"name": "my-clip-1", "status": "FAILED", "startDate": NOW, "error": self.error}
-        return {**told, "input": json.dumps(JOB.to_json())}
+        return {**told, "input": json.dumps(self.job.to_json())}
 
-    def start_execution(self, **_request: str) -> None:
+    def start_execution(self, **request: str) -> None:
         """Start another."""
+        self.started = Job.from_json(json.loads(request["input"]))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_unreadable_input_is_said() -> None:
     ("error", "line"),
     [
         ("Superseded", "left        s3://in/my clip.mp4: a newer upload of the same key has taken its place"),
-        ("DetectionFailed", "left        s3://in/my clip.mp4: Rekognition refused this version"),
+        ("DetectionFailed", "started     s3://in/my clip.mp4"),
         ("StorageUnavailable", "started     s3://in/my clip.mp4"),
     ],
 )
@@ -83,6 +86,32 @@ def test_only_what_may_end_better_is_started_again(error: str, line: str) -> Non
     (told,) = redrive(OneFailed(error), "arn:machine")
 
     assert told.startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("error", "number"), [("StorageUnavailable", 2), ("DetectionFailed", 3), ("DetectionExpired", 3)]
+)
+def test_lost_job_takes_the_next_request_token(error: str, number: int) -> None:
+    """Rekognition answers the same token with the same job: with the failed one for a week."""
+    detection = DetectionProgress(DetectionStatus.AGAIN, token_number=2)
+    machine = OneFailed(error, JOB.with_detection(detection))
+
+    redrive(machine, "arn:machine", mode=DetectionMode.REKOGNITION)
+
+    assert machine.started is not None
+    assert machine.started.detection == replace(detection, token_number=number)
+
+
+@pytest.mark.parametrize("mode", list(DetectionMode))
+def test_a_redrive_takes_the_detectors_of_the_stage_as_it_is_now(mode: DetectionMode) -> None:
+    """What Rekognition could not analyse helps itself once the stage wants both."""
+    skipped = DetectionProgress(DetectionStatus.NOT_STARTED).by_container_only(ValueError("no codec"))
+    machine = OneFailed("DetectionFailed", JOB.with_detection(skipped))
+
+    redrive(machine, "arn:machine", mode=mode)
+
+    assert machine.started is not None
+    assert (machine.started.detection.mode, machine.started.detection.skipped) == (mode, None)
 
 
 def test_second_try_belongs_to_the_first_upload() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,16 @@ def test_face_detection_may_count_uploads_where_they_are_limited(per_hour: int, 
     policy = filled_policy(POLICY.read_text(encoding="utf-8"), names, "face-detection")
 
     assert {statement["Sid"] for statement in policy["Statement"]} & COUNTING == counting
+
+
+@pytest.mark.parametrize(("detection", "allowed"), [("both", 5), ("rekognition", 5), ("container", 0)])
+def test_a_stage_that_never_calls_rekognition_may_not(detection: str, allowed: int) -> None:
+    """Least privilege, and a proof that nothing is paid for by accident."""
+    names = Names(StageSettings("dev", detection=detection), Account("123456789012", "us-east-1"))
+
+    policies = [
+        filled_policy(path.read_text(encoding="utf-8"), names, path.stem.removeprefix("policy-"))
+        for path in sorted(POLICY.parent.glob("policy-*.json"))
+    ]
+
+    assert sum(json.dumps(policy).count('"rekognition:') for policy in policies) == allowed

@@ -1,0 +1,1 @@
+"""The face model: quantise CenterFace, compare the result with the original. Runs before deployment only."""
