@@ -10,12 +10,10 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from chalicelib.contract.delivery import output_metadata
 from chalicelib.contract.job import (
@@ -34,37 +32,14 @@ from chalicelib.contract.segments import Segments
 from local_cloud.cloud import LocalCloud
 from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault, Step
-from local_cloud.http.access_keys import Caller
-from local_cloud.http.iam_calls import STATE_MACHINE
+from tests.checks.deployment_scenarios import PREFIX, Deployments, Scenario
 from tests.clips.portraits import make_portrait_clip, standing
 from tests.end_to_end.conftest import ENDED, Pipeline, Upload
 
-PREFIX = "face-blur-local-"
-CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
 EVENT_FUNCTIONS = ("face-detection", "face-detection-capitals")
-JOINS_VPC, STAYS_OUT, STAYS_INSIDE = "JoinVpc", "LeaveVpcToLambda", "StayInside"
-OUTSIDER = "outsider"  # Has the credentials of a role, and is not its function.
 PATIENCE_S = 120
 _GONE_VERSION = "00000000-0000-4000-8000-000000000000"
 _KEYFRAMES = (("preset", "ultrafast"), ("x264-params", "keyint=5:min-keyint=5"))
-# EC2 calls as a function would make them with its own credentials; each must be refused.
-_EC2_CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("create_network_interface", {"SubnetId": "subnet-1"}),
-    ("describe_network_interfaces", {}),
-    ("describe_subnets", {}),
-    ("delete_network_interface", {"NetworkInterfaceId": "eni-1"}),
-    ("assign_private_ip_addresses", {"NetworkInterfaceId": "eni-1"}),
-    ("unassign_private_ip_addresses", {"NetworkInterfaceId": "eni-1", "PrivateIpAddresses": ["10.0.0.9"]}),
-)
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One scenario; `statements` are those it needs without a call that the cloud records: owner and Sid."""
-
-    name: str
-    run: Callable[[], Any]
-    statements: frozenset[tuple[str, str]] = field(default_factory=frozenset)
 
 
 class Scenarios:
@@ -87,7 +62,7 @@ class Scenarios:
         gone = {"plan-segments": with_faces, "blur-faces": with_faces, "assemble-video": with_segments}
         unstarted = replace(with_faces, detection=DetectionProgress(DetectionStatus.NOT_STARTED), faces=None)
         return [
-            *self._deployments(),
+            *Deployments(self._cloud, self._kept.source).every(),
             *(self._of("gone", name, partial(self._invoke, name, job)) for name, job in gone.items()),
             self._of(
                 "gone", "start-face-detection", partial(self._invoke, "start-face-detection", unstarted)
@@ -111,17 +86,6 @@ class Scenarios:
 
     def _of(self, what: str, function: str, run: Callable[[], Any]) -> Scenario:
         return Scenario(f"{function}: {what}", run)
-
-    def _deployments(self) -> Iterator[Scenario]:
-        """Yield what a deployment does, and what stolen credentials would do."""
-        logged = frozenset({(STATE_MACHINE, "DeliverLogs"), (STATE_MACHINE, "Trace")})
-        yield Scenario("update of the state machine", self._update_machine, logged)
-        for name in CONTAINER_FUNCTIONS:
-            inside, outside = partial(self._call_ec2, name), partial(self._read_from_outside, name)
-            joins = frozenset({(name, JOINS_VPC)})
-            yield Scenario(f"{name}: update in the VPC", partial(self._join_vpc, name), joins)
-            yield Scenario(f"{name}: EC2 from inside", inside, frozenset({(name, STAYS_OUT)}))
-            yield Scenario(f"{name}: S3 from outside", outside, frozenset({(name, STAYS_INSIDE)}))
 
     def _withdrawals(self) -> Iterator[Scenario]:
         for name in ("blur-faces", "assemble-video", "record-failure"):
@@ -284,34 +248,6 @@ class Scenarios:
         reports = s3.list_objects_v2(Bucket=self._cloud.buckets.work, Prefix=report_key(job))["KeyCount"]
         return told, [one["Key"].removeprefix(key) for one in listed], reports
 
-    def _update_machine(self) -> str:
-        stepfunctions, arn = self._cloud.client("stepfunctions"), self._cloud.state_machine_arn
-        found = stepfunctions.describe_state_machine(stateMachineArn=arn)
-        kept = {name: found[name] for name in ("definition", "roleArn", "loggingConfiguration")}
-        traced = {"tracingConfiguration": {"enabled": True}}
-        return _refusal_of(partial(stepfunctions.update_state_machine, stateMachineArn=arn, **kept, **traced))
-
-    def _join_vpc(self, function: str) -> str:
-        functions, name = self._cloud.client("lambda"), PREFIX + function
-        found = functions.get_function_configuration(FunctionName=name)["VpcConfig"]
-        wanted = {key: found[key] for key in ("SubnetIds", "SecurityGroupIds")}
-        return _refusal_of(
-            partial(functions.update_function_configuration, FunctionName=name, VpcConfig=wanted)
-        )
-
-    def _call_ec2(self, function: str) -> list[str]:
-        found = self._cloud.function(PREFIX + function)
-        assert found is not None, function
-        ec2 = self._cloud.client_of("ec2", found.caller)
-        return [_refusal_of(partial(getattr(ec2, name), **options)) for name, options in _EC2_CALLS]
-
-    def _read_from_outside(self, function: str) -> str:
-        found = self._cloud.function(PREFIX + function)
-        assert found is not None, function
-        s3, source = self._cloud.client_of("s3", Caller(OUTSIDER, found.role_arn)), self._kept.source
-        place = {"Bucket": source.bucket, "Key": source.key, "VersionId": source.version_id}
-        return _refusal_of(partial(s3.get_object, **place))
-
 
 def _record(bucket: str, key: str, etag: str, size: int, **version: str) -> dict[str, Any]:
     uploaded = {"key": key, "size": size, "eTag": etag, "sequencer": "1", **version}
@@ -324,12 +260,3 @@ def _record(bucket: str, key: str, etag: str, size: int, **version: str) -> dict
 def _depth(sqs: Any, url: str) -> int:
     name = "ApproximateNumberOfMessages"
     return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
-
-
-def _refusal_of(call: Callable[[], Any]) -> str:
-    """Return the code by which a call is refused; nothing where it is answered."""
-    try:
-        call()
-    except ClientError as error:
-        return str(error.response["Error"]["Code"])
-    return ""

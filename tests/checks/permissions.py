@@ -24,7 +24,8 @@ from local_cloud.cloud import LocalCloud
 from local_cloud.http.iam_calls import STATE_MACHINE, ServiceCall
 from local_cloud.project import STAGE
 from local_cloud.settings import CloudSettings, RekognitionSettings
-from tests.checks.permission_scenarios import CONTAINER_FUNCTIONS, PREFIX, Scenario, Scenarios
+from tests.checks.deployment_scenarios import CONTAINER_FUNCTIONS, PREFIX, Scenario
+from tests.checks.permission_scenarios import Scenarios
 from tests.clouds.short_retries import shorten_retries
 from tests.end_to_end.conftest import ROOT
 

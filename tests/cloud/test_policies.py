@@ -12,7 +12,8 @@ import pytest
 
 from local_cloud.cloud import LocalCloud
 from local_cloud.http.iam_calls import STATE_MACHINE, ServiceCall
-from tests.checks.permission_scenarios import CONTAINER_FUNCTIONS, OUTSIDER, PREFIX, Scenarios
+from tests.checks.deployment_scenarios import CONTAINER_FUNCTIONS, OUTSIDER, PREFIX
+from tests.checks.permission_scenarios import Scenarios
 from tests.checks.permissions import Known, deployed_stage, known_outcome, noticed_by, removals
 from tests.end_to_end.conftest import ROOT
 
