@@ -15,6 +15,8 @@ LINT_BIN := $(LINT_VENV)/bin
 LINT_READY := $(LINT_VENV)/.ready
 # A file of tests stays in one process, and a process has one local cloud at a time; slow files come first.
 PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
+# Tests start hundreds of interpreters, each of which would compile the project again.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # pip refuses a package whose hash differs from the locked one.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
@@ -24,17 +26,17 @@ PIP := --quiet --disable-pip-version-check --require-hashes
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(READY) ## Blur the demo clip on this machine, or your video: VIDEO=my.mp4 [OUT=blurred.mp4]
+run: $(READY) ## Blur the demo clip on this machine, or your video or folder: VIDEO=my.mp4 [OUT=blurred.mp4]
 	@$(BIN)/python -m local_cloud run $(if $(VIDEO),--video "$(VIDEO)") $(if $(OUT),--out "$(OUT)")
 
 up: $(READY) ## Start the local cloud and print the variables to export; Ctrl-C ends it
 	@$(BIN)/python -m local_cloud up
 
 test: $(READY) ## Run all tests on all processors; ARGS="-k blur" selects
-	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	@$(PYTEST) $(PARALLEL) $(ARGS)
 
 test-fast: $(READY) ## Run the tests without videos and clouds; takes a minute
-	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/contract $(ARGS)
+	@$(PYTEST) $(PARALLEL) tests/unit tests/contract $(ARGS)
 
 check: $(READY) lint ## Check style, types, templates, policies, Dockerfile and state machine
 	@$(BIN)/ruff check
@@ -149,9 +151,10 @@ $(PACKAGES): requirements-dev.txt requirements-assets.txt
 	@[ ! -L $(VENV) ] || { \
 	    echo "$(VENV) is a link: creating it again would empty its target. Remove the link first." >&2; exit 1; }
 	@echo "Setting up $(VENV), once: about a minute and 1.1 GB ..."
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
-	@$(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt
+	@# chalice zips its own files from there, with their modes, for Lambda's user.
+	@umask 022 && $(PYTHON) -m venv --clear $(VENV)
+	@umask 022 && $(BIN)/python -m pip install $(PIP) -r requirements-dev.txt
+	@umask 022 && $(BIN)/python -m pip install $(PIP) --no-deps -r requirements-assets.txt
 	@touch $@
 
 $(LINT_READY): requirements-lint.txt

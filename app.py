@@ -17,8 +17,8 @@ from chalicelib.faces_store import store_faces
 from chalicelib.failures import record_failure
 from chalicelib.pace import LambdaContext, Pace
 from chalicelib.rekognition import FaceDetectionJobs, check_detection
-from chalicelib.settings import StartSettings, VideoLimits, required_setting
-from chalicelib.uploads import S3Notification
+from chalicelib.settings import StartSettings, VideoLimits, required_setting, suffixes_setting
+from chalicelib.uploads import AnyEvent, other_uploads
 from chalicelib.work_objects import delete_work_objects
 
 app = Chalice(app_name="face-blur")
@@ -29,26 +29,25 @@ if "AWS_CHALICE_CLI_MODE" in os.environ and Path(__file__).with_name("deploy").i
 
     use_recorded_stage(Path(__file__).parent, sys.argv[1:])
 
-# chalice reads the bucket name at import, when it deploys; inside a function the default is never used.
+# chalice reads these at import, when it deploys; inside a function they are never used.
 _INPUT_BUCKET = os.environ.get("INPUT_BUCKET", "input-bucket-not-set")
+_OTHER_SUFFIXES = suffixes_setting(os.environ)
 
 
 @app.on_s3_event(bucket=_INPUT_BUCKET, events=["s3:ObjectCreated:*"], suffix=".mp4", name="face-detection")
-def face_detection(event: S3Notification) -> dict[str, Any]:
+def face_detection(event: AnyEvent) -> dict[str, Any]:
     """Start face detection and one execution of the state machine for every uploaded video."""
     return _start(event, "face-detection")
 
 
-@app.on_s3_event(
-    bucket=_INPUT_BUCKET, events=["s3:ObjectCreated:*"], suffix=".MP4", name="face-detection-capitals"
-)
-def face_detection_capitals(event: S3Notification) -> dict[str, Any]:
-    """Do the same as face-detection: S3's suffix filter is case-sensitive, and cameras write .MP4."""
-    return _start(event, "face-detection-capitals")
+@app.on_cw_event(other_uploads(_INPUT_BUCKET, _OTHER_SUFFIXES), name="face-detection-other")
+def face_detection_other(event: AnyEvent) -> dict[str, Any]:
+    """Do the same as face-detection for all other suffixes and cases, which EventBridge tells."""
+    return _start(event, "face-detection-other")
 
 
-# chalice's own S3Event reads the first record at once and crashes on an event without records.
-face_detection.event_class = face_detection_capitals.event_class = S3Notification
+# chalice's own classes read fields at once, and crash on an event that came by another road.
+face_detection.event_class = face_detection_other.event_class = AnyEvent
 
 
 @app.lambda_function(name="start-face-detection")
@@ -105,7 +104,7 @@ def delete_execution_work(event: dict[str, Any], context: object) -> dict[str, A
         return event
 
 
-def _start(event: S3Notification, function: str) -> dict[str, Any]:
+def _start(event: AnyEvent, function: str) -> dict[str, Any]:
     log = EventLog.of_invocation(function, event.context)
     with log.handling() as facts:
         settings = StartSettings.from_env(os.environ)

@@ -12,6 +12,7 @@ from chalicelib.contract.errors import ConfigurationError, InvalidDocument, Perm
 from chalicelib.contract.job import DetectionProgress, DetectionStatus, Failure, Job, execution_name
 from chalicelib.contract.log import EventLog
 from chalicelib.contract.objects import SourceObject
+from chalicelib.contract.suffixes import MP4
 from chalicelib.rekognition import FaceDetectionJobs
 from chalicelib.settings import StartSettings
 from chalicelib.sources import pinned
@@ -34,7 +35,7 @@ def start_executions(
     """
     records = read_records(event)
     if not records:
-        log.info("ignored", reason="s3:TestEvent has no records")
+        log.info("ignored", reason="no records: s3:TestEvent")
     started: list[str] = []
     errors: list[Exception] = []
     for record in records:
@@ -58,7 +59,7 @@ def _start_record(
     s3: Any,
     log: EventLog,
 ) -> list[str]:
-    source = read_record(record)
+    source = read_record(record, (MP4, *settings.suffixes))
     if isinstance(source, Ignored):
         log.info("ignored", reason=source.reason, key=source.key)
         return []

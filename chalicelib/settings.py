@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.job import DetectionMode
+from chalicelib.contract.suffixes import DEFAULT_SUFFIXES, OTHER_SUFFIXES
 
 # The longest video that Rekognition accepts, and the largest that the renderer accepts.
 LONGEST_S = 6 * 3600
@@ -55,6 +56,7 @@ class StartSettings:
     limits: VideoLimits = VideoLimits()
     upload_limit: UploadLimit | None = None
     detection: DetectionMode = DetectionMode.BOTH
+    suffixes: tuple[str, ...] = DEFAULT_SUFFIXES
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> StartSettings:
@@ -72,6 +74,7 @@ class StartSettings:
             limits=VideoLimits.from_env(environment),
             upload_limit=UploadLimit.from_env(environment),
             detection=detection_mode(environment),
+            suffixes=suffixes_setting(environment),
         )
 
 
@@ -91,6 +94,17 @@ def required_setting(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(f"{name} is not set: deploy by `make deploy`, which fills it in.")
     return value
+
+
+def suffixes_setting(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the suffixes in VIDEO_SUFFIXES, which are taken beside .mp4; `none` is none of them."""
+    text = environment.get("VIDEO_SUFFIXES") or ",".join(DEFAULT_SUFFIXES)
+    suffixes = tuple(text.split(",")) if text != "none" else ()
+    if unknown := [suffix for suffix in suffixes if suffix not in OTHER_SUFFIXES]:
+        raise ConfigurationError(
+            f"VIDEO_SUFFIXES may name {', '.join(OTHER_SUFFIXES)}, or be none; not {unknown[0][:40]!r}."
+        )
+    return suffixes
 
 
 def whole_setting(environment: Mapping[str, str], name: str, default: int, most: int) -> int:

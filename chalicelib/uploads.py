@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -19,8 +20,8 @@ from chalicelib.contract.fields import (
 )
 from chalicelib.contract.job import MAX_SOURCE_BYTES
 from chalicelib.contract.objects import SourceObject
+from chalicelib.contract.suffixes import MP4, suffix_of
 
-_SUFFIX = ".mp4"
 _TEST_EVENT = "s3:TestEvent"
 _SNS_TYPE = "Notification"
 _EVENT_BRIDGE_SOURCE = "aws.s3"
@@ -32,8 +33,8 @@ _EVENT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
 
 @dataclass(frozen=True)
-class S3Notification:
-    """An unparsed S3 event, and Lambda's context."""
+class AnyEvent:
+    """An unparsed event, and Lambda's context."""
 
     event: dict[str, Any]
     context: object
@@ -91,13 +92,16 @@ def _unwrapped(fields: dict[str, Any], name: str, level: int) -> list[Any]:
     return read_records(parse_object(text_field(fields, name), f"the event in {name}"), level + 1)
 
 
-def read_record(record: Any) -> SourceObject | Ignored:
-    """Return the upload in a record, or the reason to ignore it; raise InvalidDocument."""
+def read_record(record: Any, suffixes: Collection[str] = (MP4,)) -> SourceObject | Ignored:
+    """Return the upload in a record, or the reason to ignore it; raise InvalidDocument.
+
+    Of an upload, the key ends in one of `suffixes`, in any case of letters.
+    """
     if isinstance(record, InvalidDocument):
         raise record
     fields = require_object(record, "a record")
     if "detail-type" in fields:
-        return _read_event_bridge(fields)
+        return _read_event_bridge(fields, suffixes)
     s3 = require_object(fields.get("s3"), "s3")
     uploaded = require_object(s3.get("object"), "s3.object")
     encoded_key = text_field(uploaded, "key")
@@ -106,7 +110,7 @@ def read_record(record: Any) -> SourceObject | Ignored:
     except UnicodeDecodeError as error:
         # Decoded otherwise, it would name another key.
         raise InvalidDocument(f"the key {shown(encoded_key)} is not UTF-8") from error
-    reason = _reason_to_ignore(text_field(fields, "eventName"), "ObjectCreated:", key)
+    reason = _reason_to_ignore(text_field(fields, "eventName"), "ObjectCreated:", key, suffixes)
     if reason:
         return Ignored(reason, key)
     return SourceObject(
@@ -119,7 +123,7 @@ def read_record(record: Any) -> SourceObject | Ignored:
     )
 
 
-def _read_event_bridge(fields: dict[str, Any]) -> SourceObject | Ignored:
+def _read_event_bridge(fields: dict[str, Any], suffixes: Collection[str]) -> SourceObject | Ignored:
     """Return the upload in an event of EventBridge, whose keys are not URL-encoded."""
     kind = text_field(fields, "detail-type")
     if fields.get("source") != _EVENT_BRIDGE_SOURCE:
@@ -127,7 +131,7 @@ def _read_event_bridge(fields: dict[str, Any]) -> SourceObject | Ignored:
     detail = require_object(fields.get("detail"), "detail")
     uploaded = require_object(detail.get("object"), "detail.object")
     key = text_field(uploaded, "key")
-    reason = _reason_to_ignore(kind, "Object Created", key)
+    reason = _reason_to_ignore(kind, "Object Created", key, suffixes)
     if reason:
         return Ignored(reason, key)
     return SourceObject(
@@ -154,6 +158,20 @@ def uploaded_at(record: Any) -> str:
     return f"{moment[:_SECONDS_CHARACTERS]}Z"
 
 
+def other_uploads(bucket: str, suffixes: Collection[str]) -> dict[str, Any]:
+    """Return the pattern of EventBridge for uploads to `bucket` that S3's own event for .mp4 does not tell.
+
+    S3's suffixes know case: .mp4 in other cases is among them, in the only three that there are.
+    """
+    capitals = [{"suffix": suffix} for suffix in (".MP4", ".Mp4", ".mP4")]
+    others = [{"suffix": {"equals-ignore-case": suffix}} for suffix in suffixes]
+    return {
+        "source": [_EVENT_BRIDGE_SOURCE],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [bucket]}, "object": {"key": [*capitals, *others]}},
+    }
+
+
 def refusal(source: SourceObject) -> PermanentError | None:
     """Return the error of a `source` that can never be analysed, or None."""
     if source.size_bytes == 0:
@@ -165,11 +183,11 @@ def refusal(source: SourceObject) -> PermanentError | None:
     return None
 
 
-def _reason_to_ignore(event_name: str, of_uploads: str, key: str) -> str | None:
+def _reason_to_ignore(event_name: str, of_uploads: str, key: str, suffixes: Collection[str]) -> str | None:
     if not event_name.startswith(of_uploads):
         return f"{event_name} is not an upload"
     if key.endswith("/"):
         return "a directory, not an object"
-    if not key.lower().endswith(_SUFFIX):
-        return f"the key does not end in {_SUFFIX}"
+    if suffix_of(key) not in suffixes:
+        return f"the key does not end in {' or '.join(suffixes)}"
     return None

@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from chalicelib.contract.job import DetectionMode
-from deploy.account import find_account, require_rekognition
+from chalicelib.contract.suffixes import mp4_key
+from deploy.account import find_account, require_region
 from deploy.container_engine import find_engine
 from deploy.dead_letters import replay
 from deploy.deployment import Deployment, Workplace
@@ -99,7 +100,7 @@ def _upload(options: argparse.Namespace, console: Console) -> None:
 
 def _download(options: argparse.Namespace, console: Console) -> None:
     names, place = _workplace(options, console)
-    target = options.out or PROJECT / "out" / Path(options.key).name
+    target = options.out or PROJECT / "out" / Path(mp4_key(options.key)).name
     with console.status(f"downloading {options.key}"):
         download(place.clients, names, options.key, target)
     here = Path.cwd()
@@ -140,7 +141,7 @@ def _workplace(options: argparse.Namespace, console: Console) -> tuple[Names, Wo
     settings = read_settings(options.settings, options.stage)
     # boto3 reads AWS_DEFAULT_REGION only; other AWS tools and our users set AWS_REGION.
     session = Session(region_name=os.environ.get("AWS_REGION"))
-    require_rekognition(session.region_name)
+    require_region(session.region_name, settings)
     clients = _clients(session)
     names = Names(settings, find_account(clients("sts"), session.region_name))
     folder = options.folder / options.stage

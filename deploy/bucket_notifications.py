@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 from deploy.errors import BucketUnusable
 from deploy.names import Names
 
-SUFFIXES = (".mp4", ".MP4")
+SUFFIX = ".mp4"
 _FUNCTIONS = "LambdaFunctionConfigurations"
+# Earlier versions had it for .MP4.
+_REPLACED = "face-detection-capitals"
+# S3 says that a bucket tells EventBridge about five minutes after it was set to.
+_UNTIL_TOLD_S = 360.0
+_BRIDGE = "EventBridgeConfiguration"
 _CONFIGURATIONS = (_FUNCTIONS, "QueueConfigurations", "TopicConfigurations")
 
 
 def notified_functions(s3: Any, bucket: str) -> set[str]:
     """Return the ARNs of the functions that the bucket notifies; none where there is no bucket."""
     return {one["LambdaFunctionArn"] for one in _read(s3, bucket).get(_FUNCTIONS, [])}
+
+
+def tells_event_bridge(s3: Any, bucket: str) -> bool:
+    """Return whether the bucket sends its events to EventBridge."""
+    return _BRIDGE in _read(s3, bucket)
+
+
+def tell_event_bridge(
+    s3: Any, bucket: str, deployed: Collection[str], wait: Callable[[float], None] = time.sleep
+) -> None:
+    """Let the bucket send its events to EventBridge too; its other notifications are kept.
+
+    Where the function that had S3's own events of capitals is still `deployed`, return once EventBridge has
+    them: after that it may be deleted.
+    """
+    configuration = _read(s3, bucket)
+    if _BRIDGE in configuration:
+        return
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={**configuration, _BRIDGE: {}}
+    )
+    if _REPLACED in deployed:
+        wait(_UNTIL_TOLD_S)
 
 
 def require_room(s3: Any, names: Names) -> None:
@@ -62,4 +92,4 @@ def _matches_uploads(notification: dict[str, Any]) -> bool:
         return False
     rules = notification.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     suffix = next((str(rule["Value"]) for rule in rules if rule["Name"].lower() == "suffix"), "")
-    return any(ours.endswith(suffix) or suffix.endswith(ours) for ours in SUFFIXES)
+    return SUFFIX.endswith(suffix) or suffix.endswith(SUFFIX)

@@ -12,15 +12,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deploy.account import Clients
-from deploy.bucket_notifications import notified_functions, silence
+from deploy.bucket_notifications import notified_functions, silence, tell_event_bridge, tells_event_bridge
 from deploy.errors import ChaliceFailed
-from deploy.names import APP, EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Names
+from deploy.names import APP, INTAKE_FUNCTIONS, NOTIFIED_FUNCTION, RULE_FUNCTION, Names
 
 DIGEST_TAG = "face-blur-app"
 STAGE_TAG = "face-blur-stage"
@@ -31,6 +32,11 @@ _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 _PARTS = ("app.py", "chalicelib", "requirements.txt")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 _PLACE = re.compile(r"\$\{(\w+)\}")
+
+
+# S3 says so of a function whose permission is seconds old; chalice asks once.
+_NOT_SEEN = "Unable to validate"
+_PERMISSION_DELAYS_S = (2.0, 5.0, 10.0, 20.0)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,9 @@ def stage_app(project: Path, folder: Path, names: Names) -> StagedApp:
     completed = stage_config(project, names)
     completed.write_policies(folder / ".chalice")
     write_json(folder / ".chalice" / "config.json", completed.config)
+    for path in folder.rglob("*"):
+        # Zipped with their modes: of a checkout under umask 077 Lambda's user could read nothing.
+        path.chmod(0o755 if path.is_dir() else 0o644)
     functions = tuple(completed.config["lambda_functions"])
     return StagedApp(folder, names.settings.stage, functions, completed.digest)
 
@@ -139,27 +148,52 @@ def pending_changes(staged: StagedApp, clients: Clients, names: Names) -> list[s
         if name in deployed and deployed[name]["Tags"].get(DIGEST_TAG) != staged.digest
     ]
     gone = [f"Remove {name} (function)" for name in sorted(deployed.keys() - set(staged.functions))]
+    tells = {
+        NOTIFIED_FUNCTION: names.function_arn(NOTIFIED_FUNCTION) in notified,
+        RULE_FUNCTION: tells_event_bridge(clients("s3"), names.buckets["input"])
+        and _has_rule(clients("events"), names.rule),
+    }
     silent = [
         f"Add the events of s3://{names.buckets['input']} to {name}"
-        for name in EVENT_FUNCTIONS
-        if name in deployed and names.function_arn(name) not in notified
+        for name, is_told in tells.items()
+        if name in deployed and not is_told
     ]
     return missing + other + gone + silent
 
 
-def deploy_app(staged: StagedApp, clients: Clients, names: Names) -> None:
+def deploy_app(
+    staged: StagedApp, clients: Clients, names: Names, wait: Callable[[float], None] = time.sleep
+) -> None:
     """Run `chalice deploy`; raise ChaliceFailed with its output.
 
     A first deployment that fails or is stopped leaves no function that S3 would call.
     """
-    write_deployed(staged.folder / ".chalice", clients, names)
-    was_whole = set(staged.functions) <= deployed_functions(clients, names).keys()
+    deployed = deployed_functions(clients, names).keys()
+    tell_event_bridge(clients("s3"), names.buckets["input"], deployed, wait)
+    was_whole = set(staged.functions) <= deployed
     try:
-        _chalice(staged, "deploy", names)
+        _deploy_when_permitted(staged, clients, names)
     except BaseException:
         if not was_whole:
             silence(clients("s3"), names)
+            _delete_rule(clients("events"), names.rule)
         raise
+
+
+def _deploy_when_permitted(staged: StagedApp, clients: Clients, names: Names) -> None:
+    """Run `chalice deploy`, again where S3 does not see yet that it may call a function."""
+    delays_s = iter(_PERMISSION_DELAYS_S)
+    while True:
+        write_deployed(staged.folder / ".chalice", clients, names)
+        try:
+            _chalice(staged, "deploy", names)
+        except ChaliceFailed as error:
+            delay_s = next(delays_s, None)
+            if delay_s is None or _NOT_SEEN not in str(error):
+                raise
+            time.sleep(delay_s)
+        else:
+            return
 
 
 def delete_app(staged: StagedApp, clients: Clients, names: Names) -> list[str]:
@@ -193,6 +227,28 @@ def _record(name: str, function: Mapping[str, Any], clients: Clients) -> Iterato
     if bucket and function["FunctionArn"] in notified_functions(clients("s3"), bucket):
         event = {"bucket": bucket, "lambda_arn": function["FunctionArn"]}
         yield {"name": f"{name}-s3event", "resource_type": "s3_event", **event}
+    rule = f"{function['FunctionName']}-event"
+    if _has_rule(clients("events"), rule):
+        yield {"name": f"{name}-event", "resource_type": "cloudwatch_event", "rule_name": rule}
+
+
+def _delete_rule(events: Any, name: str) -> None:
+    """Delete a rule of EventBridge with its targets, where there is one."""
+    try:
+        targets = [target["Id"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
+    except events.exceptions.ResourceNotFoundException:
+        return
+    if targets:
+        events.remove_targets(Rule=name, Ids=targets)
+    events.delete_rule(Name=name)
+
+
+def _has_rule(events: Any, name: str) -> bool:
+    """Return whether a rule of EventBridge calls something."""
+    try:
+        return bool(events.list_targets_by_rule(Rule=name)["Targets"])
+    except events.exceptions.ResourceNotFoundException:
+        return False
 
 
 def _chalice(staged: StagedApp, verb: str, names: Names) -> None:

@@ -17,7 +17,7 @@ from deploy.errors import BaseUnknown, ImageNotPushed, NoEngine
 _PROGRAMS = ("docker", "podman")
 _LAST_LINES = 15
 # With attestations docker pushes an index, which Lambda does not take.
-_ENVIRONMENT = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+_ENVIRONMENT = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "DOCKER_BUILDKIT": "1"}
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from deploy.account import Clients, isolated_zones, quota_notes
+from deploy.account import Clients, isolated_zones, quota_notes, require_memory
 from deploy.bucket_notifications import require_room
 from deploy.buckets import parts_to_make, require_tls
 from deploy.chalice_app import StagedApp, deploy_app, pending_changes, stage_app, write_deployed
 from deploy.container_engine import Engine
+from deploy.errors import QuotaTooLow, StackFailed
 from deploy.image import ImagePlace, ImageSource, find_source, push_image, pushed_digest
 from deploy.names import PARTS, Names
 from deploy.own_buckets import exposure_notes, lifecycle_notes
@@ -22,6 +24,7 @@ from deploy.step_report import Report
 
 DEFINITIONS = "deployments/"  # No lifecycle rule reaches it: a stack may roll back to an old definition.
 _NO_CHANGE = "no change"
+_MEMORY_REFUSED = re.compile(r"'MemorySize' value failed.* less than or equal to (\d+)")
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class Deployment:
         )
         for note in quota_notes(clients("lambda")):
             self._report.line(note)
+        require_memory(clients("lambda"), names.settings)
         made = self._place.stacks.resources(names.foundation_stack)
         to_make = parts_to_make(names, made, clients("s3"))
         require_room(clients("s3"), names)
@@ -165,7 +169,16 @@ class Deployment:
         return StackWish(self._names.pipeline_stack, self._place.template("pipeline"), parameters)
 
     def _apply(self, name: str, wish: StackWish) -> None:
-        self._tell(name, self._place.stacks.apply(wish))
+        try:
+            self._tell(name, self._place.stacks.apply(wish))
+        except StackFailed as error:
+            most = _MEMORY_REFUSED.search(str(error))
+            if most is None:
+                raise
+            raise QuotaTooLow(
+                f"This account may give a function {most[1]} MB at most: set memory_mb: {most[1]} for"
+                f" {self._names.settings.stage} in deploy/stages.yaml, or have the quota raised. {error}"
+            ) from error
 
     def _tell(self, name: str, changes: list[str]) -> None:
         self._report.step(name, f"{len(changes)} changes" if changes else _NO_CHANGE)

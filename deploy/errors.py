@@ -3,6 +3,7 @@
 DeployError
 ├── NoCredentials         AWS does not accept the credentials
 ├── WrongRegion           no region, or one without Rekognition Video
+├── QuotaTooLow           the account may not give a function its memory
 ├── InvalidSettings       deploy/stages.yaml contradicts itself
 ├── BucketUnusable        taken, elsewhere, or not there
 ├── NoEngine              neither docker nor podman answers
@@ -26,6 +27,10 @@ class NoCredentials(DeployError):
 
 class WrongRegion(DeployError):
     """There is no region, or Rekognition detects no faces in stored videos there."""
+
+
+class QuotaTooLow(DeployError):
+    """Lambda would refuse the functions in this account."""
 
 
 class InvalidSettings(DeployError):

@@ -11,7 +11,7 @@ from deploy.settings import StageSettings
 
 APP = "face-blur"
 PARTS = ("input", "work", "output")
-EVENT_FUNCTIONS = ("face-detection", "face-detection-capitals")
+NOTIFIED_FUNCTION, RULE_FUNCTION = EVENT_FUNCTIONS = ("face-detection", "face-detection-other")
 INTAKE_FUNCTIONS = (*EVENT_FUNCTIONS, "start-face-detection")
 
 
@@ -68,6 +68,11 @@ class Names:
         return f"/aws/lambda/{self.function(name)}"
 
     @property
+    def rule(self) -> str:
+        """Return the name of EventBridge's rule for uploads, which chalice gives it."""
+        return f"{self.function(RULE_FUNCTION)}-event"
+
+    @property
     def dead_letter_queue(self) -> str:
         """Return the name of the queue of lost events."""
         return f"{self.prefix}-dead-letters"
@@ -106,6 +111,7 @@ class Names:
             "WORK_BUCKET": self.buckets["work"],
             "OUTPUT_BUCKET": self.buckets["output"],
             "STATE_MACHINE_ARN": self.state_machine_arn,
+            "VIDEO_SUFFIXES": ",".join(self.settings.suffixes) or "none",
         }
 
     @property

@@ -10,6 +10,7 @@ from deploy.chalice_app import delete_app, stage_app
 from deploy.deployment import DEFINITIONS, Workplace
 from deploy.errors import ExecutionsRunning
 from deploy.executions import running_executions
+from deploy.left_roles import delete_left_roles
 from deploy.names import PARTS, Names
 from deploy.stage_record import forget_stage
 
@@ -31,6 +32,9 @@ def remove(names: Names, place: Workplace, wish: RemovalWish) -> None:
         )
     staged = stage_app(place.project, place.folder, names)
     _tell(place, "app", delete_app(staged, place.clients, names))
+    left = delete_left_roles(place.clients("iam"), names, staged.functions)
+    if left:
+        place.report.step("roles", f"removed {', '.join(left)}, which no function used")
     if place.chalice:
         forget_stage(place.chalice, names.settings.stage)
     _tell(place, "pipeline", [names.pipeline_stack] if place.stacks.delete(names.pipeline_stack) else [])

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from chalicelib.contract.suffixes import DEFAULT_SUFFIXES, OTHER_SUFFIXES
 from deploy.errors import InvalidSettings
 
 RENDERER_VARIABLES = (
@@ -31,10 +32,11 @@ RENDERER_VARIABLES = (
     "SEGMENT_WORK_S",
     "SEGMENTS_AT_ONCE",
 )
-_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
+# ECR refuses the name of a repository that ends in a hyphen.
+_STAGE = re.compile(r"[a-z]([a-z0-9-]{0,14}[a-z0-9])?")
 _BUCKET_KEYS = ("input_bucket", "work_bucket", "output_bucket")
 _TEXT_KEYS = (*_BUCKET_KEYS, "kms_key_arn", "notification_email", "architecture", "base_image", "detection")
-_LIST_KEYS = ("subnet_ids", "security_group_ids")
+_LIST_KEYS = ("subnet_ids", "security_group_ids", "suffixes")
 _WHOLE_KEYS = (
     "memory_mb",
     "review_days",
@@ -57,9 +59,12 @@ class StageSettings:
     notification_email: str = ""
     architecture: str = "x86_64"
     memory_mb: int = 3538
+    # A stage that names its memory knows its account; the default may be too much for a new one.
+    is_memory_given: bool = field(default=False, compare=False)
     subnet_ids: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
     isolated: bool = False
+    suffixes: tuple[str, ...] = DEFAULT_SUFFIXES
     base_image: str = ""
     detection: str = "both"
     review_days: int = 90
@@ -76,7 +81,8 @@ class StageSettings:
         """Return the settings in `entry`; raise InvalidSettings for unknown or impossible ones."""
         if not _STAGE.fullmatch(stage):
             raise InvalidSettings(
-                f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -, a letter first."
+                f"STAGE={stage}: a stage is named by up to 16 of a-z, 0-9 and -; the first is a letter, the"
+                " last no hyphen."
             )
         _require_known(stage, entry)
         texts = {key: str(entry.get(key) or "") for key in _TEXT_KEYS}
@@ -87,8 +93,10 @@ class StageSettings:
             notification_email=texts["notification_email"],
             architecture=texts["architecture"] or "x86_64",
             **{key: _whole(stage, key, entry[key]) for key in _WHOLE_KEYS if entry.get(key) is not None},
+            is_memory_given=entry.get("memory_mb") is not None,
             subnet_ids=tuple(entry.get("subnet_ids") or ()),
             security_group_ids=tuple(entry.get("security_group_ids") or ()),
+            suffixes=_suffixes(stage, entry),
             isolated=_flag(stage, "isolated", entry.get("isolated")),
             base_image=texts["base_image"],
             detection=texts["detection"] or "both",
@@ -126,6 +134,16 @@ def _whole(stage: str, key: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise InvalidSettings(f"deploy/stages.yaml, {stage}: {key} must be a whole number, not {value!r}.")
     return value
+
+
+def _suffixes(stage: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    value = entry.get("suffixes", DEFAULT_SUFFIXES)
+    if not isinstance(value, (list, tuple)) or not set(map(str, value)) <= set(OTHER_SUFFIXES):
+        raise InvalidSettings(
+            f"deploy/stages.yaml, {stage}: suffixes is a list of {', '.join(OTHER_SUFFIXES)}, not {value!r};"
+            " .mp4 is always taken."
+        )
+    return tuple(value)
 
 
 def _flag(stage: str, key: str, value: Any) -> bool:

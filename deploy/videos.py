@@ -10,12 +10,11 @@ from botocore.exceptions import ClientError
 
 from chalicelib.contract.job import Job, output_key
 from chalicelib.contract.service_errors import error_code
+from chalicelib.contract.suffixes import MP4, suffix_of
 from deploy.account import Clients
 from deploy.errors import VideoUnavailable
 from deploy.executions import ExecutionReport, read_executions
 from deploy.names import Names
-
-_SUFFIXES = (".mp4", ".MP4")
 
 
 def upload(clients: Clients, names: Names, video: Path, key: str) -> str:
@@ -23,9 +22,11 @@ def upload(clients: Clients, names: Names, video: Path, key: str) -> str:
     if not video.is_file():
         raise VideoUnavailable(f"There is no file {video}: make upload VIDEO=path/to/your.mp4.")
     key, bucket = key or video.name, names.buckets["input"]
-    if not key.endswith(_SUFFIXES):
+    suffixes = (MP4, *names.settings.suffixes)
+    if suffix_of(key) not in suffixes:
         raise VideoUnavailable(
-            f"{key} ends neither in .mp4 nor in .MP4: S3 would tell nobody of it. Name it so, KEY=my.mp4."
+            f"{key} does not end in {' or '.join(suffixes)}: nobody would be told of it. Name it so,"
+            " KEY=my.mp4."
         )
     try:
         clients("s3").upload_file(str(video), bucket, key)

@@ -1,4 +1,4 @@
-"""The command line of the local cloud: `run` blurs one video and ends, `up` runs until Ctrl-C."""
+"""The command line of the local cloud: `run` blurs videos and ends, `up` runs until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def main(arguments: list[str]) -> int:
             from local_cloud.commands.up import stay_up  # noqa: PLC0415 see above
 
             return stay_up(PROJECT, options.chalice, options.port, console)
-        from local_cloud.commands.run import blur_one  # noqa: PLC0415 see above
+        from local_cloud.commands.run import blur_videos  # noqa: PLC0415 see above
 
-        return blur_one(PROJECT, options.video, options.out, console)
+        return blur_videos(PROJECT, options.video, options.out, console)
     except LocalCloudError as error:
         console.print(f"[red]{error}[/red]", soft_wrap=True)
         return 1
@@ -40,9 +40,9 @@ def main(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="blur one video")
-    run.add_argument("--video", type=Path, help="your .mp4 file (default: a demo clip)")
-    run.add_argument("--out", type=Path, help="path of the blurred video (default: out/<its name>)")
+    run = commands.add_parser("run", help="blur one video, or each one of a folder")
+    run.add_argument("--video", type=Path, help="your .mp4 file, or a folder of them (default: a demo clip)")
+    run.add_argument("--out", type=Path, help="the blurred video, or its folder (default: out/<its name>)")
     up = commands.add_parser("up", help="keep the local cloud running")
     up.add_argument("--port", type=int, default=4566, help="the port on 127.0.0.1 (default: 4566)")
     up.add_argument(

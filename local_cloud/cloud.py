@@ -19,6 +19,7 @@ from local_cloud.access.access_control import AccessControl
 from local_cloud.access.authorization import Authorization
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
+from local_cloud.eventbridge_service.bucket_rules import BucketRules
 from local_cloud.eventbridge_service.delivery import EndedExecution, EventBridge
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.faults.rules import Faults
@@ -31,6 +32,7 @@ from local_cloud.http.wsgi import call
 from local_cloud.identity import cloud_environment
 from local_cloud.lambda_service.api import LambdaApi
 from local_cloud.lambda_service.concurrency import AccountLimit
+from local_cloud.lambda_service.forks import Forks
 from local_cloud.lambda_service.invocations import Invocations, LostEvent
 from local_cloud.lambda_service.on_failure import DeadLetters
 from local_cloud.lambda_service.pushed_images import PushedImages
@@ -149,8 +151,12 @@ class LocalCloud:
         # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
         renderer = {**at_once, **self.settings.renderer}
+        # Its account may run few functions at once, and still give each its memory.
         settings = replace(
-            stage or StageSettings(STAGE), detection=self.settings.detection, renderer=renderer
+            stage or StageSettings(STAGE),
+            is_memory_given=True,
+            detection=self.settings.detection,
+            renderer=renderer,
         )
         self._names = deploy_project(project, self.app_folder, self.client, engine, settings, chalice)
 
@@ -192,11 +198,14 @@ class LocalCloud:
         opening.enter_context(process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
         self._clients = CloudClients(self.endpoint_url, self._keys)
         opening.callback(self._clients.close)
+        forks = Forks(self._folder)
+        opening.callback(forks.close)
         self._place = Place(
             self._folder / "sandboxes",
             lambda function: self._variables_of(function.caller),
             lambda function: self._clients.get("logs", function.caller),
             self.settings.runtime_client,
+            forks,
         )
         self._reset()
         for ending in (
@@ -219,11 +228,12 @@ class LocalCloud:
             self._registry,
             self._invocations,
             authorization.missing,
-            self.settings.account_concurrency,
+            self.settings,
         )
-        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries)
+        rules = BucketRules(self._moto)
+        events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries, rules.targets)
         cors = BucketCors()
-        s3_api = S3Api(self._moto, events, lambda arn: self._registry.find(arn) is not None, cors, policies)
+        s3_api = S3Api(self._moto, events, lambda_api.is_destination, cors, policies)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
         own: dict[str, WSGIApplication] = {
             "lambda": lambda_api,

@@ -32,6 +32,10 @@ class CloudSettings:
     image_concurrency: int = field(default_factory=lambda: os.cpu_count() or 1)
     # Concurrent invocations of all functions: calls above are refused with 429, events wait. None: no limit.
     account_concurrency: int | None = None
+    # The most memory of a function; new accounts get 3,008.
+    function_memory_mb: int = 10_240
+    # So often S3 refuses a function after it was permitted to call it: on AWS permissions spread slowly.
+    stale_permissions: int = 0
     runtime_client: RuntimeClient = field(default_factory=default_runtime_client)
     rekognition: RekognitionSettings | None = None
     # As in deploy/stages.yaml: both, rekognition or container.

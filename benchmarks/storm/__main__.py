@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.overhead import detection_s
-from benchmarks.storm.clip import FRAME_MS, make_storm_clip
+from benchmarks.storm.clip import FRAME_MS, make_crowd_clip, make_storm_clip
 from benchmarks.storm.endings import read_endings, read_executions
 from benchmarks.storm.result import Plan, Result
 from benchmarks.storm.tables import tables
@@ -54,7 +54,8 @@ def main() -> int:
 def storm(plan: Plan, prepare: Callable[[LocalCloud], None] = lambda _cloud: None) -> Result:
     """Return the results of `plan.uploads` uploads at once; call `prepare` with the deployed cloud first."""
     with tempfile.TemporaryDirectory() as folder, LocalCloud(_settings(plan)) as cloud:
-        clip = make_storm_clip(Path(folder, "clip.mp4"), *([plan.pages] if plan.pages else []))
+        path = Path(folder, "clip.mp4")
+        clip = make_crowd_clip(path, plan.pages) if plan.pages else make_storm_clip(path)
         cloud.deploy(PROJECT)
         prepare(cloud)
         alone_s = min(detection_s(clip) for _ in range(3))
@@ -95,7 +96,7 @@ def _settings(plan: Plan) -> CloudSettings:
 
 def _rekognition(plan: Plan) -> RekognitionSettings:
     settings = RekognitionSettings(open_jobs=plan.jobs, calls_per_s=plan.calls)
-    # One face in each frame, one frame in each sample, one face on each page.
+    # One frame in each sample, one face on each page.
     return replace(settings, sampling_ms=FRAME_MS, page_size=1) if plan.pages else settings
 
 

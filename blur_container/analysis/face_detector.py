@@ -104,15 +104,12 @@ def to_input(picture: NDArray[np.uint8]) -> Array:
 
 def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the picture with a mirrored border, padded with black right and below to the input grid."""
-    height, width = picture.shape[:2]
-    size = tuple(side + 2 * _BORDER + -side % _INPUT_MULTIPLE for side in (height, width))
-    framed = np.zeros((*size, 3), np.uint8)
-    rows, columns = slice(_BORDER, _BORDER + height), slice(_BORDER, _BORDER + width)
-    reach = _BORDER, _BORDER
-    # The corners stay black: a pattern mirrored twice is symmetric in both directions, and resembles a face.
-    framed[:, columns][: height + 2 * _BORDER] = np.pad(picture, (reach, (0, 0), (0, 0)), "symmetric")
-    framed[rows][:, : width + 2 * _BORDER] = np.pad(picture, ((0, 0), reach, (0, 0)), "symmetric")
-    return framed
+    right, below = (-side % _INPUT_MULTIPLE for side in (picture.shape[1], picture.shape[0]))
+    framed = cv2.copyMakeBorder(picture, _BORDER, _BORDER, _BORDER, _BORDER, cv2.BORDER_REFLECT)
+    # Black corners: a pattern mirrored twice is symmetric in both directions, and resembles a face.
+    for rows in (slice(None, _BORDER), slice(-_BORDER, None)):
+        framed[rows, :_BORDER] = framed[rows, -_BORDER:] = 0
+    return np.asarray(cv2.copyMakeBorder(framed, 0, below, 0, right, cv2.BORDER_CONSTANT), np.uint8)
 
 
 def _decode(outputs: Sequence[Array], threshold: float) -> Array:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import attrgetter
+from itertools import groupby, pairwise, takewhile
+from operator import attrgetter, itemgetter
 
 from blur_container.geometry import distance_faces
 from blur_container.tracking.frame_exit import frame_exit
@@ -15,7 +15,7 @@ from blur_container.tracking.interpolation import Interpolations
 from blur_container.tracking.observations import Observations
 from blur_container.tracking.tracklets import TrackletGraph
 from blur_container.tracking.trajectory import Trajectory
-from chalicelib.contract.faces import Detection
+from chalicelib.contract.faces import Box, Detection
 
 _time = attrgetter("time_ms")
 
@@ -71,17 +71,22 @@ def _link_candidates(
     """Yield (ms between them, distance in faces, pair) of unlinked detections that a trajectory connects."""
     begun = set(follows.values())
     starts = sorted((face for face in every if face not in begun), key=_time)
+    samples = [(time_ms, list(group)) for time_ms, group in groupby(starts, key=_time)]
     open_ms = graph.settings.open_intervals * graph.interval_ms
+    # Of the two trajectories of a pair, each depends on the other end's time alone: a crowd has many pairs.
+    back_boxes: dict[tuple[float, float], list[Box | None]] = {}
     for end in (face for face in every if face not in follows):
-        first = bisect_left(starts, end.time_ms + 1, key=_time)
-        for start in starts[first:]:
-            if start.time_ms > end.time_ms + open_ms:
-                break
-            forward, back = seen.between(end, start)
-            arrivals = (forward.box_at(start.time_ms), start), (back.box_at(end.time_ms), end)
-            distances = [distance_faces(box, face.box) for box, face in arrivals if box is not None]
-            if distances and max(distances) <= graph.settings.meet_faces:
-                yield start.time_ms - end.time_ms, max(distances), (end, start)
+        first = bisect_left(samples, end.time_ms + 1, key=itemgetter(0))
+        for start_ms, group in takewhile(lambda sample: sample[0] <= end.time_ms + open_ms, samples[first:]):  # noqa: B023 used at once
+            forward = seen.between(end, group[0])[0].box_at(start_ms)
+            if (end.time_ms, start_ms) not in back_boxes:
+                backs = [seen.between(end, start)[1].box_at(end.time_ms) for start in group]
+                back_boxes[end.time_ms, start_ms] = backs
+            for start, back in zip(group, back_boxes[end.time_ms, start_ms], strict=True):
+                arrivals = (forward, start), (back, end)
+                distances = [distance_faces(box, face.box) for box, face in arrivals if box is not None]
+                if distances and max(distances) <= graph.settings.meet_faces:
+                    yield start.time_ms - end.time_ms, max(distances), (end, start)
 
 
 def _may_be_one(end: Detection, start: Detection, graph: TrackletGraph, seen: Observations) -> bool:

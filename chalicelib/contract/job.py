@@ -35,6 +35,7 @@ from chalicelib.contract.fields import (
 )
 from chalicelib.contract.objects import ObjectReference, SourceObject
 from chalicelib.contract.segments import SegmentKeys, Segments
+from chalicelib.contract.suffixes import MP4, mp4_key
 
 JOB_VERSION = 1
 MAX_SOURCE_BYTES = 10 * 1000**3  # Rekognition Video quota: 10 GB a file.
@@ -297,8 +298,9 @@ def segment_keys(source: SourceObject, plan_name: str) -> SegmentKeys:
 
 
 def output_key(source: SourceObject) -> str:
-    """Return the key of the blurred video in the output bucket, which is the key of the upload."""
-    return source.key
+    """Return the key of the blurred video in the output bucket, after the execution's name if too long."""
+    key = mp4_key(source.key)
+    return key if len(key.encode()) <= _KEY_LIMIT_BYTES else f"{execution_name(source)}{MP4}"
 
 
 def manifest_key(source: SourceObject) -> str:

@@ -43,15 +43,17 @@ class Ended:
     cause: str
 
 
-def find_execution(stepfunctions: Any, machine_arn: str, timeout_s: float) -> str:
-    """Wait for the first execution of `machine_arn` and return its ARN; raise NoExecution."""
+def wait_for_execution(stepfunctions: Any, execution_arn: str, timeout_s: float) -> None:
+    """Wait until the execution has started; raise NoExecution."""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
-        executions = stepfunctions.list_executions(stateMachineArn=machine_arn)["executions"]
-        if executions:
-            return str(executions[0]["executionArn"])
-        time.sleep(POLL_S)
-    raise NoExecution(f"The upload started no execution of {machine_arn} within {timeout_s:.0f} s.")
+        try:
+            stepfunctions.describe_execution(executionArn=execution_arn)
+        except stepfunctions.exceptions.ExecutionDoesNotExist:
+            time.sleep(POLL_S)
+        else:
+            return
+    raise NoExecution(f"The upload did not start {execution_arn} within {timeout_s:.0f} s.")
 
 
 def follow(

@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -57,16 +58,15 @@ class EventBridge:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._thread = ThreadPoolExecutor(1, "eventbridge")
-        self._is_closed = False
 
     def execution_ended(self, ended: EndedExecution) -> None:
         """Queue the event of `ended`; after `close` nobody is told any more."""
-        if not self._is_closed:
+        # A closed executor raises RuntimeError.
+        with suppress(RuntimeError):
             self._thread.submit(self._deliver, ended)
 
     def close(self) -> None:
         """Deliver what is queued, and end the thread."""
-        self._is_closed = True
         self._thread.shutdown()
 
     def _deliver(self, ended: EndedExecution) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import boto3
@@ -23,6 +24,20 @@ _CONFIG = Config(
 
 
 Clients = Callable[[str], Any]
+# Making a client is not safe in two threads at once.
+_MAKING = threading.Lock()
+
+
+@cache
+def _session() -> boto3.session.Session:
+    # One for the process: each session reads the descriptions of services anew, a tenth of a second each.
+    return boto3.session.Session()
+
+
+def make_client(**options: Any) -> Any:
+    """Return a new boto3 client; the options name its region, endpoint and keys."""
+    with _MAKING:
+        return _session().client(**options)
 
 
 class CloudClients:
@@ -31,34 +46,21 @@ class CloudClients:
     def __init__(self, endpoint_url: str, keys: AccessKeys) -> None:
         self._keys = keys
         self._endpoint_url = endpoint_url
-        self._session = boto3.session.Session()
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, Caller], Any] = {}
 
     def get(self, service: str, caller: Caller = OPERATOR) -> Any:
         """Return the shared client for `service` that signs as `caller`."""
-        # Making a client is not safe in two threads at once.
         with self._lock:
             if (service, caller) not in self._clients:
-                self._clients[service, caller] = self._make(service, caller)
+                self._clients[service, caller] = self.make(service, caller)
             return self._clients[service, caller]
 
-    def make(self, service: str) -> Any:
-        """Return a new client of an operator; the caller closes it."""
-        with self._lock:
-            return self._make(service, OPERATOR)
-
-    def close(self) -> None:
-        """Close every shared client."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-
-    def _make(self, service: str, caller: Caller) -> Any:
+    def make(self, service: str, caller: Caller = OPERATOR) -> Any:
+        """Return a new client that signs as `caller`; who asked closes it."""
         key = self._keys.issue(caller)
-        return self._session.client(
-            service,
+        return make_client(
+            service_name=service,
             region_name=REGION,
             endpoint_url=self._endpoint_url,
             aws_access_key_id=key.key_id,
@@ -66,3 +68,10 @@ class CloudClients:
             aws_session_token=key.token or None,
             config=_CONFIG,
         )
+
+    def close(self) -> None:
+        """Close every shared client."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()

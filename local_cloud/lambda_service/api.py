@@ -22,6 +22,7 @@ from local_cloud.lambda_service.registry import (
     parse_request,
 )
 from local_cloud.lambda_service.sandbox import Invocation, Outcome
+from local_cloud.settings import CloudSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -51,10 +52,15 @@ class LambdaApi:
         registry: FunctionRegistry,
         invocations: Invocations,
         missing: Callable[[Caller, Iterable[str]], list[str]],
-        at_once: int | None = None,
+        settings: CloudSettings | None = None,
     ) -> None:
+        given = settings or CloudSettings()
         self._missing = missing
-        self._at_once = at_once or _DEFAULT_AT_ONCE
+        self._memory_mb = given.function_memory_mb
+        self._stale_permissions = given.stale_permissions
+        # How often S3 does not see yet that it may call a function.
+        self._unseen: dict[str, int] = {}
+        self._at_once = given.account_concurrency or _DEFAULT_AT_ONCE
         # Without it moto and the registry could keep the code of two different requests.
         self._deploying = threading.Lock()
         self._moto = moto
@@ -70,6 +76,16 @@ class LambdaApi:
         """Queue an event for a function, as Lambda does with the events of other services."""
         name = function_name(function_arn)
         self._invocations.enqueue(lambda: self._registry.find(name), name, Invocation(event))
+
+    def is_destination(self, function_arn: str) -> bool:
+        """Return whether S3 sees a function that it may call; a new permission it may not see at once."""
+        function = self._registry.find(function_arn)
+        if function is None:
+            return False
+        with self._deploying:
+            left = self._unseen.get(function.name, 0)
+            self._unseen[function.name] = max(left - 1, 0)
+        return not left
 
     def _own_answer(self, environ: WSGIEnvironment) -> Answer | None:
         """Return the answer to a request that moto does not answer alone, or None."""
@@ -87,9 +103,9 @@ class LambdaApi:
         if is_update or (method, name, verb) == ("POST", None, None):
             target = function_name(name) if name else None
             return self._deploy(environ, target, has_code=verb != "configuration")
-        if method == "DELETE" and name and verb is None:
-            return self._delete(environ, function_name(name))
-        return None
+        changes = {("POST", "policy"): self._permit, ("DELETE", None): self._delete}
+        change = changes.get((method, verb)) if name else None
+        return change(environ, function_name(name)) if change else None
 
     def _invoke(self, environ: WSGIEnvironment, name: str) -> Answer:
         function = self._registry.find(name)
@@ -119,6 +135,12 @@ class LambdaApi:
     def _deploy(self, environ: WSGIEnvironment, name: str | None, *, has_code: bool) -> Answer:
         request = parse_request(read_body(environ))
         target = name or request.get("FunctionName", "")
+        if int(request.get("MemorySize", 0)) > self._memory_mb:
+            message = (
+                "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal"
+                f" to {self._memory_mb}"
+            )
+            return _error("400 Bad Request", "InvalidParameterValueException", message)
         command = request.get("ImageConfig", {}).get("Command")
         lacking = self._lacking(target, request)
         if lacking:
@@ -146,6 +168,13 @@ class LambdaApi:
         role_arn = request.get("Role") or (known.role_arn if known else "")
         # Lambda makes these calls itself, not the function: they come from no function's ARN.
         return self._missing(Caller(name, role_arn), _JOINS_VPC)
+
+    def _permit(self, environ: WSGIEnvironment, name: str) -> Answer:
+        answer = call(self._moto, environ)
+        if answer.succeeded:
+            with self._deploying:
+                self._unseen[name] = self._stale_permissions
+        return answer
 
     def _delete(self, environ: WSGIEnvironment, name: str) -> Answer:
         with self._deploying:

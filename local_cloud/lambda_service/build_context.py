@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,7 @@ def _copy(words: list[str], context: Path, folder: Path) -> None:
         return
     if ".." in Path(inside).parts:
         raise UnreadableDockerfile(f"COPY to {destination}: write the path without dots")
+    mode = next((int(word.partition("=")[2], 8) for word in words if word.startswith("--chmod=")), None)
     is_folder = inside.endswith(("/", ".")) or len(sources) > 1
     for source in sources:
         target = folder / inside
@@ -91,9 +93,25 @@ def _copy(words: list[str], context: Path, folder: Path) -> None:
         if not matches:
             raise UnreadableDockerfile(f"COPY {source}: no such file in {context}")
         for match in matches:
-            if match.is_dir():
-                shutil.copytree(match, target, dirs_exist_ok=True, ignore=_IGNORED_NAMES)
-                continue
-            file = target / match.name if is_folder else target
-            file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(match, file)
+            is_beside = is_folder and not match.is_dir()
+            _place(match, target / match.name if is_beside else target, mode)
+
+
+def _place(source: Path, target: Path, mode: int | None) -> None:
+    """Copy a file or a folder with its mode, or with `mode`; raise where Lambda's user could not read it."""
+    given = stat.S_IMODE(source.stat().st_mode) if mode is None else mode
+    needed = stat.S_IROTH | (stat.S_IXOTH if source.is_dir() else 0)
+    if given & needed != needed:
+        raise UnreadableDockerfile(
+            f"COPY {source}: its mode is {given:o}, and Lambda runs the image as another user: give the line"
+            " --chmod=755"
+        )
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        children = {child.name: child for child in sorted(source.iterdir())}
+        for name in children.keys() - _IGNORED_NAMES(str(source), list(children)):
+            _place(children[name], target / name, mode)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    target.chmod(given)

@@ -1,16 +1,16 @@
-"""The process of a sandbox: starts it, measures its memory with its children's, kills it."""
+"""The process of a sandbox: its memory with that of its children, its exit code, its end."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
+
+from local_cloud.lambda_service.forks import Running
 
 _CHILDREN_EVERY_S = 0.5
 
@@ -18,17 +18,8 @@ _CHILDREN_EVERY_S = 0.5
 class FunctionProcess:
     """A process in a session of its own, so that it and its children end together."""
 
-    def __init__(self, command: list[str], folder: Path, environment: dict[str, str], output: Path) -> None:
-        with output.open("ab") as stream:
-            self._process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def __init__(self, process: Running) -> None:
+        self._process = process
         self._observed = psutil.Process(self._process.pid)
         self._children: list[psutil.Process] = []
         self._children_seen_s = 0.0

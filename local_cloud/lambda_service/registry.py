@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 import json
+import stat
 import threading
 import zipfile
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,9 @@ class Function:
     code_folder: Path
     timeout_s: int
     memory_mb: int
-    role_arn: str = ""
     runtime: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
+    role_arn: str = ""
     subnet_ids: tuple[str, ...] = ()
     # Increases with each deployment: the higher one of two revisions is newer.
     revision: int = 0
@@ -115,6 +116,7 @@ class FunctionRegistry:
             folder = self._folder / f"{name}-{next(self._numbers)}"
             try:
                 with zipfile.ZipFile(io.BytesIO(base64.b64decode(source["ZipFile"]))) as entries:
+                    _require_readable(name, entries)
                     entries.extractall(folder)
             except zipfile.BadZipFile as error:
                 raise UnsupportedCode(f"function {name}: the code is not a zip file") from error
@@ -127,6 +129,17 @@ class FunctionRegistry:
         known = self._codes.get(name)
         command = request.get("ImageConfig", {}).get("Command") or [known.command if known else None]
         return Code(image.folder, command[0] or image.command, image.variables)
+
+
+def _require_readable(name: str, entries: zipfile.ZipFile) -> None:
+    """Raise UnsupportedCode where a file's mode keeps it from Lambda's user, who is not its owner."""
+    for entry in entries.infolist():
+        mode = entry.external_attr >> 16
+        if mode and not mode & stat.S_IROTH:
+            raise UnsupportedCode(
+                f"function {name}: {entry.filename} has mode {stat.S_IMODE(mode):o}, and Lambda runs it as"
+                " another user: make it readable, chmod a+r"
+            )
 
 
 def function_name(name_or_arn: str) -> str:

@@ -6,7 +6,6 @@ import json
 import secrets
 import shutil
 import signal
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.lambda_service.environment import sandbox_environment
+from local_cloud.lambda_service.forks import Forks, Start
 from local_cloud.lambda_service.logs import SandboxLog
 from local_cloud.lambda_service.process import FunctionProcess
 from local_cloud.lambda_service.registry import Function
@@ -31,7 +31,7 @@ _STAND_IN = Path(__file__).with_name("runtime_client.py")
 
 @dataclass(frozen=True)
 class Place:
-    """Parts that all sandboxes share: their folder, and the runtime client.
+    """Parts that all sandboxes share: their folder, and what starts their processes.
 
     `variables_of` returns the variables that point a function at the cloud, `logs_of` the boto3 client for
     its log, both with a session of its role.
@@ -41,6 +41,7 @@ class Place:
     variables_of: Callable[[Function], dict[str, str]]
     logs_of: Callable[[Function], Any]
     runtime_client: RuntimeClient
+    forks: Forks
 
 
 @dataclass(frozen=True)
@@ -102,23 +103,22 @@ class Sandbox:
         self._peak_bytes = 0
         self._memory_bytes = function.memory_mb * _BYTES_PER_MB
         self._is_spent = False
-        if place.runtime_client is RuntimeClient.AWSLAMBDARIC:
-            command = [sys.executable, "-B", "-m", "awslambdaric", function.handler]
-        else:
-            command = [sys.executable, "-B", str(_STAND_IN), function.handler]
         self._started_s = time.monotonic()
-        self._process = FunctionProcess(
-            command,
+        environment = sandbox_environment(
+            function,
+            place.variables_of(function),
+            self._api.address,
+            self._folder / "tmp",
+            self._log.stream,
+        )
+        start = Start(
+            "awslambdaric" if place.runtime_client is RuntimeClient.AWSLAMBDARIC else str(_STAND_IN),
+            (function.handler,),
             function.code_folder,
-            sandbox_environment(
-                function,
-                place.variables_of(function),
-                self._api.address,
-                self._folder / "tmp",
-                self._log.stream,
-            ),
+            environment,
             output,
         )
+        self._process = FunctionProcess(place.forks.start(function, start))
 
     @property
     def pid(self) -> int:

@@ -89,19 +89,19 @@ class BucketPolicies:
 
 
 class S3Api:
-    """WSGI application for requests to S3; `is_function` returns whether an ARN names a deployed function."""
+    """WSGI application for requests to S3; `is_destination` tells whether it may call a function."""
 
     def __init__(
         self,
         moto: SerialMoto,
         events: BucketEvents,
-        is_function: Callable[[str], bool],
+        is_destination: Callable[[str], bool],
         cors: BucketCors,
         policies: BucketPolicies,
     ) -> None:
         self._moto = moto
         self._events = events
-        self._is_function = is_function
+        self._is_destination = is_destination
         self._policies = policies
         self._cors = cors
 
@@ -124,7 +124,7 @@ class S3Api:
             if not self._meets_condition(environ, creation):
                 error = _error("PreconditionFailed", "The object has changed", bucket)
                 return error(environ, start_response)
-            if not self._events.asked_for(creation.bucket, creation.key, creation.event_name):
+            if not self._events.has_listeners(creation.bucket, creation.key, creation.event_name):
                 return self._moto(environ, start_response)
             return self._create(environ, creation)(environ, start_response)
 
@@ -175,13 +175,13 @@ class S3Api:
         if environ["REQUEST_METHOD"] == "GET":
             return Answer(render_notifications(self._events.configuration(bucket)), headers=_XML)
         try:
-            notifications = parse_notifications(read_body(environ))
+            configuration = parse_notifications(read_body(environ))
         except InvalidNotification as error:
             return _error(error.code, str(error), bucket)
-        if not all(self._is_function(one.function_arn) for one in notifications):
+        if not all(self._is_destination(one.function_arn) for one in configuration.notifications):
             message = "Unable to validate the following destination configurations"
             return _error("InvalidArgument", message, bucket)
-        self._events.configure(bucket, notifications)
+        self._events.configure(bucket, configuration)
         return Answer()
 
     def _policy(self, environ: WSGIEnvironment, bucket: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Bucket events: which functions get them, the record in S3's format, and its delivery."""
+"""Bucket events: which functions get them, in the formats of S3 and EventBridge, and their delivery."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import secrets
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,7 +14,9 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from local_cloud.identity import ACCOUNT_ID, REGION
-from local_cloud.s3_service.notifications import Notification
+from local_cloud.s3_service.notifications import Configuration, Notification
+
+_REASONS = {"Put": "PutObject", "Copy": "CopyObject", "Post": "POST Object"}
 
 
 @dataclass(frozen=True)
@@ -30,52 +33,104 @@ class CreatedObject:
 class BucketEvents:
     """The notification configurations of all buckets.
 
-    `send` queues an event for the function with an ARN; each event is sent `deliveries` times.
+    `send` queues an event for the function with an ARN; each event is sent `deliveries` times. `targets`
+    returns the ARNs that EventBridge's rules have for an event.
     """
 
-    def __init__(self, send: Callable[[str, bytes], None], deliveries: int) -> None:
+    def __init__(
+        self,
+        send: Callable[[str, bytes], None],
+        deliveries: int,
+        targets: Callable[[dict[str, Any]], list[str]] = lambda _event: [],
+    ) -> None:
         self._send = send
         self._deliveries = deliveries
+        self._targets = targets
         self._lock = threading.Lock()
         self._sequence = 0
-        self._notifications: dict[str, list[Notification]] = {}
+        self._configurations: dict[str, Configuration] = {}
 
-    def configure(self, bucket: str, notifications: list[Notification]) -> None:
+    def configure(self, bucket: str, configuration: Configuration) -> None:
         """Replace the notifications of `bucket`."""
-        self._notifications[bucket] = notifications
+        self._configurations[bucket] = configuration
 
-    def configuration(self, bucket: str) -> list[Notification]:
+    def configuration(self, bucket: str) -> Configuration:
         """Return the notifications of `bucket`."""
-        return self._notifications.get(bucket, [])
+        return self._configurations.get(bucket, Configuration())
 
     def forget(self, bucket: str) -> None:
         """Drop the notifications of a deleted bucket."""
-        self._notifications.pop(bucket, None)
+        self._configurations.pop(bucket, None)
 
-    def asked_for(self, bucket: str, key: str, event_name: str) -> list[Notification]:
-        """Return the notifications of `bucket` that match the event and the key."""
-        return [one for one in self.configuration(bucket) if one.matches(event_name, key)]
+    def has_listeners(self, bucket: str, key: str, event_name: str) -> bool:
+        """Return whether the event of the key is told to anybody."""
+        tells_event_bridge = self.configuration(bucket).tells_event_bridge
+        return tells_event_bridge or bool(self._asked_for(bucket, key, event_name))
 
     def created(self, created: CreatedObject, event_name: str) -> None:
         """Send the event to each function that asked for it, `deliveries` times: S3 may deliver twice."""
-        for notification in self.asked_for(created.bucket, created.key, event_name):
-            with self._lock:
-                self._sequence = max(self._sequence + 1, time.time_ns())
-                sequencer = f"{self._sequence:018X}"
-            record = _record(created, event_name, notification.id, sequencer)
-            event = json.dumps({"Records": [record]}).encode()
-            for _ in range(self._deliveries):
-                self._send(notification.function_arn, event)
+        now = datetime.now(timezone.utc)
+        for notification in self._asked_for(created.bucket, created.key, event_name):
+            record = _record(created, event_name, notification.id, self._sequencer(), now)
+            self._send_all(notification.function_arn, {"Records": [record]})
+        if self.configuration(created.bucket).tells_event_bridge:
+            event = _bridge_event(created, event_name, self._sequencer(), now)
+            for target in self._targets(event):
+                self._send_all(target, event)
+
+    def _asked_for(self, bucket: str, key: str, event_name: str) -> list[Notification]:
+        return [one for one in self.configuration(bucket).notifications if one.matches(event_name, key)]
+
+    def _sequencer(self) -> str:
+        with self._lock:
+            self._sequence = max(self._sequence + 1, time.time_ns())
+            return f"{self._sequence:018X}"
+
+    def _send_all(self, function_arn: str, event: dict[str, Any]) -> None:
+        for _ in range(self._deliveries):
+            self._send(function_arn, json.dumps(event).encode())
 
 
-def _record(created: CreatedObject, event_name: str, notification_id: str, sequencer: str) -> dict[str, Any]:
-    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _bridge_event(created: CreatedObject, event_name: str, sequencer: str, now: datetime) -> dict[str, Any]:
+    """Return EventBridge's event, whose key is not URL-encoded."""
+    kind = event_name.partition(":")[2]
+    version = {"version-id": created.version_id} if created.version_id else {}
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": ACCOUNT_ID,
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [f"arn:aws:s3:::{created.bucket}"],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": created.bucket},
+            "object": {
+                "key": created.key,
+                "size": created.size_bytes,
+                "etag": created.etag,
+                **version,
+                "sequencer": sequencer,
+            },
+            "request-id": secrets.token_hex(8).upper(),
+            "requester": ACCOUNT_ID,
+            "source-ip-address": "127.0.0.1",
+            "reason": _REASONS.get(kind, kind),
+        },
+    }
+
+
+def _record(
+    created: CreatedObject, event_name: str, notification_id: str, sequencer: str, now: datetime
+) -> dict[str, Any]:
     version = {"versionId": created.version_id} if created.version_id else {}
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
         "awsRegion": REGION,
-        "eventTime": now,
+        "eventTime": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "eventName": event_name,
         "userIdentity": {"principalId": f"AWS:{ACCOUNT_ID}"},
         "requestParameters": {"sourceIPAddress": "127.0.0.1"},

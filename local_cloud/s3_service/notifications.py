@@ -8,7 +8,8 @@ from itertools import combinations
 from xml.etree import ElementTree as ET
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_UNSUPPORTED = {"QueueConfiguration", "TopicConfiguration", "EventBridgeConfiguration"}
+_BRIDGE = "EventBridgeConfiguration"
+_UNSUPPORTED = {"QueueConfiguration", "TopicConfiguration"}
 
 
 class InvalidNotification(Exception):
@@ -45,12 +46,20 @@ class Notification:
         return has_shared_event and has_shared_key
 
 
+@dataclass(frozen=True)
+class Configuration:
+    """The notifications of a bucket, and whether EventBridge is told of every event too."""
+
+    notifications: tuple[Notification, ...] = ()
+    tells_event_bridge: bool = False
+
+
 def _covers(pattern: str, event: str) -> bool:
     return event == pattern or (pattern.endswith("*") and event.startswith(pattern[:-1]))
 
 
-def parse_notifications(document: bytes) -> list[Notification]:
-    """Return the notifications in the body of PutBucketNotificationConfiguration.
+def parse_notifications(document: bytes) -> Configuration:
+    """Return the configuration in the body of PutBucketNotificationConfiguration.
 
     Raise InvalidNotification where S3 would refuse them, or the local cloud does not implement one.
     """
@@ -63,13 +72,13 @@ def parse_notifications(document: bytes) -> list[Notification]:
             raise InvalidNotification(
                 "NotImplemented", f"the local cloud does not implement {_local(element)}"
             )
-    notifications = [_notification(element) for element in root]
+    notifications = [_notification(element) for element in root if _local(element) != _BRIDGE]
     if any(one.overlaps(other) for one, other in combinations(notifications, 2)):
         raise InvalidNotification(
             "InvalidArgument",
             "Configurations overlap. Configurations on the same bucket cannot share a common event type.",
         )
-    return notifications
+    return Configuration(tuple(notifications), any(_local(element) == _BRIDGE for element in root))
 
 
 def _notification(element: ET.Element) -> Notification:
@@ -92,10 +101,12 @@ def _local(element: ET.Element) -> str:
     return element.tag.rsplit("}", 1)[-1]
 
 
-def render_notifications(notifications: list[Notification]) -> bytes:
+def render_notifications(configuration: Configuration) -> bytes:
     """Return the body of an answer to GetBucketNotificationConfiguration."""
     root = ET.Element("NotificationConfiguration", xmlns=_NAMESPACE)
-    for notification in notifications:
+    if configuration.tells_event_bridge:
+        ET.SubElement(root, _BRIDGE)
+    for notification in configuration.notifications:
         element = ET.SubElement(root, "CloudFunctionConfiguration")
         ET.SubElement(element, "Id").text = notification.id
         ET.SubElement(element, "CloudFunction").text = notification.function_arn

@@ -9,12 +9,13 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
 from local_cloud.http.access_keys import AccessKeys, Caller
+from local_cloud.http.clients import make_client
 from local_cloud.identity import ACCOUNT_ID, INTERPRETER
 
 _STATES = "states.amazonaws.com"
@@ -49,6 +50,7 @@ class Interpreter:
 
     def change(self) -> None:
         """Load and patch the interpreter; loading takes a second."""
+        from moto.stepfunctions.parser import models  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.asl.parse import asl_parser  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.backend import execution, execution_worker  # noqa: PLC0415 see above
 
@@ -62,7 +64,8 @@ class Interpreter:
         under_lock = ended_under_lock(ending.terminated, self._lock)
         self._replace(ending, "terminated", told_when_ended(under_lock, self._ended))
         self._replace(worker, "start", stoppable_from_the_start(worker.start))
-        self._replace(execution_worker, "AmazonStateLanguageParser", SharedTrees(asl_parser))
+        for place in (models, execution_worker):
+            self._replace(place, "AmazonStateLanguageParser", _shared_trees(asl_parser))
 
     def close(self) -> None:
         """Undo the patches."""
@@ -79,20 +82,18 @@ class RoleClients:
     def __init__(self, keys: AccessKeys) -> None:
         self._keys = keys
         self._lock = threading.Lock()
-        self._session = boto3.session.Session()
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     def get(self, region: str, service: str, state_credentials: Any = None) -> Any:
         """Return the client for `service` that calls in the role of `state_credentials`."""
         role_arn = str(state_credentials.role_arn)
         key = self._keys.issue(Caller(INTERPRETER, role_arn, _STATES, _machine_of(role_arn)))
-        # Making a client is not safe in two threads at once.
         with self._lock:
             from moto.settings import moto_server_port  # noqa: PLC0415 moto loads in half a second
 
             if (region, service, key.key_id) not in self._clients:
-                self._clients[region, service, key.key_id] = self._session.client(
-                    service,
+                self._clients[region, service, key.key_id] = make_client(
+                    service_name=service,
                     region_name=region,
                     endpoint_url=f"http://localhost:{moto_server_port()}",
                     aws_access_key_id=key.key_id,
@@ -134,6 +135,12 @@ class SharedTrees:
                 _, self._trees[definition] = self._asl_parser.AmazonStateLanguageParser.parse(definition)
         tree = self._trees[definition]
         return self._asl_parser.Preprocessor().visit(tree), tree
+
+
+@cache
+def _shared_trees(asl_parser: Any) -> SharedTrees:
+    # One for the process, whose clouds deploy the same definition.
+    return SharedTrees(asl_parser)
 
 
 def ended_under_lock(

@@ -36,7 +36,7 @@ from tests.checks.deployment_scenarios import PREFIX, Deployments, Scenario
 from tests.clips.portraits import make_portrait_clip, standing
 from tests.end_to_end.conftest import ENDED, Pipeline, Upload
 
-EVENT_FUNCTIONS = ("face-detection", "face-detection-capitals")
+EVENT_FUNCTIONS = ("face-detection", "face-detection-other")
 PATIENCE_S = 120
 _GONE_VERSION = "00000000-0000-4000-8000-000000000000"
 _KEYFRAMES = (("preset", "ultrafast"), ("x264-params", "keyint=5:min-keyint=5"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache, cached_property
+from math import ceil
 from pathlib import Path
 
 import av
@@ -25,6 +27,9 @@ _SEED = 20261123
 _BLOCK_PX = 4  # Coarse enough to survive the source's own encoding, fine enough to vanish in any blur.
 _AUDIO_RATE = 44_100
 _AUDIO_FRAME = 1024
+# Many tests ask for the same clip.
+_WRITTEN: dict[tuple[str, str], bytes] = {}
+_KEPT_BYTES_MAX = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,9 @@ class Clip:
         """Return the time base of the video stream."""
         return self.time_base or 1 / Fraction(self.frame_rate.numerator)
 
-    @property
+    @cached_property
     def times(self) -> list[int]:
-        """Return the pts of all frames."""
+        """The pts of all frames."""
         if self.pts is not None:
             return list(self.pts)
         step = 1 / self.frame_rate / self.unit
@@ -93,6 +98,22 @@ class Clip:
 
 def make_clip(path: Path, clip: Clip) -> Path:
     """Write `clip` to `path`; the container format follows from the suffix."""
+    return written_once(path, repr(clip), lambda: _encode(path, clip))
+
+
+def written_once(path: Path, key: str, write: Callable[[], None]) -> Path:
+    """Let `write` write `path`, or write what it wrote for the same `key` and suffix in this process."""
+    place = (path.suffix, key)
+    if place in _WRITTEN:
+        path.write_bytes(_WRITTEN[place])
+        return path
+    write()
+    if path.stat().st_size < _KEPT_BYTES_MAX:
+        _WRITTEN[place] = path.read_bytes()
+    return path
+
+
+def _encode(path: Path, clip: Clip) -> None:
     with av.open(str(path), "w", container_options=clip.container_options) as container:
         container.metadata.update(clip.metadata)
         video = _video(container, clip)
@@ -104,7 +125,6 @@ def make_clip(path: Path, clip: Clip) -> Path:
         for pts in clip.times:
             container.mux(video.encode(_frame(clip, pts)))
         container.mux(video.encode(None))
-    return path
 
 
 def faces_document(clip: Clip, interval_ms: int = 200) -> FacesDocument:
@@ -132,11 +152,7 @@ def document_of(detections: Sequence[Detection], size: tuple[int, int] = (320, 1
 
 def draw(clip: Clip, pts: int) -> Picture:
     """Return the displayed frame with `pts`: RGB, uint8 (height, width, 3)."""
-    width, height = clip.size
-    across = np.linspace(60, 180, width, dtype=np.float32)
-    down = np.linspace(0, 60, height, dtype=np.float32)
-    grey = (across[np.newaxis, :] + down[:, np.newaxis]).astype(np.uint8)
-    picture = np.stack([grey, np.full_like(grey, 110), 255 - grey], axis=2)
+    picture: Picture = _background(clip.size).copy()
     for index, box in enumerate(clip.boxes(pts)):
         _stamp(picture, box, _texture(_SEED + index))
     return picture
@@ -171,19 +187,27 @@ def _frame(clip: Clip, pts: int) -> VideoFrame:
     return frame
 
 
+@cache
+def _background(size: tuple[int, int]) -> Picture:
+    width, height = size
+    across = np.linspace(60, 180, width, dtype=np.float32)
+    down = np.linspace(0, 60, height, dtype=np.float32)
+    grey = (across[np.newaxis, :] + down[:, np.newaxis]).astype(np.uint8)
+    return np.stack([grey, np.full_like(grey, 110), 255 - grey], axis=2)
+
+
+@cache
 def _texture(seed: int) -> Picture:
     return np.random.default_rng(seed).choice(np.array([0, 255], np.uint8), (64, 64))
 
 
 def _stamp(picture: Picture, box: Box, texture: Picture) -> None:
     height, width, _ = picture.shape
-    rows = np.arange(height)[:, np.newaxis]
-    columns = np.arange(width)[np.newaxis, :]
     top, left = round(box.top * height), round(box.left * width)
-    inside = (rows >= top) & (rows < top + box.height * height)
-    inside = inside & (columns >= left) & (columns < left + box.width * width)
+    rows = np.arange(max(0, top), min(height, ceil(top + box.height * height)))[:, np.newaxis]
+    columns = np.arange(max(0, left), min(width, ceil(left + box.width * width)))[np.newaxis, :]
     pattern = texture[(rows - top) // _BLOCK_PX % 64, (columns - left) // _BLOCK_PX % 64]
-    picture[inside] = pattern[inside][:, np.newaxis]
+    picture[rows, columns] = pattern[:, :, np.newaxis]
 
 
 def _tone(clip: Clip, pitch_hz: int, sample_format: str) -> list[AudioFrame]:

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from local_cloud.commands.demo_clip import portrait_path
+from tests.clips import written_once
 
 SIZE = (480, 270)
 _HEAD = (slice(0, 215), slice(130, 320))  # Rows and columns of the portrait.
@@ -47,6 +48,10 @@ def standing(seconds: float) -> PortraitClip:
 
 def make_portrait_clip(path: Path, clip: PortraitClip) -> Path:
     """Write `clip` to `path`."""
+    return written_once(path, repr(clip), lambda: _encode(path, clip))
+
+
+def _encode(path: Path, clip: PortraitClip) -> None:
     options = {"movflags": "+faststart"} if clip.faststart else {}
     with av.open(str(path), "w", format="mp4", options=options) as container:
         video = container.add_stream(clip.codec, rate=clip.frame_rate, options=dict(clip.options))
@@ -61,7 +66,6 @@ def make_portrait_clip(path: Path, clip: PortraitClip) -> Path:
             frame.pts, frame.time_base = index, 1 / clip.frame_rate
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-    return path
 
 
 def _head() -> NDArray[np.uint8]:

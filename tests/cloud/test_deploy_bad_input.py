@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from local_cloud.cloud import LocalCloud
+from local_cloud.settings import CloudSettings
 from tests.clouds.deploy_commands import ENGINE, STAGE, Commands, Ended, bucket, inventory, told
 
 OTHER_ACCOUNT = "222222222222"
@@ -230,6 +231,36 @@ def test_failed_pipeline_answers_no_event(cloud: LocalCloud, commands: Commands)
     assert told(cloud) == []
 
 
+def test_new_account_is_told_its_memory_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one sentence; what a stage names is tried, and refused by its sentence too."""
+    with LocalCloud(CloudSettings(account_concurrency=10, function_memory_mb=3008)) as account:
+        commands = Commands(tmp_path, lambda: capsys.readouterr().out)
+        refused = commands.run("up")
+        made = inventory(account)
+        commands.configure(memory_mb=3538)
+        rolled_back = commands.run("up")
+        commands.configure(memory_mb=3008)
+        deployed = commands.run("up")
+
+    assert_refused(refused, "QuotaTooLow", "set memory_mb: 3008 for dev in deploy/stages.yaml")
+    assert made == {}
+    assert_refused(rolled_back, "QuotaTooLow", "set memory_mb: 3008 for dev in deploy/stages.yaml")
+    assert deployed.code == 0, deployed.printed
+
+
+def test_permission_that_s3_does_not_see_yet_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S3 refuses a function right after AddPermission (hashicorp/terraform-provider-aws, issue 19088)."""
+    with LocalCloud(CloudSettings(stale_permissions=1)) as slow:
+        ended = Commands(tmp_path, lambda: capsys.readouterr().out).run("up")
+
+        assert ended.code == 0, ended.printed
+        assert len(told(slow)) == 2
+
+
 def test_lost_pipeline_is_made_again(cloud: LocalCloud, commands: Commands) -> None:
     """Deploying again restores any missing part."""
     commands.run("up")
@@ -274,6 +305,22 @@ def test_removing_what_was_never_there_is_no_error(cloud: LocalCloud, commands: 
     assert ended.code == 0, ended.printed
     assert ended.printed.count("not there") == 3
     assert inventory(cloud) == {}
+
+
+def test_roles_of_a_deployment_that_broke_off_are_removed(cloud: LocalCloud, commands: Commands) -> None:
+    """Chalice makes a function's role first; without its function no record names it."""
+    iam, role = cloud.client("iam"), f"face-blur-{STAGE}-face-detection"
+    allowed = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=policy)
+    iam.create_role(RoleName=f"face-blur-{STAGE}-2-face-detection", AssumeRolePolicyDocument="{}")
+
+    ended = commands.run("remove")
+
+    assert ended.code == 0, ended.printed
+    assert f"removed {role}, which no function used" in ended.printed
+    assert inventory(cloud) == {"iam.list_roles": [f"face-blur-{STAGE}-2-face-detection"]}
 
 
 def test_engine_of_the_local_cloud_needs_an_endpoint(

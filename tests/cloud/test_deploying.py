@@ -14,7 +14,7 @@ from local_cloud.errors import DeployFailed
 ROOT = Path(__file__).parent.parent.parent
 APP_FUNCTIONS = {
     "face-detection",
-    "face-detection-capitals",
+    "face-detection-other",
     "start-face-detection",
     "check-rekognition-job-status",
     "get-rekognized-faces",
@@ -56,7 +56,8 @@ def test_project_is_deployed_whole(project: Path) -> None:
 
     names = {function["FunctionName"].removeprefix("face-blur-local-") for function in functions}
     assert names == APP_FUNCTIONS | {"plan-segments", "blur-faces", "assemble-video"}
-    assert len(told["LambdaFunctionConfigurations"]) == 2
+    assert len(told["LambdaFunctionConfigurations"]) == 1
+    assert "EventBridgeConfiguration" in told
     assert versioning["Status"] == "Enabled"
     assert "${" not in json.dumps(machine["definition"])
     assert sorted(project.rglob("*")) == before
@@ -76,7 +77,7 @@ def test_app_that_is_deployed_by_halves_answers_no_event(project: Path) -> None:
     policy = (folder / "policy-face-detection.json").read_text()
     (folder / "policy-broken.json").write_text(policy.replace("sqs:SendMessage", "not an action"))
     config = json.loads((folder / "config.json").read_text())
-    config["lambda_functions"]["face-detection-capitals"]["iam_policy_file"] = "policy-broken.json"
+    config["lambda_functions"]["face-detection-other"]["iam_policy_file"] = "policy-broken.json"
     (folder / "config.json").write_text(json.dumps(config))
 
     with LocalCloud() as cloud:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from deploy.names import PARTS
 from local_cloud.cloud import LocalCloud
 from tests.clips.portraits import PortraitClip, make_portrait_clip, standing
 from tests.clouds.deploy_commands import MACHINE, STAGE, Commands, Ended, bucket, inventory
@@ -27,6 +28,7 @@ class Life:
     held: dict[str, dict[str, list[str]]]
     outputs: list[str]
     versions: list[object]
+    kept_policies: list[str]
 
 
 class Story:
@@ -35,7 +37,7 @@ class Story:
     def __init__(self, cloud: LocalCloud, commands: Commands) -> None:
         self.cloud = cloud
         self.commands = commands
-        self.life = Life({}, {}, [], [])
+        self.life = Life({}, {}, [], [], [])
 
     def run(self, chapter: str, command: str, *options: str) -> None:
         """Run a command as `chapter`."""
@@ -97,6 +99,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         story.run("replay", "replay")
         story.run("dry removal", "remove", "--dry-run", "--buckets", "delete")
         story.run("remove", "remove")
+        story.life.kept_policies.extend(_policies(cloud))
         story.run("deploy over what was left", "up")
         story.run("remove all", "remove", "--buckets", "delete")
     return story.life
@@ -118,6 +121,12 @@ def _versions(cloud: LocalCloud) -> Iterator[object]:
     group = f"/aws/lambda/face-blur-{STAGE}-blur-faces"
     lines = cloud.client("logs").filter_log_events(logGroupName=group)["events"]
     yield from {json.loads(one["message"])["code_version"] for one in lines if one["message"].startswith("{")}
+
+
+def _policies(cloud: LocalCloud) -> Iterator[str]:
+    """Yield the policy of each of the stage's buckets."""
+    for part in PARTS:
+        yield cloud.client("s3").get_bucket_policy(Bucket=bucket(part))["Policy"]
 
 
 def _keys(cloud: LocalCloud, part: str) -> list[str]:
@@ -208,6 +217,12 @@ def test_removal_leaves_buckets_with_content_and_says_so(life: Life) -> None:
     assert life.held["remove"] == {
         "s3.list_buckets": [bucket("input"), bucket("output"), bucket("work")],
     }
+
+
+def test_buckets_that_are_left_go_on_refusing_plain_http(life: Life) -> None:
+    """The policy of a bucket stays as long as its videos do."""
+    assert len(life.kept_policies) == len(PARTS)
+    assert all('"aws:SecureTransport": "false"' in policy for policy in life.kept_policies)
 
 
 def test_left_buckets_are_taken_up_again(life: Life) -> None:

@@ -22,7 +22,7 @@ from local_cloud.lambda_service.sandbox import Invocation
 from local_cloud.s3_service.api import BucketPolicies, S3Api
 from local_cloud.s3_service.cors import BucketCors
 from local_cloud.s3_service.events import BucketEvents
-from local_cloud.s3_service.notifications import Notification
+from local_cloud.s3_service.notifications import Configuration, Notification
 from tests.clouds.tiny import zipped
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def test_two_puts_to_one_key_are_told_each_by_its_own_bytes_in_their_order(moto:
     """The later object has the larger sequencer; no event tells of the other's ETag."""
     sent: list[dict[str, Any]] = []
     events = BucketEvents(lambda _arn, event: sent.append(json.loads(event)["Records"][0]["s3"]["object"]), 1)
-    events.configure("bucket", [Notification("id", "arn:f", ("s3:ObjectCreated:*",))])
+    events.configure("bucket", Configuration((Notification("id", "arn:f", ("s3:ObjectCreated:*",)),)))
     interrupted = Interrupted(moto, "PUT")
     s3 = S3Api(SerialMoto(interrupted), events, lambda _arn: True, BucketCors(), BucketPolicies())
     call(s3, request("s3", "PUT", "/bucket"))
@@ -99,7 +99,7 @@ def test_object_deleted_right_after_it_was_put_was_there(moto: WSGIApplication) 
     """The upload is told, and answered well."""
     sent: list[bytes] = []
     events = BucketEvents(lambda _arn, event: sent.append(event), 1)
-    events.configure("bucket", [Notification("id", "arn:f", ("s3:ObjectCreated:*",))])
+    events.configure("bucket", Configuration((Notification("id", "arn:f", ("s3:ObjectCreated:*",)),)))
     interrupted = Interrupted(moto, "PUT")
     s3 = S3Api(SerialMoto(interrupted), events, lambda _arn: True, BucketCors(), BucketPolicies())
     call(s3, request("s3", "PUT", "/bucket"))

@@ -181,9 +181,10 @@ def _allowing(statement: dict[str, Any]) -> str:
 
 def zipped(code: str) -> bytes:
     """Return a deployment package that holds `code` as tiny.py."""
-    archive = io.BytesIO()
+    archive, entry = io.BytesIO(), zipfile.ZipInfo("tiny.py")
+    entry.external_attr = 0o644 << 16
     with zipfile.ZipFile(archive, "w") as entries:
-        entries.writestr("tiny.py", code)
+        entries.writestr(entry, code)
     return archive.getvalue()
 
 

@@ -40,6 +40,15 @@ def test_every_installed_package_has_a_hash() -> None:
     assert "--require-hashes" in re.findall(r"^PIP := (.*)$", TEXT, re.MULTILINE)[0]
 
 
+def test_packages_are_readable_for_lambdas_user_whatever_the_umask() -> None:
+    """Chalice zips its own files from .venv with their modes, and Lambda runs them as another user."""
+    recipe = TEXT.partition("\n$(PACKAGES):")[2].partition("\n\n")[0]
+    making = [line for line in recipe.splitlines() if "-m venv" in line or "pip install" in line]
+
+    assert making
+    assert all(line.startswith("\t@umask 022 && ") for line in making)
+
+
 @pytest.mark.parametrize("path", LOCKED, ids=lambda path: path.stem)
 def test_every_requirement_is_pinned_by_version_and_hash(path: Path) -> None:
     """One without a hash stops the installation, for everybody."""

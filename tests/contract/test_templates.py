@@ -8,12 +8,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blur_container.limits import Limits
 from blur_container.settings import RenderSettings, Settings
-from deploy.names import EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Account, Names
+from deploy.errors import InvalidSettings
+from deploy.names import APP, EVENT_FUNCTIONS, INTAKE_FUNCTIONS, Account, Names
 from deploy.settings import RENDERER_VARIABLES, StageSettings
 from local_cloud.cloudformation_service.template import Template, parse_template
 
@@ -110,7 +114,7 @@ def test_every_bucket_is_private_encrypted_and_tls_only(foundation: Template) ->
     assert all("BucketEncryption" in one for one in buckets.values())
     statements = [one["PolicyDocument"]["Statement"][0] for one in policies.values()]
     assert all(one["Condition"] == {"Bool": {"aws:SecureTransport": "false"}} for one in statements)
-    assert all(foundation.resources[name].is_kept for name in buckets)
+    assert all(foundation.resources[name].is_kept for name in [*buckets, *policies])
 
 
 def s3_statements(pipeline: Template) -> list[dict[str, Any]]:
@@ -201,12 +205,17 @@ def test_every_setting_of_a_stage_is_explained_where_it_is_written() -> None:
 
     assert (variable, style) == ("BLUR_STYLE", RenderSettings().style.value)
     assert stage == StageSettings("dev")
-    named = {field.name for field in fields(StageSettings)} - {"stage", "buckets", "renderer"}
+    named = {field.name for field in fields(StageSettings)} - {
+        "stage",
+        "buckets",
+        "renderer",
+        "is_memory_given",
+    }
     assert shown.keys() == named | {"input_bucket", "work_bucket", "output_bucket"}
 
 
 def test_minutes_are_counted_in_every_log_of_a_function_that_starts_detections(pipeline: Template) -> None:
-    """Twenty more uploads under capitals cost as much."""
+    """Uploads with another suffix cost as much."""
     filters = of_kind(pipeline, "AWS::Logs::MetricFilter").values()
     groups = {
         one["LogGroupName"]["Fn::Sub"].removeprefix("/aws/lambda/face-blur-${Stage}-") for one in filters
@@ -293,6 +302,39 @@ def test_every_placeholder_of_the_definition_is_filled_in(pipeline: Template) ->
     assert set(re.findall(r'"Resource": "([^"]+)"', definition)) == {
         "arn:${Partition}:states:::lambda:invoke"
     }
+
+
+def repository_name() -> re.Pattern[str]:
+    """Return what botocore's model says of the names of ECR's repositories."""
+    model = botocore.session.get_session().get_service_model("ecr")
+    return re.compile(model.shape_for("RepositoryName").metadata["pattern"])
+
+
+@given(st.from_regex(r"[a-z][a-z0-9-]{0,15}", fullmatch=True))
+def test_every_stage_that_is_accepted_names_a_repository(stage: str) -> None:
+    """ECR refuses a name that ends in a hyphen, after the buckets were made."""
+    is_name = repository_name().fullmatch(f"{APP}-{stage}")
+
+    assert is_accepted(stage) == bool(is_name)
+
+
+@pytest.mark.parametrize("name", ["foundation", "pipeline"])
+@given(stage=st.from_regex(r"[a-z0-9-]{0,18}", fullmatch=True))
+def test_templates_and_settings_accept_the_same_stages(name: str, stage: str) -> None:
+    """Whoever deploys a template by hand gets the same answer."""
+    text = (ROOT / "statemachine" / f"{name}.yaml").read_text(encoding="utf-8")
+    [pattern] = re.findall(r'AllowedPattern: "(\[a-z\].*)"', text)
+
+    assert bool(re.fullmatch(pattern, stage)) == is_accepted(stage)
+
+
+def is_accepted(stage: str) -> bool:
+    """Return whether a stage may have this name."""
+    try:
+        StageSettings.from_entry(stage, {})
+    except InvalidSettings:
+        return False
+    return True
 
 
 def test_names_fit_their_limits() -> None:

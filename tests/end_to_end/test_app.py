@@ -77,7 +77,7 @@ def test_face_detection_starts_an_execution_for_an_event(functions: Client, sour
     assert [name.startswith("a-face-") for name in answer["executions"]] == [True]
 
 
-@pytest.mark.parametrize("function", ["face-detection", "face-detection-capitals"])
+@pytest.mark.parametrize("function", ["face-detection", "face-detection-other"])
 def test_test_event_of_s3_is_answered(functions: Client, function: str) -> None:
     """S3 sends it when a notification is set up."""
     answer = functions.lambda_.invoke(function, {"Service": "Amazon S3", "Event": "s3:TestEvent"}).payload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -102,6 +103,70 @@ def test_wrong_file_is_refused_at_once(
     assert sentence in printed.replace("\n", " ")
 
 
+def test_each_file_of_a_folder_is_blurred_and_listed(tmp_path: Path, temporary: Path) -> None:
+    """One that cannot be blurred costs the others nothing, and the exit code 1."""
+    folder, out = tmp_path / "videos", tmp_path / "there"
+    folder.mkdir()
+    clip = make_portrait_clip(folder / "a.mp4", PortraitClip([(240, 135)] * 10))
+    (folder / "b.MP4").write_bytes(clip.read_bytes())
+    (folder / "letter.mp4").write_text("Dear Sir or Madam")
+    (folder / "notes.txt").write_text("Dear Diary")
+
+    code, printed = run(temporary, "run", "--video", str(folder), "--out", str(out))
+
+    table = [line.split()[:2] for line in printed.splitlines()[-4:]]
+    assert code == 1, printed
+    assert table == [
+        ["blurred", "a.mp4"],
+        ["blurred", "b.MP4"],
+        ["FAILED", "letter.mp4"],
+        ["FAILED", "notes.txt"],
+    ]
+    assert "2 of 4 blurred" in printed
+    assert video_times(out / "a.mp4") == video_times(out / "b.MP4") == video_times(clip)
+    assert files(out) == ["a.mp4", "a.mp4.before-after.png", "b.MP4", "b.MP4.before-after.png"]
+    assert list(temporary.iterdir()) == []
+
+
+def test_folder_of_blurred_videos_only_is_exit_code_0(tmp_path: Path, temporary: Path) -> None:
+    """Nothing failed, and a hidden file is none of the videos."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    make_portrait_clip(folder / "a.mp4", PortraitClip([(240, 135)] * 5))
+    (folder / ".DS_Store").write_bytes(b"1")
+
+    code, printed = run(temporary, "run", "--video", str(folder), "--out", str(tmp_path / "there"))
+
+    assert code == 0, printed
+    assert "1 of 1 blurred" in printed
+
+
+def test_folder_without_a_file_is_refused_at_once(tmp_path: Path, temporary: Path) -> None:
+    """One sentence, exit code 2, before anything is started."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+
+    code, printed = run(temporary, "run", "--video", str(folder))
+
+    assert code == 2
+    assert "There is no file in" in printed
+
+
+@pytest.mark.parametrize("video", ["videos", "videos/a.mp4"])
+def test_video_is_never_replaced_by_its_blurred_copy(tmp_path: Path, temporary: Path, video: str) -> None:
+    """The original stays, whether it is named itself or lies in the folder that is named twice."""
+    clip = tmp_path / "videos" / "a.mp4"
+    clip.parent.mkdir()
+    make_portrait_clip(clip, PortraitClip([(240, 135)] * 5))
+    content = clip.read_bytes()
+
+    code, printed = run(temporary, "run", "--video", str(tmp_path / video), "--out", str(tmp_path / video))
+
+    assert code in {1, 2}
+    assert "would be replaced by its blurred copy" in printed.replace("\n", " ")
+    assert clip.read_bytes() == content
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_local_cloud_that_is_ended_leaves_nothing_behind(
     tmp_path: Path, temporary: Path, ending: signal.Signals
@@ -131,7 +196,8 @@ def test_examples_of_the_local_cloud_need_no_other_program(tmp_path: Path, tempo
         assert process.stdout is not None
         lines = iter(process.stdout)
         next(line for line in lines if "for example" in line)
+        shown = itertools.takewhile(lambda line: "Ctrl-C ends it" not in line, lines)
+        examples = [line.split()[0] for line in shown if line.startswith("  ")]
         process.send_signal(signal.SIGINT)
-        examples = [line.split()[0] for line in lines if line.startswith("  ")]
 
     assert set(examples) == {"make", str(Path(sys.executable).with_name("chalice"))}

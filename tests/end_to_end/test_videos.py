@@ -67,13 +67,13 @@ def test_upload_that_is_not_there_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"), [("missing.mp4", "There is no file"), ("clip.mkv", "S3 would tell nobody of it")]
+    ("name", "sentence"), [("missing.mp4", "There is no file"), ("clip.mpg", "nobody would be told of it")]
 )
 def test_file_that_nobody_would_blur_is_not_uploaded(
     pipeline: Pipeline, tmp_path: Path, name: str, sentence: str
 ) -> None:
-    """S3 tells of .mp4 and .MP4 only."""
-    (tmp_path / "clip.mkv").write_bytes(b"1")
+    """The stage takes certain suffixes only."""
+    (tmp_path / "clip.mpg").write_bytes(b"1")
 
     with pytest.raises(VideoUnavailable, match=sentence):
         upload(pipeline.cloud.client, NAMES, tmp_path / name, "")

@@ -7,7 +7,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,14 @@ CLIP = Clip(
     metadata={"title": "Harbour", "comment": "at home", "location": "+53.5403+009.9678/"},
 )
 _X265 = {"x265-params": "log-level=none:keyint=4:min-keyint=4:scenecut=0:open-gop=0"}
-_DEEP = {"codec": "libx265", "pixel_format": "yuv420p10le"}
 _CLIPS = {
     "plain.mp4": CLIP,
-    "turned.mp4": Clip(**{**vars(CLIP), "rotation": 90}),
-    "pcm.mov": Clip(**{**vars(CLIP), "audio": ["pcm_s16le"]}),
-    "deep.mp4": Clip(**{**vars(CLIP), **_DEEP, "options": {"preset": "ultrafast", **_X265}}),
-    "fragments.mp4": Clip(**{**vars(CLIP), "container_options": {"movflags": "frag_keyframe+empty_moov"}}),
+    "turned.mp4": replace(CLIP, rotation=90),
+    "pcm.mov": replace(CLIP, audio=["pcm_s16le"]),
+    "deep.mp4": replace(
+        CLIP, codec="libx265", pixel_format="yuv420p10le", options={"preset": "ultrafast", **_X265}
+    ),
+    "fragments.mp4": replace(CLIP, container_options={"movflags": "frag_keyframe+empty_moov"}),
 }
 WHOLE, SHARED, TASK = ("whole",), ("plan", "render", "assemble"), ("task",)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_a_bare_face_a_lost_frame_or_half_an_output_is_a_find(
     tmp_path: Path, clip: bytes, seconds: float, names: tuple[str, ...], complaint: str
 ) -> None:
     """The fuzz reports an output with an uncovered face, a missing frame, or a missing manifest."""
-    unblurred = type(CLIP)(**{**vars(CLIP), "seconds": seconds})
+    unblurred = replace(CLIP, seconds=seconds)
     output = make_clip(tmp_path / "unblurred.mp4", unblurred).read_bytes()
 
     found = Truth(CLIP, clip, clip).complaint(dict.fromkeys(names, output), tmp_path)

@@ -192,9 +192,9 @@ def test_section_has_the_detections_of_the_whole(tmp_path: Path) -> None:
     whole = found_in(source, COARSE)
     part = detect_faces(source, described(*SIZE), COARSE, section)
 
-    def within(graph: TrackletGraph) -> list[tuple[int, Box]]:
+    def within(graph: TrackletGraph) -> list[tuple[int, list[float]]]:
         faces = (face for tracklet in graph.tracklets for face in tracklet)
-        return sorted((face.time_ms, face.box) for face in faces if section.holds(face.time_ms))
+        return sorted((face.time_ms, face.box.to_json()) for face in faces if section.holds(face.time_ms))
 
     assert len(within(whole.upright)) >= 20
     assert [within(graph) for graph in part.graphs] == [within(graph) for graph in whole.graphs]

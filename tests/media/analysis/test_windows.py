@@ -110,22 +110,22 @@ def test_masks_of_segments_are_those_of_a_real_clip(name: str) -> None:
 
 def test_boxes_of_the_own_detector_are_those_of_the_whole(tmp_path: Path) -> None:
     """It samples the same frames, wherever its window begins."""
-    places = [NO_FACE] * 60 + [(150 + step, 135) for step in range(80)] + [NO_FACE] * 20
+    places = [NO_FACE] * 30 + [(150 + step, 135) for step in range(40)] + [NO_FACE] * 10
     source = make_portrait_clip(tmp_path / "in.mp4", PortraitClip(places, sound=False))
     settings, faces = replace(SETTINGS, detection_mode=DetectionMode.BOTH), document_of([], SIZE)
 
-    windows = tracked(source, faces, sections(3000, 4500), settings)
+    windows = tracked(source, faces, sections(1500, 2250), settings)
 
     whole = track_faces(source, faces, settings)
     assert whole.count == 1
-    assert boxes(whole, sections(0, 3000, 4500)[1:]) == [
+    assert boxes(whole, sections(0, 1500, 2250)[1:]) == [
         found for part, tracks in windows for found in boxes(tracks, [part])
     ]
 
 
 def boxes(tracks: Tracks, parts: Sequence[Section]) -> list[list[Box]]:
     """Return the boxes of each frame of some sections at 25 frames/s."""
-    times = [frame * 40.0 for frame in range(160)]
+    times = [frame * 40.0 for frame in range(80)]
     return [tracks.boxes_at(time_ms) for part in parts for time_ms in times if part.holds(time_ms)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,6 +71,16 @@ class Functions(Container):
         """Run blur-faces for a video in one piece."""
         self.job = self.blur_video(self.job)
 
+    def step(self, name: str) -> Callable[[], None]:
+        """Return the step called `name`."""
+        steps: dict[str, Callable[[], None]] = {
+            "plan": self.plan,
+            "whole": self.whole,
+            "segment": self.segment,
+            "assembly": self.concatenation,
+        }
+        return steps[name]
+
     def until(self, step: str) -> Callable[[], None]:
         """Run what comes before a step, in which nothing goes wrong; return the step."""
         ready: dict[str, list[Callable[[], None]]] = {
@@ -80,13 +91,7 @@ class Functions(Container):
         }
         run_all(ready[step])
         self.client.operations.clear()
-        steps: dict[str, Callable[[], None]] = {
-            "plan": self.plan,
-            "whole": self.whole,
-            "segment": self.segment,
-            "assembly": self.concatenation,
-        }
-        return steps[step]
+        return self.step(step)
 
     def segments(self) -> None:
         """Run blur-faces for all segments."""
@@ -131,26 +136,24 @@ class Attempts:
 
 
 def attempts(folder: Path, step: str, fault: Exception) -> Attempts:
-    """Run a step once for each of its calls, which fails; then again, and on to the output."""
-    calls = len(good_calls(folder, step))
+    """Run a step once for each of its calls, which fails; then again, and on to the output.
+
+    What comes before the step runs once: each time begins with a copy of what it left.
+    """
+    ready = Functions.on(folder)
+    ready.until(step)
+    good = deepcopy(ready)
+    good.step(step)()
     found = Attempts()
-    for number in range(calls):
-        functions = Functions.on(folder)
-        run = functions.until(step)
+    for number in range(len(good.client.operations)):
+        functions = deepcopy(ready)
         functions.client.fault = (number, fault)
-        found.errors.append(error_of(run))
+        found.errors.append(error_of(functions.step(step)))
         found.early_outputs += functions.told == "SUCCEEDED"
         functions.client.fault = None
         run_all([functions.plan, functions.segments, functions.concatenation])
         found.late_outputs += functions.output is not None
     return found
-
-
-def good_calls(folder: Path, step: str) -> list[str]:
-    """Return the calls to S3 of a step in which nothing goes wrong."""
-    functions = Functions.on(folder)
-    functions.until(step)()
-    return functions.client.operations
 
 
 def error_of(run: Callable[[], None]) -> str:

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from boto3.session import Session
 
-from deploy.account import VIDEO_REGIONS, quota_notes, require_rekognition
-from deploy.errors import WrongRegion
+from deploy.account import VIDEO_REGIONS, quota_notes, require_memory, require_region
+from deploy.errors import QuotaTooLow, WrongRegion
+from deploy.settings import StageSettings
 
 
 @pytest.mark.parametrize("region", VIDEO_REGIONS)
 def test_region_with_quotas_for_stored_videos_is_accepted(region: str) -> None:
     """Also one that the installed botocore does not know yet."""
-    require_rekognition(region)
+    require_region(region, StageSettings("dev"))
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def test_region_with_quotas_for_stored_videos_is_accepted(region: str) -> None:
 def test_region_that_analyses_images_only_is_refused(region: str | None) -> None:
     """AWS General Reference lists an endpoint there, or none, and no quota of stored-video jobs."""
     with pytest.raises(WrongRegion, match="AWS_REGION"):
-        require_rekognition(region)
+        require_region(region, StageSettings("dev"))
 
 
 def test_list_of_regions_is_sorted_and_has_no_region_without_an_endpoint() -> None:
@@ -39,12 +40,54 @@ def test_list_of_regions_is_sorted_and_has_no_region_without_an_endpoint() -> No
     assert set(VIDEO_REGIONS) <= endpoints
 
 
+@pytest.mark.parametrize("region", ["eu-north-1", "ca-central-1"])
+def test_any_region_will_do_where_the_container_detects_alone(region: str) -> None:
+    """Then nothing of Rekognition is called."""
+    require_region(region, StageSettings("dev", detection="container"))
+
+
+class Lambda:
+    """Lambda in an account that runs `limit` functions at once, and has functions of these sizes."""
+
+    def __init__(self, limit: int, *sizes_mb: int) -> None:
+        self._limit = limit
+        self._pages = [{"Functions": [{"MemorySize": size_mb}]} for size_mb in sizes_mb]
+
+    def get_account_settings(self) -> dict[str, Any]:
+        """Return the quota that Lambda tells."""
+        return {"AccountLimit": {"ConcurrentExecutions": self._limit}}
+
+    def get_paginator(self, _operation: str) -> Lambda:
+        """Return what has the pages."""
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        """Return the functions, one a page."""
+        return self._pages
+
+
 @pytest.mark.parametrize(("limit", "count"), [(10, 1), (49, 1), (50, 0), (1000, 0)])
 def test_small_quota_is_told(limit: int, count: int) -> None:
     """New accounts run ten functions at once."""
+    assert len(quota_notes(Lambda(limit))) == count
 
-    class Functions:
-        def get_account_settings(self) -> dict[str, Any]:
-            return {"AccountLimit": {"ConcurrentExecutions": limit}}
 
-    assert len(quota_notes(Functions())) == count
+@pytest.mark.parametrize("account", [Lambda(10), Lambda(999, 128, 3008)], ids=["new", "small"])
+def test_default_memory_is_refused_in_a_new_account(account: Lambda) -> None:
+    """AWS reduces concurrency and memory together there (Lambda guide, "Lambda quotas")."""
+    with pytest.raises(QuotaTooLow, match="set memory_mb: 3008 for dev"):
+        require_memory(account, StageSettings("dev"))
+
+
+@pytest.mark.parametrize(
+    ("account", "entry"),
+    [
+        pytest.param(Lambda(1000), {}, id="grown"),
+        pytest.param(Lambda(10, 128, 3538), {}, id="has-larger"),
+        pytest.param(Lambda(10), {"memory_mb": 3008}, id="less"),
+        pytest.param(Lambda(10), {"memory_mb": 3538}, id="named"),
+    ],
+)
+def test_memory_is_not_refused_where_it_may_be_given(account: Lambda, entry: dict[str, Any]) -> None:
+    """Whoever names it knows the account; Lambda tells no quota of memory."""
+    require_memory(account, StageSettings.from_entry("dev", entry))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +48,39 @@ def build(context: Path, dockerfile: str) -> LocalImage:
 def files_of(image: LocalImage) -> list[str]:
     """Return the files of `image`, sorted."""
     return sorted(str(path.relative_to(image.folder)) for path in image.folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", ["beside.py", "package"])
+def test_file_that_only_its_owner_reads_is_refused(context: Path, name: str) -> None:
+    """COPY keeps modes, and Lambda runs the image as a user of its own (Lambda guide, container images)."""
+    (context / name).chmod(0o700)
+
+    with pytest.raises(UnreadableDockerfile, match=r"--chmod=755"):
+        build(context, f"FROM base\nCOPY {name} ${{LAMBDA_TASK_ROOT}}/{name}\n")
+
+
+def test_file_that_only_its_owner_reads_may_be_given_a_mode(context: Path) -> None:
+    """With --chmod the mode of the checkout does not matter."""
+    (context / "beside.py").chmod(0o600)
+
+    image = build(context, "FROM base\nCOPY --chmod=755 beside.py ${LAMBDA_TASK_ROOT}/\n")
+
+    assert stat.S_IMODE((image.folder / "beside.py").stat().st_mode) == 0o755
+
+
+def test_image_is_readable_when_the_checkout_is_not(tmp_path: Path) -> None:
+    """Under umask 077 every file of a checkout is its owner's only; the image's files are not."""
+    for part in ("chalicelib", "blur_container"):
+        shutil.copytree(ROOT / part, tmp_path / "project" / part, ignore=shutil.ignore_patterns("*.pyc"))
+    paths = [path for path in (tmp_path / "project").rglob("*") if not path.is_symlink()]
+    for path in paths:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+    project = tmp_path / "project"
+    image = build_image(project / "blur_container" / "Dockerfile", project, tmp_path / "task")
+
+    modes = {path.stat().st_mode & 0o005 for path in image.folder.rglob("*")}
+    assert modes == {0o005}
 
 
 def test_empty_dockerfile_makes_an_empty_image(context: Path) -> None:
