@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from local_cloud.access.signatures import NotSigned, signer_of
 from local_cloud.http.access_keys import OPERATOR, AccessKey, AccessKeys, Caller
-from local_cloud.http.wsgi import CALLER, Answer, bucket_and_key, call, json_answer, signed_service
+from local_cloud.http.wsgi import CALLER, Answer, bucket_and_key, call, json_answer, read_body, signed_service
 from local_cloud.identity import ACCOUNT_ID
 from local_cloud.s3_service.cors import BucketCors, CorsRule
 
@@ -28,7 +29,6 @@ _ISSUED = re.compile(
     rb"(?:\s*<SessionToken>(?P<token>[^<]+)</SessionToken>)?",
     re.DOTALL,
 )
-_ASSUMED = re.compile(rb"<Arn>arn:aws:sts::\d+:assumed-role/(?P<role>[^<]+)/(?P<session>[^/<]+)</Arn>")
 # What the other services call S3's errors.
 _NAMES = {
     "InvalidAccessKeyId": "UnrecognizedClientException",
@@ -74,16 +74,18 @@ class AccessControl:
         if signed_service(environ) not in {"sts", "iam"}:
             return self._front(environ, without_motos_cors)
         answer = call(self._front, environ)
-        self._add_issued(answer.get_data())
+        self._add_issued(environ, answer.get_data())
         return answer(environ, without_motos_cors)
 
-    def _add_issued(self, document: bytes) -> None:
-        """Accept the keys that STS or IAM has issued: those of an assumed role with that role's policies."""
-        assumed = _ASSUMED.search(document)
-        caller = OPERATOR
-        if assumed:
-            role_arn = f"arn:aws:iam::{ACCOUNT_ID}:role/{assumed['role'].decode()}"
-            caller = Caller(assumed["session"].decode(), role_arn)
+    def _add_issued(self, environ: WSGIEnvironment, document: bytes) -> None:
+        """Accept the keys that STS or IAM has issued: those of a role with its policies.
+
+        The policies of other accounts are not known here: a role of theirs is an operator.
+        """
+        asked = parse_qs(read_body(environ).decode("latin-1"))
+        role_arn, session = asked.get("RoleArn", [""])[0], asked.get("RoleSessionName", [""])[0]
+        is_own = role_arn.startswith(f"arn:aws:iam::{ACCOUNT_ID}:role/")
+        caller = Caller(session, role_arn) if is_own else OPERATOR
         for found in _ISSUED.finditer(document):
             key_id, secret, token = ((found[name] or b"").decode() for name in ("key_id", "secret", "token"))
             self._keys.add(AccessKey(key_id, secret, token), caller)
