@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.job import DetectionMode
-from chalicelib.contract.suffixes import DEFAULT_SUFFIXES, OTHER_SUFFIXES
+from chalicelib.contract.suffixes import OTHER_SUFFIXES
 
 # The longest video that Rekognition accepts, and the largest that the renderer accepts.
 LONGEST_S = 6 * 3600
@@ -56,7 +56,7 @@ class StartSettings:
     limits: VideoLimits = VideoLimits()
     upload_limit: UploadLimit | None = None
     detection: DetectionMode = DetectionMode.BOTH
-    suffixes: tuple[str, ...] = DEFAULT_SUFFIXES
+    suffixes: tuple[str, ...] = OTHER_SUFFIXES
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> StartSettings:
@@ -98,7 +98,7 @@ def required_setting(environment: Mapping[str, str], name: str) -> str:
 
 def suffixes_setting(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the suffixes in VIDEO_SUFFIXES, which are taken beside .mp4; `none` is none of them."""
-    text = environment.get("VIDEO_SUFFIXES") or ",".join(DEFAULT_SUFFIXES)
+    text = environment.get("VIDEO_SUFFIXES") or ",".join(OTHER_SUFFIXES)
     suffixes = tuple(text.split(",")) if text != "none" else ()
     if unknown := [suffix for suffix in suffixes if suffix not in OTHER_SUFFIXES]:
         raise ConfigurationError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from chalicelib.contract.suffixes import DEFAULT_SUFFIXES, OTHER_SUFFIXES
+from chalicelib.contract.suffixes import OTHER_SUFFIXES
 from deploy.errors import InvalidSettings
 
 RENDERER_VARIABLES = (
@@ -64,7 +64,7 @@ class StageSettings:
     subnet_ids: tuple[str, ...] = ()
     security_group_ids: tuple[str, ...] = ()
     isolated: bool = False
-    suffixes: tuple[str, ...] = DEFAULT_SUFFIXES
+    suffixes: tuple[str, ...] = OTHER_SUFFIXES
     base_image: str = ""
     detection: str = "both"
     review_days: int = 90
@@ -137,7 +137,7 @@ def _whole(stage: str, key: str, value: Any) -> int:
 
 
 def _suffixes(stage: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
-    value = entry.get("suffixes", DEFAULT_SUFFIXES)
+    value = entry.get("suffixes", OTHER_SUFFIXES)
     if not isinstance(value, (list, tuple)) or not set(map(str, value)) <= set(OTHER_SUFFIXES):
         raise InvalidSettings(
             f"deploy/stages.yaml, {stage}: suffixes is a list of {', '.join(OTHER_SUFFIXES)}, not {value!r};"

@@ -41,7 +41,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local_cloud", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="blur one video, or each one of a folder")
-    run.add_argument("--video", type=Path, help="your .mp4 file, or a folder of them (default: a demo clip)")
+    run.add_argument("--video", type=Path, help="your video, or a folder of videos (default: a demo clip)")
     run.add_argument("--out", type=Path, help="the blurred video, or its folder (default: out/<its name>)")
     up = commands.add_parser("up", help="keep the local cloud running")
     up.add_argument("--port", type=int, default=4566, help="the port on 127.0.0.1 (default: 4566)")

@@ -38,7 +38,7 @@ IS_PYAV_18 = int(av.__version__.split(".")[0]) >= 18  # noqa: PLR2004 the versio
 # Playlists name other files and addresses to read: open only containers with streams of their own.
 _CONTAINER_OPTIONS = {
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,wav,mp3,ogg,flac,aac",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,wav,mp3,ogg,flac,aac",
 }
 # Edits only shift the track then. An edit of length zero ends with its track, as in fragmented files
 # (ISO/IEC 14496-12, 8.6.6); FFmpeg takes it for an edit that shows nothing.

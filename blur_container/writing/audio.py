@@ -10,6 +10,7 @@ from typing import Any
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 
@@ -41,6 +42,9 @@ class CopiedStream:
         except ValueError as error:
             raise UnsupportedVideo(f"stream {source.index} cannot be copied into MP4: {error}") from error
         self._name, self._is_sound = f"{source.type} stream {source.index}", source.type == "audio"
+        # AAC of MPEG-TS has a header in each packet (ADTS), of which MP4 keeps one for all packets.
+        has_headers = source.codec_context.name == "aac" and not source.codec_context.extradata
+        self._bare = BitStreamFilterContext("aac_adtstoasc", source) if has_headers else None
         self._has_begun = False
         self._early: deque[Packet[Any]] = deque(maxlen=_PREPARING)
         self._hidden = 0
@@ -61,11 +65,19 @@ class CopiedStream:
         early = [] if self._has_begun else list(self._early)
         self._has_begun = True
         self._early.clear()
-        return [self._in_order(one) for one in (*early, packet)]
+        return [self._in_order(bare) for one in (*early, packet) for bare in self._without_header(one)]
 
     def rest(self) -> list[Packet[Any]]:
         """Return the packets to write after the last one of the source."""
         return []
+
+    def _without_header(self, packet: Packet[Any]) -> Sequence[Packet[Any]]:
+        if self._bare is None:
+            return [packet]
+        try:
+            return self._bare.filter(packet)
+        except av.FFmpegError as error:
+            raise DamagedVideo(f"{self._name}: an AAC packet has no header: {error.strerror}") from error
 
     def _in_order(self, packet: Packet[Any]) -> Packet[Any]:
         """Return `packet` with a dts after the last one, which it changes in place where needed."""

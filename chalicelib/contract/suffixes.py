@@ -5,8 +5,6 @@ from __future__ import annotations
 MP4 = ".mp4"
 # What a stage may take beside .mp4. Added to, it changes the outputs of keys such as clip.NEW.mp4 only.
 OTHER_SUFFIXES = (".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mpg", ".3gp")
-# MPEG-TS and MPEG-PS are not opened so far.
-DEFAULT_SUFFIXES = (".mov", ".m4v", ".mkv", ".webm", ".avi", ".3gp")
 
 
 def suffix_of(key: str) -> str:

@@ -20,6 +20,8 @@ _WIDTH_MAX = 1600
 _GAP = 8
 _HALF_WIDTH_MAX = (_WIDTH_MAX - _GAP) // 2
 _WHITE = (255, 255, 255)
+# Times in a report are rounded to milliseconds.
+_ROUNDED_S = 0.0005
 
 
 def before_after(source: Path, blurred: Path, target: Path, at_s: float) -> None:
@@ -52,13 +54,23 @@ def _frame_at(container: InputContainer, stream: VideoStream, at_s: float) -> Vi
     """Return the last frame that starts at or before the time, else the first."""
     stream.thread_type = "AUTO"
     start_s = _start_s(stream)
-    container.seek(max(0, round((start_s + at_s) * av.time_base)))
+    shown: VideoFrame | None = None
+    # A container without an index may be read on after the last keyframe: then again, from the start.
+    for begin_s in (start_s + at_s, 0.0):
+        container.seek(max(0, round(begin_s * av.time_base)))
+        shown = _last_before(container, stream, start_s + at_s)
+        if shown is not None and (shown.time or 0.0) <= start_s + at_s + _ROUNDED_S:
+            break
+    return shown
+
+
+def _last_before(container: InputContainer, stream: VideoStream, time_s: float) -> VideoFrame | None:
+    """Return the last of the next frames that starts at or before the time, else the first of them."""
     shown: VideoFrame | None = None
     for frame in container.decode(stream):
         if frame.pts is None:
             continue
-        # Half a millisecond of tolerance: times in a report are rounded.
-        if shown is not None and (frame.time or 0.0) - start_s > at_s + 0.0005:
+        if shown is not None and (frame.time or 0.0) > time_s + _ROUNDED_S:
             break
         shown = frame
     return shown

@@ -19,6 +19,7 @@ from chalicelib.contract.job import Job, execution_name, report_key
 from chalicelib.contract.log import printable
 from chalicelib.contract.manifest import readable_cause
 from chalicelib.contract.objects import ObjectReference, SourceObject
+from chalicelib.contract.suffixes import MP4, mp4_key, suffix_of
 from local_cloud.cloud import LocalCloud
 from local_cloud.commands.before_after import before_after
 from local_cloud.commands.demo_clip import make_demo_clip
@@ -54,7 +55,7 @@ def blur_videos(project: Path, video: Path | None, out: Path | None, console: Co
             source = _demo(Path(folder), console)
             target = (out or project / "out" / source.name).absolute()
             return _blur_one(project, source, target, console)
-    target = (out or project / "out" / video.name).absolute()
+    target = (out or project / "out" / mp4_key(_key(video))).absolute()
     complaint = _complaint(video, target)
     if complaint:
         console.print(f"[red]{complaint}[/red]", soft_wrap=True)
@@ -65,14 +66,17 @@ def blur_videos(project: Path, video: Path | None, out: Path | None, console: Co
 def _complaint(video: Path, target: Path) -> str:
     """Return why `video` cannot be blurred into `target`; an empty text where nothing is known against it."""
     if not video.is_file():
-        return f"There is no file {video}: give the path of an .mp4, make run VIDEO=path/to/your.mp4"
-    if video.suffix.lower() != ".mp4":
-        return f"{video.name} is not an .mp4: Rekognition takes H.264 in MP4. Convert it first, with FFmpeg."
+        return f"There is no file {video}: give the path of a video, make run VIDEO=path/to/your.mp4"
     if video.stat().st_size == 0:
         return f"{video} is empty: there is nothing to blur."
     if target.exists() and target.samefile(video):
         return f"{video} would be replaced by its blurred copy: name another place, OUT=blurred.mp4"
     return ""
+
+
+def _key(video: Path) -> str:
+    """Return the key of an upload of `video`; a file whose suffix is no video's gets .mp4 appended."""
+    return video.name if suffix_of(video.name) else video.name + MP4
 
 
 def _demo(folder: Path, console: Console) -> Path:
@@ -111,15 +115,15 @@ def _blur_folder(project: Path, folder: Path, out: Path, console: Console) -> in
         results = []
         for number, source in enumerate(sources, 1):
             console.print(f"{number} of {len(sources)}: {printable(source.name)}", markup=False)
-            complaint = _complaint(source, out / source.name)
+            target = out / mp4_key(_key(source))
             try:
-                result = complaint or _blur(cloud, source, out / source.name, console)
+                result = _complaint(source, target) or _blur(cloud, source, target, console)
             except LocalCloudError as error:
                 result = str(error)
             results.append(result if isinstance(result, Blurred) else Blurred(source, result))
     blurred = [one for one in results if not one.error]
     for one in blurred:
-        target = out / one.source.name
+        target = out / mp4_key(_key(one.source))
         # The whole name: clip.mp4 and clip.MP4 may lie in one folder.
         _draw(one.report, one.source, target, target.with_name(f"{target.name}.before-after.png"))
     console.print(f"\n{len(blurred)} of {len(results)} blurred into {_shown(out)}", soft_wrap=True)
@@ -155,7 +159,7 @@ def _blur(cloud: LocalCloud, source: Path, target: Path, console: Console) -> Bl
 
 def _upload_and_follow(cloud: LocalCloud, source: Path, console: Console) -> Ended:
     """Upload `source` and show the execution that it starts until it ends."""
-    s3, bucket, key = cloud.client("s3"), cloud.buckets.input, source.name
+    s3, bucket, key = cloud.client("s3"), cloud.buckets.input, _key(source)
     s3.upload_file(str(source), bucket, key)
     console.print(f"         uploaded to s3://{bucket}/{printable(key)}", soft_wrap=True, markup=False)
     version = s3.head_object(Bucket=bucket, Key=key)["VersionId"]

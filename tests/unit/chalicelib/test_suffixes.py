@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.contract.errors import ConfigurationError
 from chalicelib.contract.job import execution_name, output_key
 from chalicelib.contract.objects import SourceObject
-from chalicelib.contract.suffixes import DEFAULT_SUFFIXES, OTHER_SUFFIXES, mp4_key, suffix_of
+from chalicelib.contract.suffixes import OTHER_SUFFIXES, mp4_key, suffix_of
 from chalicelib.settings import suffixes_setting
 from chalicelib.uploads import other_uploads
 
@@ -61,7 +61,7 @@ def test_suffix_is_told_in_lower_case(key: str, suffix: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "suffixes"),
-    [("", DEFAULT_SUFFIXES), ("none", ()), (".mkv", (".mkv",)), (",".join(OTHER_SUFFIXES), OTHER_SUFFIXES)],
+    [("", OTHER_SUFFIXES), ("none", ()), (".mkv", (".mkv",)), (",".join(OTHER_SUFFIXES), OTHER_SUFFIXES)],
 )
 def test_setting_names_suffixes(text: str, suffixes: tuple[str, ...]) -> None:
     """Beside .mp4, which is always taken."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contract.suffixes import DEFAULT_SUFFIXES
+from chalicelib.contract.suffixes import OTHER_SUFFIXES
 from deploy.bucket_notifications import tell_event_bridge
 from deploy.errors import InvalidSettings
 from deploy.settings import StageSettings
@@ -83,7 +83,7 @@ def test_suffixes_that_are_no_list_of_known_ones_are_refused(value: Any) -> None
 
 @pytest.mark.parametrize(
     ("entry", "suffixes"),
-    [({}, DEFAULT_SUFFIXES), ({"suffixes": []}, ()), ({"suffixes": [".mkv"]}, (".mkv",))],
+    [({}, OTHER_SUFFIXES), ({"suffixes": []}, ()), ({"suffixes": [".mkv"]}, (".mkv",))],
 )
 def test_suffixes_of_a_stage(entry: dict[str, Any], suffixes: tuple[str, ...]) -> None:
     """Beside .mp4."""
