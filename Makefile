@@ -20,7 +20,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # pip refuses a package whose hash differs from the locked one.
 PIP := --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove upload download status redrive replay image test-image soak fuzz storm repeat matrix lock clean
+.PHONY: help run up test test-fast check lint fix bench bench-leak bench-scale deploy remove upload download status redrive replay image test-image soak fuzz storm repeat matrix permissions lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -104,6 +104,9 @@ repeat: $(READY) ## Repeat the tests with local clouds under full processor load
 
 matrix: $(READY) ## Render FILES=1000 videos of all codecs, containers, rotations, rates and sounds; SEED=1
 	@$(BIN)/python -m tests.checks.matrix $(or $(FILES),1000) $(or $(SEED),1)
+
+permissions: $(READY) ## Remove one action from each IAM policy in turn, and show that a run notices; WORD=record-failure selects
+	@$(BIN)/python -m tests.checks.permissions $(WORD)
 
 fix: $(READY) ## Format the code, and fix what the linter can
 	@$(BIN)/ruff check --fix

@@ -12,9 +12,9 @@ from chalicelib.contract.errors import SourceChanged, SourceNotVersioned, Storag
 from chalicelib.contract.objects import SourceObject
 from chalicelib.contract.service_errors import error_code, storage_error
 
-# S3's codes for an object that is missing or changed; 403 without the permission to list.
+# S3's codes for an object that is missing or changed; the functions that read uploads may list them.
 _GONE = {
-    *("403", "AccessDenied", "404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"),
+    *("404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"),
     *("412", "PreconditionFailed", "416", "InvalidRange"),
 }
 _NO_VERSION = "null"
@@ -62,7 +62,7 @@ class SourceRanges:
             answer = self._s3.get_object(**self._request, Range=f"bytes={begin}-{end - 1}")
         except (ClientError, BotoCoreError) as error:
             if error_code(error) in _GONE:
-                raise SourceChanged(f"{uri} is gone, or may not be read: {error}") from error
+                raise SourceChanged(f"{uri} is gone: {error}") from error
             raise storage_error(f"reading {uri}: {error}", error) from error
         with closing(answer["Body"]) as body:
             # Any other range may be the whole object, which may not fit into memory.

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from werkzeug.test import EnvironBuilder
 from deploy.names import Names
 from deploy.settings import StageSettings
 from local_cloud.access.access_control import AccessControl
+from local_cloud.access.authorization import Authorization
 from local_cloud.cloudformation_service.api import CloudFormationApi
 from local_cloud.cloudformation_service.stacks import Stacks
 from local_cloud.eventbridge_service.bucket_rules import BucketRules
@@ -22,12 +24,12 @@ from local_cloud.eventbridge_service.delivery import EndedExecution, EventBridge
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.faults.rules import Faults
 from local_cloud.front import Front
-from local_cloud.http.access_keys import AccessKeys
+from local_cloud.http.access_keys import OPERATOR, AccessKeys, Caller
 from local_cloud.http.clients import CloudClients
 from local_cloud.http.iam_calls import AnsweredCall, ServiceCall, ServiceCalls
 from local_cloud.http.serial_moto import SerialMoto
 from local_cloud.http.wsgi import call
-from local_cloud.identity import INTERPRETER, LOG_WRITER, PERSON, cloud_environment
+from local_cloud.identity import cloud_environment
 from local_cloud.lambda_service.api import LambdaApi
 from local_cloud.lambda_service.concurrency import AccountLimit
 from local_cloud.lambda_service.forks import Forks
@@ -38,10 +40,11 @@ from local_cloud.lambda_service.registry import Function, FunctionRegistry
 from local_cloud.lambda_service.sandbox import Place, Sandbox
 from local_cloud.process_environment import claim_process, process_environment
 from local_cloud.project import STAGE, Buckets, ReplayEngine, deploy_project
-from local_cloud.s3_service.api import S3Api
+from local_cloud.s3_service.api import BucketPolicies, S3Api
 from local_cloud.s3_service.cors import BucketCors
 from local_cloud.s3_service.events import BucketEvents
 from local_cloud.settings import CloudSettings
+from local_cloud.stepfunctions_service.api import StatesApi
 from local_cloud.stepfunctions_service.interpreter import Interpreter
 
 if TYPE_CHECKING:
@@ -85,7 +88,7 @@ class LocalCloud:
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables that make AWS clients use this cloud only."""
-        return self._variables_of(PERSON)
+        return self._variables_of(OPERATOR)
 
     @property
     def buckets(self) -> Buckets:
@@ -110,6 +113,18 @@ class LocalCloud:
         """Return the boto3 client of this cloud for `service`, independent of the caller's profile."""
         return self._clients.get(service)
 
+    def client_of(self, service: str, caller: Caller) -> Any:
+        """Return the boto3 client for `service` that calls in a role, as functions do."""
+        return self._clients.get(service, caller)
+
+    def function(self, name: str) -> Function | None:
+        """Return the deployed function of this whole name."""
+        return self._registry.find(name)
+
+    def forget_calls(self) -> None:
+        """Begin the record of calls and answers anew."""
+        self._calls.forget()
+
     def calls(self) -> frozenset[ServiceCall]:
         """Return the IAM calls of each function and of the state machine so far."""
         return self._calls.made()
@@ -127,18 +142,21 @@ class LocalCloud:
         """Return the folder in which the app is staged for chalice, with its names filled in."""
         return self._folder / "app"
 
-    def deploy(self, project: Path, chalice: Path | None = None) -> None:
+    def deploy(self, project: Path, chalice: Path | None = None, stage: StageSettings | None = None) -> None:
         """Deploy like `make deploy`: stacks, image, and the app by a real `chalice deploy`.
 
-        The stage is recorded in the folder `chalice`, if one is given.
+        The stage is recorded in the folder `chalice`, if one is given; `stage` has options of the stage.
         """
         engine = ReplayEngine(self._images, self._folder)
         # More functions than processors would only slow each other down.
         at_once = {"SEGMENTS_AT_ONCE": str(min(self.settings.image_concurrency, _SEGMENTS_MAX))}
         renderer = {**at_once, **self.settings.renderer}
         # Its account may run few functions at once, and still give each its memory.
-        settings = StageSettings(
-            STAGE, is_memory_given=True, detection=self.settings.detection, renderer=renderer
+        settings = replace(
+            stage or StageSettings(STAGE),
+            is_memory_given=True,
+            detection=self.settings.detection,
+            renderer=renderer,
         )
         self._names = deploy_project(project, self.app_folder, self.client, engine, settings, chalice)
 
@@ -159,7 +177,7 @@ class LocalCloud:
         self._keys = AccessKeys()
         self._event_bridge = EventBridge(self.client)
         self._interpreter = Interpreter(
-            self._keys.of(INTERPRETER),
+            self._keys,
             self._moto.alone("states"),
             lambda *ended: self._event_bridge.execution_ended(EndedExecution(*ended)),
         )
@@ -171,7 +189,7 @@ class LocalCloud:
             lambda function: Sandbox(function, self._place),
             self._concurrency_of,
             self.settings.retry_delays_s,
-            lambda event: DeadLetters(self._clients).send(event),
+            lambda event: DeadLetters(self._clients, self._registry.find).send(event),
             AccountLimit(self.settings.account_concurrency),
         )
         rekognition = self._make_rekognition()
@@ -180,12 +198,14 @@ class LocalCloud:
         opening.enter_context(process_environment({**self.environment, "MOTO_PORT": str(self._server.port)}))
         self._clients = CloudClients(self.endpoint_url, self._keys)
         opening.callback(self._clients.close)
-        logs = self._clients.make("logs", principal=LOG_WRITER)
-        opening.callback(logs.close)
         forks = Forks(self._folder)
         opening.callback(forks.close)
         self._place = Place(
-            self._folder / "sandboxes", self._variables_of, logs, self.settings.runtime_client, forks
+            self._folder / "sandboxes",
+            lambda function: self._variables_of(function.caller),
+            lambda function: self._clients.get("logs", function.caller),
+            self.settings.runtime_client,
+            forks,
         )
         self._reset()
         for ending in (
@@ -201,28 +221,30 @@ class LocalCloud:
             opening.callback(ending)
 
     def _front(self, rekognition: RekognitionVideo) -> AccessControl:
+        policies = BucketPolicies()
+        authorization = Authorization(policies.find, self._subnets_of)
         lambda_api = LambdaApi(
             self._moto,
             self._registry,
             self._invocations,
-            self.settings.account_concurrency,
-            self.settings.stale_permissions,
-            self.settings.function_memory_mb,
+            authorization.missing,
+            self.settings,
         )
         rules = BucketRules(self._moto)
         events = BucketEvents(lambda_api.send_event, self.settings.event_deliveries, rules.targets)
         cors = BucketCors()
-        s3_api = S3Api(self._moto, events, lambda_api.is_destination, cors)
+        s3_api = S3Api(self._moto, events, lambda_api.is_destination, cors, policies)
         self._images = PushedImages(self._registry, self.client, self._folder / "images")
         own: dict[str, WSGIApplication] = {
             "lambda": lambda_api,
             "s3": s3_api,
             "rekognition": rekognition,
+            "states": StatesApi(self._moto, authorization.missing),
             "cloudformation": CloudFormationApi(Stacks(self.client)),
             "images": self._images,
         }
         self._fault_front = FaultFront(self.faults, self._invocations.act_on)
-        front = Front(self._moto, own, self._calls, self._fault_front)
+        front = Front(self._moto, own, self._calls, self._fault_front, authorization)
         return AccessControl(front, self._keys, cors)
 
     def _make_rekognition(self) -> RekognitionVideo:
@@ -231,9 +253,13 @@ class LocalCloud:
         settings = self.settings.rekognition or RekognitionSettings()
         return RekognitionVideo(lambda: self._clients.make("s3"), settings)
 
-    def _variables_of(self, principal: str) -> dict[str, str]:
-        key = self._keys.of(principal)
-        return cloud_environment(self.endpoint_url, key.key_id, key.secret)
+    def _variables_of(self, caller: Caller) -> dict[str, str]:
+        key = self._keys.issue(caller)
+        return cloud_environment(self.endpoint_url, key.key_id, key.secret, key.token)
+
+    def _subnets_of(self, principal: str) -> tuple[str, ...]:
+        function = self._registry.find(principal)
+        return function.subnet_ids if function else ()
 
     def _concurrency_of(self, function: Function) -> int:
         return self.settings.image_concurrency if function.is_image else self.settings.zip_concurrency

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from local_cloud.access.authorization import Authorization
 from local_cloud.faults.middleware import FaultFront
 from local_cloud.http.iam_calls import ServiceCalls
 from local_cloud.http.wsgi import path_of, signed_service
@@ -20,7 +21,7 @@ class Front:
     """WSGI application in front of moto, which answers for services that `own` has no application for.
 
     The keys of `own` are the services that requests are signed for. Each request and its answer are recorded
-    in `calls`.
+    in `calls`; `authorization` decides it.
     """
 
     def __init__(
@@ -29,7 +30,9 @@ class Front:
         own: Mapping[str, WSGIApplication],
         calls: ServiceCalls,
         faults: FaultFront,
+        authorization: Authorization,
     ) -> None:
+        self._authorization = authorization
         self._faults = faults
         self._moto = moto
         self._own = own
@@ -38,12 +41,15 @@ class Front:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         calls = self._calls.record(environ)
+        implied = tuple(self._authorization.key_calls(environ, calls))
+        self._calls.add(implied)
+        application = self._authorization.guarded(self._application(environ), environ, (*calls, *implied))
 
         def counted(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             self._calls.count(calls, status, headers)
             return start_response(status, headers, *error)
 
-        return self._faults.answer(self._application(environ), environ, counted)
+        return self._faults.answer(application, environ, counted)
 
     def _application(self, environ: WSGIEnvironment) -> WSGIApplication:
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("RekognitionService."):

@@ -69,6 +69,8 @@ TRANSIENT_CODES = frozenset(
 _UNSENT_CLASSES = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "NoRegionError", "ParamValidationError"}
 )
+# The answer to a HEAD has a status only.
+_FORBIDDEN_CODES = frozenset({"AccessDenied", "403"})
 _KEY_PREFIX = "KMS."
 _KEY_CODES = frozenset(
     {"DisabledException", "NotFoundException", "InvalidStateException", "KMSInvalidStateException"}
@@ -102,6 +104,11 @@ def storage_error(fact: str, error: Exception) -> FaceBlurError:
     if _is_about_key(error):
         return KeyUnusable(
             f"{fact}. The bucket's KMS key must exist, be enabled, and let the function's role use it."
+        )
+    if error_code(error) in _FORBIDDEN_CODES:
+        return ConfigurationError(
+            f"{fact}. Either access is denied, by the role, the bucket's policy or the object's owner; or the"
+            " object is gone, which S3 says only to a role with s3:ListBucket and s3:ListBucketVersions."
         )
     return ConfigurationError(f"{fact}. The bucket must exist and the role allow this call.")
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from local_cloud.access.signatures import NotSigned, signer_of
-from local_cloud.http.access_keys import AccessKey, AccessKeys
-from local_cloud.http.wsgi import SIGNER, Answer, bucket_and_key, call, json_answer, signed_service
+from local_cloud.http.access_keys import OPERATOR, AccessKey, AccessKeys, Caller
+from local_cloud.http.wsgi import CALLER, Answer, bucket_and_key, call, json_answer, read_body, signed_service
+from local_cloud.identity import ACCOUNT_ID
 from local_cloud.s3_service.cors import BucketCors, CorsRule
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ _HOST = re.compile(r"(?:127\.0\.0\.1|localhost|[a-z0-9][a-z0-9.-]*\.localhost)(?
 _OWN_PAGES = {"", "same-origin", "none"}
 _XML = {"Content-Type": "application/xml"}
 _ISSUED = re.compile(
-    rb"<AccessKeyId>(?P<key_id>\w+)</AccessKeyId>.*?<SecretAccessKey>(?P<secret>[^<]+)</SecretAccessKey>",
+    rb"<AccessKeyId>(?P<key_id>\w+)</AccessKeyId>.*?<SecretAccessKey>(?P<secret>[^<]+)</SecretAccessKey>"
+    rb"(?:\s*<SessionToken>(?P<token>[^<]+)</SessionToken>)?",
     re.DOTALL,
 )
 # What the other services call S3's errors.
@@ -31,11 +34,12 @@ _NAMES = {
     "InvalidAccessKeyId": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
     "AccessDenied": "AccessDeniedException",
+    "InvalidToken": "UnrecognizedClientException",
 }
 
 
 class AccessControl:
-    """WSGI application before the front; it sets SIGNER in the environment of each request it passes on."""
+    """WSGI application before the front; it sets CALLER in the environment of each request it passes on."""
 
     def __init__(self, front: WSGIApplication, keys: AccessKeys, cors: BucketCors) -> None:
         self._front = front
@@ -64,15 +68,27 @@ class AccessControl:
             return start_response(status, [*kept, *allowed.items()], *error)
 
         try:
-            environ[SIGNER] = signer_of(environ, self._keys)
+            environ[CALLER] = signer_of(environ, self._keys)
         except NotSigned as error:
             return _refused(environ, error.code, str(error))(environ, without_motos_cors)
         if signed_service(environ) not in {"sts", "iam"}:
             return self._front(environ, without_motos_cors)
         answer = call(self._front, environ)
-        for found in _ISSUED.finditer(answer.get_data()):
-            self._keys.add(AccessKey(found["key_id"].decode(), found["secret"].decode()))
+        self._add_issued(environ, answer.get_data())
         return answer(environ, without_motos_cors)
+
+    def _add_issued(self, environ: WSGIEnvironment, document: bytes) -> None:
+        """Accept the keys that STS or IAM has issued: those of a role with its policies.
+
+        The policies of other accounts are not known here: a role of theirs is an operator.
+        """
+        asked = parse_qs(read_body(environ).decode("latin-1"))
+        role_arn, session = asked.get("RoleArn", [""])[0], asked.get("RoleSessionName", [""])[0]
+        is_own = role_arn.startswith(f"arn:aws:iam::{ACCOUNT_ID}:role/")
+        caller = Caller(session, role_arn) if is_own else OPERATOR
+        for found in _ISSUED.finditer(document):
+            key_id, secret, token = ((found[name] or b"").decode() for name in ("key_id", "secret", "token"))
+            self._keys.add(AccessKey(key_id, secret, token), caller)
 
     def _rule(self, environ: WSGIEnvironment) -> CorsRule | None:
         """Return the bucket's CORS rule that lets a foreign page send this request, or None."""

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from local_cloud.http.access_keys import AccessKey, AccessKeys
+from local_cloud.http.access_keys import AccessKey, AccessKeys, Caller
 from local_cloud.http.wsgi import form_fields, query_of, read_body, request_of
 
 if TYPE_CHECKING:
@@ -30,17 +30,17 @@ class NotSigned(Exception):
         self.code = code
 
 
-def signer_of(environ: WSGIEnvironment, keys: AccessKeys) -> str:
-    """Return the principal that signed a request in its header, its query or its form; raise NotSigned."""
+def signer_of(environ: WSGIEnvironment, keys: AccessKeys) -> Caller:
+    """Return the caller that signed a request in its header, its query or its form; raise NotSigned."""
     query = query_of(environ)
     if environ.get("HTTP_AUTHORIZATION", "").startswith(_ALGORITHM):
         return _header_signer(environ, keys)
     if "X-Amz-Signature" in query:
         return _query_signer(environ, query, keys)
     if "AWSAccessKeyId" in query:
-        principal, key = _known(query["AWSAccessKeyId"], keys)
+        caller, key = _known(query["AWSAccessKeyId"], keys, query.get("x-amz-security-token", ""))
         _require_same(query.get("Signature", ""), _version_2_signature(environ, query, key))
-        return principal
+        return caller
     if environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE", "").startswith("multipart/form"):
         return _form_signer(form_fields(environ), keys)
     raise NotSigned(
@@ -49,37 +49,38 @@ def signer_of(environ: WSGIEnvironment, keys: AccessKeys) -> str:
     )
 
 
-def _header_signer(environ: WSGIEnvironment, keys: AccessKeys) -> str:
+def _header_signer(environ: WSGIEnvironment, keys: AccessKeys) -> Caller:
     authorization = request_of(environ).authorization
     parts = {name: value or "" for name, value in authorization.parameters.items()} if authorization else {}
     scope, names = parts.get("Credential", ""), parts.get("SignedHeaders", "").split(";")
-    principal, key = _known(scope.partition("/")[0], keys)
+    caller, key = _known(scope.partition("/")[0], keys, environ.get("HTTP_X_AMZ_SECURITY_TOKEN", ""))
     signer = _Signer(key, scope, names)
     date = environ.get("HTTP_X_AMZ_DATE", "")
     _require_same(parts.get("Signature", ""), signer.signature(_request(environ, names), date))
-    return principal
+    return caller
 
 
-def _query_signer(environ: WSGIEnvironment, query: dict[str, str], keys: AccessKeys) -> str:
+def _query_signer(environ: WSGIEnvironment, query: dict[str, str], keys: AccessKeys) -> Caller:
     scope, names = query.get("X-Amz-Credential", ""), query.get("X-Amz-SignedHeaders", "").split(";")
-    principal, key = _known(scope.partition("/")[0], keys)
+    caller, key = _known(scope.partition("/")[0], keys, query.get("X-Amz-Security-Token", ""))
     request = _request(environ, names, without=("X-Amz-Signature",))
     request.headers["X-Amz-Content-SHA256"] = _UNSIGNED
     signature = _Signer(key, scope, names).signature(request, query.get("X-Amz-Date", ""))
     _require_same(query["X-Amz-Signature"], signature)
-    return principal
+    return caller
 
 
-def _form_signer(fields: dict[str, str], keys: AccessKeys) -> str:
-    """Return the principal that signed the policy of a form; the policy's conditions are not checked."""
+def _form_signer(fields: dict[str, str], keys: AccessKeys) -> Caller:
+    """Return the caller that signed the policy of a form; the policy's conditions are not checked."""
     policy, scope = fields.get("policy", ""), fields.get("x-amz-credential", "")
-    principal, key = _known(fields.get("awsaccesskeyid") or scope.partition("/")[0], keys)
+    key_id, token = fields.get("awsaccesskeyid"), fields.get("x-amz-security-token", "")
+    caller, key = _known(key_id or scope.partition("/")[0], keys, token)
     if scope:
         signature = _Signer(key, scope, []).of_text(policy, fields.get("x-amz-date", ""))
         _require_same(fields.get("x-amz-signature", ""), signature)
     else:
         _require_same(fields.get("signature", ""), HmacV1Auth(_credentials(key)).sign_string(policy))
-    return principal
+    return caller
 
 
 class _Signer:
@@ -143,8 +144,11 @@ def _request(environ: WSGIEnvironment, names: list[str], without: tuple[str, ...
     return AWSRequest(environ["REQUEST_METHOD"], url, present, body)
 
 
-def _known(key_id: str, keys: AccessKeys) -> tuple[str, AccessKey]:
-    """Return the principal and the key of this id; raise NotSigned where this cloud did not issue it."""
+def _known(key_id: str, keys: AccessKeys, token: str) -> tuple[Caller, AccessKey]:
+    """Return the caller and the key of this id; raise NotSigned where this cloud did not issue it.
+
+    The key of a session is good with its token only.
+    """
     found = keys.find(key_id)
     if found is None:
         raise NotSigned(
@@ -152,6 +156,8 @@ def _known(key_id: str, keys: AccessKeys) -> tuple[str, AccessKey]:
             "The request is signed with a key that this run of the local cloud did not issue: export the"
             " keys that it printed at its start.",
         )
+    if found[1].token and not hmac.compare_digest(token.encode(), found[1].token.encode()):
+        raise NotSigned("InvalidToken", "The request does not have the session token of its access key.")
     return found
 
 

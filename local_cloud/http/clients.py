@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local_cloud.http.access_keys import AccessKeys
-from local_cloud.identity import PERSON, REGION
+from local_cloud.http.access_keys import OPERATOR, AccessKeys, Caller
+from local_cloud.identity import REGION
 
 _LONGEST_INVOCATION_S = 1000
 _CONFIG = Config(
@@ -47,24 +47,25 @@ class CloudClients:
         self._keys = keys
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, Caller], Any] = {}
 
-    def get(self, service: str) -> Any:
-        """Return the shared client for `service`."""
+    def get(self, service: str, caller: Caller = OPERATOR) -> Any:
+        """Return the shared client for `service` that signs as `caller`."""
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self.make(service)
-            return self._clients[service]
+            if (service, caller) not in self._clients:
+                self._clients[service, caller] = self.make(service, caller)
+            return self._clients[service, caller]
 
-    def make(self, service: str, principal: str = PERSON) -> Any:
-        """Return a new client that signs as `principal`; the caller closes it."""
-        key = self._keys.of(principal)
+    def make(self, service: str, caller: Caller = OPERATOR) -> Any:
+        """Return a new client that signs as `caller`; who asked closes it."""
+        key = self._keys.issue(caller)
         return make_client(
             service_name=service,
             region_name=REGION,
             endpoint_url=self._endpoint_url,
             aws_access_key_id=key.key_id,
             aws_secret_access_key=key.secret,
+            aws_session_token=key.token or None,
             config=_CONFIG,
         )
 

@@ -17,20 +17,21 @@ _MANIFEST_SUFFIX = ".manifest.json"
 def operation_of(environ: WSGIEnvironment, asked: ServiceCall) -> str:
     """Return the API operation of the request's call `asked`.
 
-    It is empty for the S3 read that Rekognition does on behalf of its caller.
+    It is empty for the reads that Rekognition, and S3 for a copy, do on behalf of their caller.
     """
     service, _, action = asked.action.partition(":")
     if service == "lambda":
         return action.removesuffix("Function")
     if service != "s3":
         return action
-    if signed_service(environ) != "s3":
+    is_copy = "HTTP_X_AMZ_COPY_SOURCE" in environ
+    if signed_service(environ) != "s3" or (is_copy and action.startswith("Get")):
         return ""
     _, key = bucket_and_key(environ)
     method = environ["REQUEST_METHOD"]
     if not key:
         return "ListObjectsV2" if method == "GET" else f"{method} of a bucket"
-    return _object_operation(method, key, query_of(environ), is_copy="HTTP_X_AMZ_COPY_SOURCE" in environ)
+    return _object_operation(method, key, query_of(environ), is_copy=is_copy)
 
 
 def _object_operation(method: str, key: str, query: Mapping[str, str], *, is_copy: bool) -> str:

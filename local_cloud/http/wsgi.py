@@ -11,14 +11,17 @@ from werkzeug.sansio.multipart import Data, Field, MultipartDecoder, Preamble
 from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
+from local_cloud.http.access_keys import Caller
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-# The key in a request's environment for the principal that signed it, set once the signature is checked.
-SIGNER = "local_cloud.signer"
+# The key in a request's environment for the Caller that signed it, set once the signature is checked.
+CALLER = "local_cloud.caller"
 # The key for the body, once it was read.
 _BODY = "local_cloud.body"
 _CREDENTIAL_PARTS = 5
+_NOBODY = Caller("")
 _FORM_HEAD_BYTES = 64 * 1024  # S3 limits the fields before the file to 20 kB.
 
 
@@ -115,10 +118,15 @@ def signed_service(environ: WSGIEnvironment) -> str:
     return parts[3] if len(parts) == _CREDENTIAL_PARTS else ""
 
 
+def caller_of(environ: WSGIEnvironment) -> Caller:
+    """Return the caller that signed; its principal is empty where none did."""
+    caller: Caller = environ.get(CALLER, _NOBODY)
+    return caller
+
+
 def signed_by(environ: WSGIEnvironment) -> str:
     """Return the principal that signed: a person, a function, a part of the cloud; empty where none did."""
-    signer: str = environ.get(SIGNER, "")
-    return signer
+    return caller_of(environ).principal
 
 
 def bucket_and_key(environ: WSGIEnvironment) -> tuple[str, str]:

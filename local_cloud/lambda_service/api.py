@@ -7,10 +7,11 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from local_cloud.http.access_keys import Caller
 from local_cloud.http.wsgi import Answer, call, json_answer, path_of, read_body
 from local_cloud.lambda_service.concurrency import TooManyInvocations
 from local_cloud.lambda_service.invocations import CloudClosed, Invocations
@@ -21,6 +22,7 @@ from local_cloud.lambda_service.registry import (
     parse_request,
 )
 from local_cloud.lambda_service.sandbox import Invocation, Outcome
+from local_cloud.settings import CloudSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,25 +32,35 @@ _ACCOUNT_SETTINGS = re.compile(r"^/[\d-]+/account-settings/?$")
 _SYNCHRONOUS_LIMIT_BYTES = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT_BYTES = 1024 * 1024
 _DEFAULT_AT_ONCE = 1000
+# Lambda joins a VPC with these permissions of the function's role.
+_JOINS_VPC = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
 
 
 class LambdaApi:
-    """WSGI application for requests to Lambda."""
+    """WSGI application for requests to Lambda; `missing` returns the actions that a caller's role lacks."""
 
     def __init__(
         self,
         moto: WSGIApplication,
         registry: FunctionRegistry,
         invocations: Invocations,
-        at_once: int | None = None,
-        stale_permissions: int = 0,
-        memory_mb: int = 10_240,
+        missing: Callable[[Caller, Iterable[str]], list[str]],
+        settings: CloudSettings | None = None,
     ) -> None:
-        self._memory_mb = memory_mb
-        self._stale_permissions = stale_permissions
+        given = settings or CloudSettings()
+        self._missing = missing
+        self._memory_mb = given.function_memory_mb
+        self._stale_permissions = given.stale_permissions
         # How often S3 does not see yet that it may call a function.
         self._unseen: dict[str, int] = {}
-        self._at_once = at_once or _DEFAULT_AT_ONCE
+        self._at_once = given.account_concurrency or _DEFAULT_AT_ONCE
         # Without it moto and the registry could keep the code of two different requests.
         self._deploying = threading.Lock()
         self._moto = moto
@@ -130,6 +142,13 @@ class LambdaApi:
             )
             return _error("400 Bad Request", "InvalidParameterValueException", message)
         command = request.get("ImageConfig", {}).get("Command")
+        lacking = self._lacking(target, request)
+        if lacking:
+            message = (
+                "The provided execution role does not have permissions to call"
+                f" {', '.join(action.partition(':')[2] for action in lacking)} on EC2"
+            )
+            return _error("400 Bad Request", "InvalidParameterValueException", message)
         with self._deploying:
             try:
                 code = self._registry.read_code(target, request) if has_code else None
@@ -140,6 +159,15 @@ class LambdaApi:
                 self._registry.keep(json.loads(answer.get_data()), code, command)
                 self._invocations.retire(target)
         return answer
+
+    def _lacking(self, name: str, request: dict[str, Any]) -> list[str]:
+        """Return the actions that the role of a function needs to join a VPC and does not allow."""
+        if not (request.get("VpcConfig") or {}).get("SubnetIds"):
+            return []
+        known = self._registry.find(name)
+        role_arn = request.get("Role") or (known.role_arn if known else "")
+        # Lambda makes these calls itself, not the function: they come from no function's ARN.
+        return self._missing(Caller(name, role_arn), _JOINS_VPC)
 
     def _permit(self, environ: WSGIEnvironment, name: str) -> Answer:
         answer = call(self._moto, environ)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from local_cloud.identity import FUNCTION_TOKEN
 from local_cloud.lambda_service.registry import Function
 
 # The interpreter needs these to start, wherever it is installed.
@@ -17,13 +16,12 @@ def sandbox_environment(
 ) -> dict[str, str]:
     """Return the whole environment of a process of `function`; `folder` is its /tmp.
 
-    `variables` point AWS clients at the local cloud, with a key of the function's own.
+    `variables` point AWS clients at the local cloud, with a session of the function's role.
     """
     return {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         **function.variables,
         **variables,
-        "AWS_SESSION_TOKEN": FUNCTION_TOKEN,
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "LANG": "en_US.UTF-8",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.contract.service_errors import error_code
 
 TAIL_BYTES = 4096
 
@@ -23,6 +28,7 @@ class SandboxLog:
         self._offset = 0
         self._tail = b""
         self._is_made = False
+        self._is_forbidden = False
 
     def begin(self) -> None:
         """Start the tail of a new invocation."""
@@ -52,8 +58,16 @@ class SandboxLog:
         self._tail = (self._tail + "".join(f"{line}\n" for line in lines).encode())[-TAIL_BYTES:]
         moment_ms = time.time_ns() // 1_000_000
         events = [{"timestamp": moment_ms, "message": line} for line in lines if line]
-        self._create_stream()
-        self._client.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=events)
+        try:
+            self._create_stream()
+            self._client.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=events)
+        except ClientError as error:
+            if error_code(error) != "AccessDeniedException":
+                raise
+            # Lambda runs the function all the same, and nobody sees its log.
+            if not self._is_forbidden:
+                print(f"local cloud: the log {self.group} is not written: {error}", file=sys.stderr)
+            self._is_forbidden = True
 
     def _create_stream(self) -> None:
         """Create the log stream, and its group where it is missing, at the first call."""

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from local_cloud.http.access_keys import Caller
 from local_cloud.lambda_service.build_context import LocalImage
+
+LAMBDA = "lambda.amazonaws.com"
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,15 @@ class Function:
     memory_mb: int
     runtime: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
+    role_arn: str = ""
+    subnet_ids: tuple[str, ...] = ()
     # Increases with each deployment: the higher one of two revisions is newer.
     revision: int = 0
+
+    @property
+    def caller(self) -> Caller:
+        """Return who the function's calls come from: a session of its role."""
+        return Caller(self.name, self.role_arn, LAMBDA, self.arn)
 
     @property
     def is_image(self) -> bool:
@@ -84,8 +94,10 @@ class FunctionRegistry:
                 code_folder=current.folder,
                 timeout_s=int(configuration.get("Timeout", 3)),
                 memory_mb=int(configuration.get("MemorySize", 128)),
+                role_arn=configuration["Role"],
                 runtime=None if current.command else configuration["Runtime"],
                 variables={**current.variables, **variables},
+                subnet_ids=tuple((configuration.get("VpcConfig") or {}).get("SubnetIds", ())),
                 revision=next(self._revisions),
             )
             self._functions[name] = function

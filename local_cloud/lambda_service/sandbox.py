@@ -31,14 +31,15 @@ _STAND_IN = Path(__file__).with_name("runtime_client.py")
 
 @dataclass(frozen=True)
 class Place:
-    """Parts that all sandboxes share: their folder, the boto3 client for their logs, what starts processes.
+    """Parts that all sandboxes share: their folder, and what starts their processes.
 
-    `variables_of` returns the variables that point the function of a name at the cloud, with its own key.
+    `variables_of` returns the variables that point a function at the cloud, `logs_of` the boto3 client for
+    its log, both with a session of its role.
     """
 
     folder: Path
-    variables_of: Callable[[str], dict[str, str]]
-    logs: Any
+    variables_of: Callable[[Function], dict[str, str]]
+    logs_of: Callable[[Function], Any]
     runtime_client: RuntimeClient
     forks: Forks
 
@@ -96,7 +97,7 @@ class Sandbox:
         output = self._folder / "output"
         output.touch()
         self._api = RuntimeApi()
-        self._log = SandboxLog(place.logs, f"/aws/lambda/{function.name}", identifier, output)
+        self._log = SandboxLog(place.logs_of(function), f"/aws/lambda/{function.name}", identifier, output)
         self._waiting: RuntimeRequest | None = None
         self._init_ms: float | None = None
         self._peak_bytes = 0
@@ -105,7 +106,7 @@ class Sandbox:
         self._started_s = time.monotonic()
         environment = sandbox_environment(
             function,
-            place.variables_of(function.name),
+            place.variables_of(function),
             self._api.address,
             self._folder / "tmp",
             self._log.stream,

@@ -58,7 +58,7 @@ class Creation:
 
 
 class BucketPolicies:
-    """The bucket policies, stored but not enforced: moto ignores conditions and would refuse everything."""
+    """The bucket policies, kept from moto, which ignores conditions; local_cloud/access evaluates them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -77,6 +77,11 @@ class BucketPolicies:
             policy = self._policies.get(bucket)
         return None if policy is None else Answer(policy, headers={"Content-Type": "application/json"})
 
+    def find(self, bucket: str) -> bytes | None:
+        """Return the policy of a bucket, or None."""
+        with self._lock:
+            return self._policies.get(bucket)
+
     def forget(self, bucket: str) -> None:
         """Drop the policy of a deleted bucket."""
         with self._lock:
@@ -92,11 +97,12 @@ class S3Api:
         events: BucketEvents,
         is_destination: Callable[[str], bool],
         cors: BucketCors,
+        policies: BucketPolicies,
     ) -> None:
         self._moto = moto
         self._events = events
         self._is_destination = is_destination
-        self._policies = BucketPolicies()
+        self._policies = policies
         self._cors = cors
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

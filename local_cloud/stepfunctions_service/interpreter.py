@@ -1,10 +1,11 @@
-"""Patches moto's interpreter of state machines: its clients get a key of this cloud, its races are closed.
+"""Patches moto's interpreter of state machines: it calls in the machine's role, and its races are closed.
 
 The interpreter runs in threads of its own, which the locks in front of moto do not cover.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -13,10 +14,21 @@ from typing import Any
 
 from botocore.config import Config
 
-from local_cloud.http.access_keys import AccessKey
+from local_cloud.http.access_keys import AccessKeys, Caller
 from local_cloud.http.clients import make_client
+from local_cloud.identity import ACCOUNT_ID, INTERPRETER
 
-_CONNECTIONS = 50
+_STATES = "states.amazonaws.com"
+_MODULES = "moto.stepfunctions."
+_NAME = "boto_client_for"
+# A task ends by its own timeout.
+_CONFIG = Config(
+    parameter_validation=False,
+    retries={"max_attempts": 0, "total_max_attempts": 1},
+    connect_timeout=99_999_999,
+    read_timeout=99_999_999,
+    max_pool_connections=50,
+)
 
 
 class Interpreter:
@@ -27,11 +39,11 @@ class Interpreter:
 
     def __init__(
         self,
-        key: AccessKey,
+        keys: AccessKeys,
         lock: AbstractContextManager[Any],
         ended: Callable[[str, str, str], None],
     ) -> None:
-        self._key = key
+        self._keys = keys
         self._lock = lock
         self._ended = ended
         self._changes = ExitStack()
@@ -40,13 +52,15 @@ class Interpreter:
         """Load and patch the interpreter; loading takes a second."""
         from moto.stepfunctions.parser import models  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.asl.parse import asl_parser  # noqa: PLC0415 see above
-        from moto.stepfunctions.parser.asl.utils import boto_client  # noqa: PLC0415 see above
         from moto.stepfunctions.parser.backend import execution, execution_worker  # noqa: PLC0415 see above
 
         ending, worker = execution.BaseExecutionWorkerCommunication, execution_worker.ExecutionWorker
-        clients = _Clients(self._key)
+        clients = RoleClients(self._keys)
         self._changes.callback(clients.close)
-        self._replace(boto_client, "boto3", clients)
+        # Each of these modules has imported the function by its name.
+        for name, module in list(sys.modules.items()):
+            if name.startswith(_MODULES) and hasattr(module, _NAME):
+                self._replace(module, _NAME, clients.get)
         under_lock = ended_under_lock(ending.terminated, self._lock)
         self._replace(ending, "terminated", told_when_ended(under_lock, self._ended))
         self._replace(worker, "start", stoppable_from_the_start(worker.start))
@@ -62,34 +76,48 @@ class Interpreter:
         setattr(place, name, value)
 
 
-class _Clients:
-    """Replaces the boto3 module in the interpreter; its clients sign with a key of this run.
+class RoleClients:
+    """Makes and caches the interpreter's boto3 clients; each signs with a session of the machine's role."""
 
-    moto asks for a client at each task, always with the same options for a service.
-    """
-
-    def __init__(self, key: AccessKey) -> None:
-        self._key = key
+    def __init__(self, keys: AccessKeys) -> None:
+        self._keys = keys
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, str], Any] = {}
 
-    def client(self, *, service_name: str, region_name: str, **options: Any) -> Any:
-        """Return the client of a service in a region, with moto's options and the key of this run."""
-        signed = {"aws_access_key_id": self._key.key_id, "aws_secret_access_key": self._key.secret}
-        many = options["config"].merge(Config(max_pool_connections=_CONNECTIONS))
-        named = {"service_name": service_name, "region_name": region_name, "config": many}
+    def get(self, region: str, service: str, state_credentials: Any = None) -> Any:
+        """Return the client for `service` that calls in the role of `state_credentials`."""
+        role_arn = str(state_credentials.role_arn)
+        key = self._keys.issue(Caller(INTERPRETER, role_arn, _STATES, _machine_of(role_arn)))
         with self._lock:
-            if (service_name, region_name) not in self._clients:
-                made = make_client(**{**options, **named, **signed})
-                self._clients[service_name, region_name] = made
-            return self._clients[service_name, region_name]
+            from moto.settings import moto_server_port  # noqa: PLC0415 moto loads in half a second
+
+            if (region, service, key.key_id) not in self._clients:
+                self._clients[region, service, key.key_id] = make_client(
+                    service_name=service,
+                    region_name=region,
+                    endpoint_url=f"http://localhost:{moto_server_port()}",
+                    aws_access_key_id=key.key_id,
+                    aws_secret_access_key=key.secret,
+                    aws_session_token=key.token,
+                    config=_CONFIG,
+                )
+            return self._clients[region, service, key.key_id]
 
     def close(self) -> None:
-        """Close the clients."""
+        """Close every client."""
         with self._lock:
             for client in self._clients.values():
                 client.close()
             self._clients.clear()
+
+
+def _machine_of(role_arn: str) -> str:
+    """Return the ARN of a state machine with this role: Step Functions names it where it assumes the role."""
+    from moto.stepfunctions.parser.models import stepfunctions_parser_backends  # noqa: PLC0415 loading takes a second
+
+    backends = stepfunctions_parser_backends[ACCOUNT_ID].values()
+    machines = [machine for backend in backends for machine in backend.state_machines]
+    return next((str(one.arn) for one in machines if one.roleArn == role_arn), "")
 
 
 class SharedTrees:

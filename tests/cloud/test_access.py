@@ -351,7 +351,7 @@ def test_rule_of_a_bucket_lets_nobody_call_other_services(stocked: TinyCloud) ->
 
 
 def test_keys_that_the_cloud_gave_are_good(stocked: TinyCloud) -> None:
-    """Keys of an assumed role and of a created user are accepted."""
+    """Keys of a created user are accepted, those of an assumed role with their token only."""
     sts, iam = stocked.cloud.client("sts"), stocked.cloud.client("iam")
     role = sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/any", RoleSessionName="test")[
         "Credentials"
@@ -359,9 +359,12 @@ def test_keys_that_the_cloud_gave_are_good(stocked: TinyCloud) -> None:
     iam.create_user(UserName="somebody")
     user = iam.create_access_key(UserName="somebody")["AccessKey"]
 
-    clients = [client(stocked.cloud, key["AccessKeyId"], key["SecretAccessKey"]) for key in (role, user)]
+    named = client(stocked.cloud, user["AccessKeyId"], user["SecretAccessKey"])
+    bare = client(stocked.cloud, role["AccessKeyId"], role["SecretAccessKey"])
 
-    assert all("Buckets" in one.list_buckets() for one in clients)
+    assert "Buckets" in named.list_buckets()
+    with pytest.raises(bare.exceptions.ClientError, match="InvalidToken"):
+        bare.list_buckets()
 
 
 def test_code_in_a_request_with_a_key_still_runs(stocked: TinyCloud) -> None:

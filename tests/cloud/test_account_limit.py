@@ -33,7 +33,6 @@ def handler(event, context):
     (pathlib.Path(os.environ["FOLDER"]) / f"{uuid.uuid4()}.json").write_text("{}")
     return "plain"
 """
-ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +137,8 @@ def _start(tiny: TinyCloud, name: str, function_arn: str, *, attempts: int) -> s
     }
     definition = json.dumps({"StartAt": "Only", "States": {"Only": task}})
     stepfunctions = tiny.cloud.client("stepfunctions")
-    made = stepfunctions.create_state_machine(name=name, definition=definition, roleArn=ROLE)
+    role = tiny.make_role(name, "states", ["lambda:InvokeFunction"])
+    made = stepfunctions.create_state_machine(name=name, definition=definition, roleArn=role)
     started = stepfunctions.start_execution(stateMachineArn=made["stateMachineArn"], name=name, input="{}")
     return str(started["executionArn"])
 

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.contract.delivery import output_metadata
-from chalicelib.contract.job import (
-    DetectionProgress,
-    DetectionStatus,
-    Execution,
-    Failure,
-    Job,
-    manifest_key,
-)
-from chalicelib.contract.manifest import failure_manifest
-from chalicelib.contract.objects import ObjectReference, SourceObject
-from chalicelib.contract.segments import Segments
 from local_cloud.cloud import LocalCloud
-from local_cloud.faults.kinds import FaultKind
-from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from local_cloud.http.iam_calls import STATE_MACHINE, ServiceCall
-from local_cloud.rekognition_service.api import RekognitionSettings
-from local_cloud.settings import CloudSettings
-from tests.clips.portraits import make_portrait_clip, standing
-from tests.end_to_end.conftest import ROOT, Pipeline
+from tests.checks.deployment_scenarios import CONTAINER_FUNCTIONS, OUTSIDER, PREFIX
+from tests.checks.permission_scenarios import Scenarios
+from tests.checks.permissions import Known, deployed_stage, known_outcome, noticed_by, removals
+from tests.end_to_end.conftest import ROOT
 
-PREFIX = "face-blur-local-"
-PATIENCE_S = 300
-CONTAINER_FUNCTIONS = ("plan-segments", "blur-faces", "assemble-video")
 APP_FUNCTIONS = json.loads((ROOT / ".chalice" / "config.json").read_text())["lambda_functions"]
 FUNCTIONS = [*APP_FUNCTIONS, *CONTAINER_FUNCTIONS]
-# Step Functions itself calls these with the machine's role, where nothing can record it.
-CALLED_BY_AWS = ("logs:", "xray:")
+# Step Functions and Lambda call these themselves with the role, at a deployment.
+CALLED_BY_AWS = {STATE_MACHINE: ("logs:", "xray:"), **dict.fromkeys(CONTAINER_FUNCTIONS, ("ec2:",))}
 
 
 @dataclass(frozen=True)
@@ -59,8 +39,10 @@ class Permission:
 
 @dataclass(frozen=True)
 class Session:
-    """What was deployed and what it did: permissions and calls by function."""
+    """What was deployed and what it did: scenarios, permissions and calls by function."""
 
+    cloud: LocalCloud
+    known: list[Known]
     permissions: dict[str, list[Permission]]
     calls: frozenset[ServiceCall]
 
@@ -70,9 +52,13 @@ class Session:
 
 
 def test_no_function_no_calls(session: Session) -> None:
-    """The empty case: nobody else called anything."""
+    """The empty case: nobody else called anything, but who came by a role's credentials."""
     assert session.calls_of("no-such-function") == set()
-    assert {call.principal.removeprefix(PREFIX) for call in session.calls} == {*FUNCTIONS, STATE_MACHINE}
+    assert {call.principal.removeprefix(PREFIX) for call in session.calls} == {
+        *FUNCTIONS,
+        STATE_MACHINE,
+        OUTSIDER,
+    }
 
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, STATE_MACHINE])
@@ -93,7 +79,7 @@ def test_every_action_that_is_allowed_was_called(session: Session, function: str
     unused = [
         permission
         for permission in session.permissions[function]
-        if not permission.action.startswith(CALLED_BY_AWS if function == STATE_MACHINE else ())
+        if not permission.action.startswith(CALLED_BY_AWS.get(function, ()))
         and not any(permission.covers(call) for call in session.calls_of(function))
     ]
 
@@ -109,119 +95,39 @@ def test_each_function_has_a_role_of_its_own(session: Session) -> None:
 
 
 def test_only_actions_without_a_narrower_resource_have_a_star(session: Session) -> None:
-    """Rekognition's know none; those of log delivery and X-Ray neither."""
+    """Rekognition's know none; those of log delivery, of X-Ray and of network interfaces neither."""
     every = [permission for permissions in session.permissions.values() for permission in permissions]
 
     wide = {permission.action.partition(":")[0] for permission in every if permission.resources == ("*",)}
-    assert wide == {"rekognition", "logs", "xray"}
+    assert wide == {"rekognition", "logs", "xray", "ec2"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "action"),
+    [
+        ("start-face-detection", "s3:ListBucketVersions"),
+        ("start-face-detection", "kms:Decrypt"),
+        ("plan-segments", "ec2:CreateNetworkInterface"),
+        ("state-machine", "logs:CreateLogDelivery"),
+        ("face-detection", "sqs:SendMessage"),
+    ],
+)
+def test_removed_permission_is_noticed(session: Session, owner: str, action: str) -> None:
+    """`python -m tests.checks.permissions` removes every action of every policy in turn; here a few."""
+    [removal] = [one for one in removals(session.cloud) if (one.owner, one.action) == (owner, action)][:1]
+
+    assert noticed_by(removal, session.known, session.cloud)
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """Return what uploads did: good, bad, too many at once, with and without versions; and a lost event."""
-    folder = tmp_path_factory.mktemp("policies")
-    clip = make_portrait_clip(folder / "portrait.mp4", standing(0.5))
-    # One that several functions render: it has keyframes to be cut at.
-    groups = (("preset", "ultrafast"), ("x264-params", "keyint=5:min-keyint=5"))
-    long_clip = make_portrait_clip(folder / "long.mp4", replace(standing(0.5), options=groups))
-    settings = CloudSettings(
-        detection="rekognition",
-        retry_delays_s=(0.05,),
-        rekognition=RekognitionSettings(open_jobs=1, page_size=1),
-        renderer={"SEGMENT_WORK_S": "0.01", "SEGMENTS_AT_ONCE": "2"},
-    )
-    with LocalCloud(settings) as cloud:
-        cloud.deploy(ROOT)
-        pipeline = Pipeline(cloud, folder)
-        _upload(pipeline, clip, long_clip, "versioned")
-        _read_on(pipeline, make_portrait_clip(folder / "pages.mp4", standing(1.0)))
-        _withdraw(cloud, "versioned-output")
-        for bucket in (cloud.buckets.input, cloud.buckets.output):
-            cloud.client("s3").put_bucket_versioning(
-                Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}
-            )
-        _withdraw(cloud, "unversioned-output")
-        # Each is refused, once S3 was asked for a version that the event does not name.
-        _upload(pipeline, clip, long_clip, "unversioned")
-        _lose_events(cloud)
-        yield Session(_permissions(cloud), cloud.calls())
-
-
-def _upload(pipeline: Pipeline, clip: Path, long_clip: Path, folder: str) -> None:
-    """Upload more at once than Rekognition takes, one that is cut into segments, and one that is no video."""
-    s3, bucket = pipeline.cloud.client("s3"), pipeline.cloud.buckets.input
-    keys = [f"{folder}/{number}.{suffix}" for number in range(2) for suffix in ("mp4", "MP4")]
-    before = len(pipeline.executions())
-    for key in keys:
-        s3.put_object(Bucket=bucket, Key=key, Body=clip.read_bytes())
-    s3.put_object(Bucket=bucket, Key=f"{folder}/long.mp4", Body=long_clip.read_bytes())
-    s3.put_object(Bucket=bucket, Key=f"{folder}/letter.mp4", Body=b"Dear Sir or Madam")
-    _wait_until(lambda: len(pipeline.executions()) == before + len(keys) + 2)
-    arn = pipeline.cloud.state_machine_arn.replace(":stateMachine:", ":execution:")
-    for name in pipeline.executions():
-        pipeline.ended(f"{arn}:{name}")
-
-
-def _read_on(pipeline: Pipeline, clip: Path) -> None:
-    """Break off the reading of faces after a page, and start the detection of that upload again."""
-    reading = Step(PREFIX + "get-rekognized-faces", "rekognition:GetFaceDetection", number=1)
-    key = "read on.mp4"
-    # The client tries twice.
-    pipeline.cloud.faults.watch(key, Fault(key, reading, FaultKind.SERVER_ERROR, attempts=2))
-    upload = pipeline.put(clip, key)
-    assert pipeline.wait(upload).status == "SUCCEEDED"
-    assert pipeline.cloud.faults.hits(key) == 2
-    again = Job(upload.source, DetectionProgress(DetectionStatus.AGAIN))
-    answer = pipeline.cloud.client("lambda").invoke(
-        FunctionName=PREFIX + "start-face-detection", Payload=json.dumps(again.to_json())
-    )
-    assert "FunctionError" not in answer
-
-
-def _withdraw(cloud: LocalCloud, name: str) -> None:
-    """Let each function that delivers or records find an output of its own that must not stay."""
-    for function in ("blur-faces", "assemble-video", "record-failure"):
-        source = SourceObject(cloud.buckets.input, f"{name}-{function}.mp4", "v1", "e", "1", 1)
-        plan = ObjectReference(cloud.buckets.work, "executions/none/plan.json")
-        failed = Failure("StorageUnavailable", "S3 was down")
-        job = Job(
-            source,
-            DetectionProgress(DetectionStatus.SUCCEEDED, "job"),
-            Execution(f"arn:m:{name}", "2026-11-28T12:00:00Z"),
-            segments=Segments(plan, (0,), 1),
-            failure=failed,
-        )
-        put = partial(cloud.client("s3").put_object, Bucket=cloud.buckets.output)
-        put(Key=source.key, Body=b"video", Metadata=output_metadata(job))
-        put(Key=manifest_key(source), Body=failure_manifest(job, failed).encode())
-        writing = Step(PREFIX + "record-failure", "s3:PutObject")
-        cloud.faults.watch(
-            source.key, Fault(source.key, writing, FaultKind.MANIFEST_FORBIDDEN, attempts=FOR_EVER)
-        )
-        answer = cloud.client("lambda").invoke(
-            FunctionName=PREFIX + function, Payload=json.dumps(job.to_json())
-        )
-        assert answer["FunctionError"], function
-        listed = cloud.client("s3").list_objects_v2(Bucket=cloud.buckets.output, Prefix=source.key)
-        assert [one["Key"] for one in listed["Contents"]] == [manifest_key(source)]
-
-
-def _lose_events(cloud: LocalCloud) -> None:
-    """Send each function that S3 calls an event that it refuses on every try."""
-    uploaded = {"key": "a.mp4", "size": 1, "eTag": "e", "sequencer": "1"}
-    s3 = {"bucket": {"name": cloud.buckets.output}, "object": uploaded}
-    event = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
-    for name in ("face-detection", "face-detection-other"):
-        cloud.client("lambda").invoke(FunctionName=PREFIX + name, InvocationType="Event", Payload=event)
-    _wait_until(lambda: len(cloud.lost_events) == 2)
-
-
-def _wait_until(is_so: Any) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not is_so():
-        if time.monotonic() > deadline_s:
-            raise TimeoutError("the cloud did not get there")
-        time.sleep(0.1)
+    """Return a stage with every option that adds permissions, after all scenarios."""
+    with deployed_stage() as cloud:
+        scenarios = Scenarios(cloud, tmp_path_factory.mktemp("policies")).every()
+        prepared = cloud.calls()
+        known = [known_outcome(cloud, scenario) for scenario in scenarios]
+        calls = (call for one in known for call in one.calls)
+        yield Session(cloud, known, _permissions(cloud), frozenset([*prepared, *calls]))
 
 
 def _permissions(cloud: LocalCloud) -> dict[str, list[Permission]]:
@@ -241,6 +147,7 @@ def _role(cloud: LocalCloud, role: str) -> list[Permission]:
         Permission(statement["Sid"], action, tuple(_listed(statement["Resource"])))
         for document in documents
         for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
         for action in _listed(statement["Action"])
     ]
 

@@ -19,7 +19,7 @@ from local_cloud.lambda_service.api import LambdaApi
 from local_cloud.lambda_service.invocations import Invocations
 from local_cloud.lambda_service.registry import FunctionRegistry
 from local_cloud.lambda_service.sandbox import Invocation
-from local_cloud.s3_service.api import S3Api
+from local_cloud.s3_service.api import BucketPolicies, S3Api
 from local_cloud.s3_service.cors import BucketCors
 from local_cloud.s3_service.events import BucketEvents
 from local_cloud.s3_service.notifications import Configuration, Notification
@@ -79,7 +79,7 @@ def test_two_puts_to_one_key_are_told_each_by_its_own_bytes_in_their_order(moto:
     events = BucketEvents(lambda _arn, event: sent.append(json.loads(event)["Records"][0]["s3"]["object"]), 1)
     events.configure("bucket", Configuration((Notification("id", "arn:f", ("s3:ObjectCreated:*",)),)))
     interrupted = Interrupted(moto, "PUT")
-    s3 = S3Api(SerialMoto(interrupted), events, lambda _arn: True, BucketCors())
+    s3 = S3Api(SerialMoto(interrupted), events, lambda _arn: True, BucketCors(), BucketPolicies())
     call(s3, request("s3", "PUT", "/bucket"))
     interrupted.other = lambda: call(s3, request("s3", "PUT", "/bucket/clip.mp4", b"the later one"))
 
@@ -101,7 +101,7 @@ def test_object_deleted_right_after_it_was_put_was_there(moto: WSGIApplication) 
     events = BucketEvents(lambda _arn, event: sent.append(event), 1)
     events.configure("bucket", Configuration((Notification("id", "arn:f", ("s3:ObjectCreated:*",)),)))
     interrupted = Interrupted(moto, "PUT")
-    s3 = S3Api(SerialMoto(interrupted), events, lambda _arn: True, BucketCors())
+    s3 = S3Api(SerialMoto(interrupted), events, lambda _arn: True, BucketCors(), BucketPolicies())
     call(s3, request("s3", "PUT", "/bucket"))
     interrupted.other = lambda: call(s3, request("s3", "DELETE", "/bucket/clip.mp4"))
 
@@ -116,7 +116,12 @@ def test_code_that_was_refused_is_not_what_runs(tmp_path: Path) -> None:
     taken: list[str] = []
 
     def moto(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        configuration = {"FunctionName": "f", "FunctionArn": "arn:f", "Handler": "tiny.handler"}
+        configuration = {
+            "FunctionName": "f",
+            "FunctionArn": "arn:f",
+            "Role": "arn:r",
+            "Handler": "tiny.handler",
+        }
         answers = [Answer(json.dumps({**configuration, "Runtime": "python3.11"}), "201 Created")]
         refused = Answer("{}", "409 Conflict")
         taken.append(environ["PATH_INFO"])
@@ -124,7 +129,7 @@ def test_code_that_was_refused_is_not_what_runs(tmp_path: Path) -> None:
 
     registry = FunctionRegistry(tmp_path)
     interrupted = Interrupted(moto, "POST")
-    api = LambdaApi(interrupted, registry, Invocations(_never, lambda _function: 1, ()))
+    api = LambdaApi(interrupted, registry, Invocations(_never, lambda _function: 1, ()), lambda *_: [])
     interrupted.other = lambda: call(api, _creation("second"))
 
     call(api, _creation("first"))
@@ -135,7 +140,15 @@ def test_code_that_was_refused_is_not_what_runs(tmp_path: Path) -> None:
     assert (function.code_folder / "tiny.py").read_text() == "first"
     call(api, _creation("third"))
     kept = registry.keep(
-        {"FunctionName": "f", "FunctionArn": "arn:f", "Handler": "h", "Runtime": "python3.11"}, None, None
+        {
+            "FunctionName": "f",
+            "FunctionArn": "arn:f",
+            "Role": "arn:r",
+            "Handler": "h",
+            "Runtime": "python3.11",
+        },
+        None,
+        None,
     )
     assert (kept.code_folder / "tiny.py").read_text() == "first"
     assert kept.revision > function.revision

@@ -17,18 +17,8 @@ from local_cloud.cloud import LocalCloud
 from local_cloud.lambda_service.invocations import LostEvent
 
 PATIENCE_S = 60.0
-_TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-)
+# What Lambda needs to write a function's log, whose group it makes itself here.
+_LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 RECORDER = """
 import json, os, pathlib, uuid
 
@@ -63,8 +53,16 @@ class TinyCloud:
     def __init__(self, cloud: LocalCloud, folder: Path) -> None:
         self.cloud = cloud
         self._folder = folder
-        made = cloud.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument=_TRUST)
-        self._role_arn = made["Role"]["Arn"]
+        self._role_arn = self.make_role("any", "lambda", _LOGS)
+
+    def make_role(self, name: str, service: str, actions: list[str]) -> str:
+        """Make a role that `service` may assume, which allows `actions` everywhere; return its ARN."""
+        iam = self.cloud.client("iam")
+        trust = {"Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_allowing(trust))
+        policy = _allowing({"Action": actions, "Resource": "*"})
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy)
+        return str(made["Role"]["Arn"])
 
     def deploy(
         self, name: str, code: str, *, timeout_s: int = 5, memory_mb: int = 256, handler: str = "tiny.handler"
@@ -149,6 +147,16 @@ class TinyCloud:
             time.sleep(0.02)
         return self.cloud.lost_events
 
+    def ended(self, execution_arn: str) -> dict[str, Any]:
+        """Return the description of an execution once it has ended."""
+        stepfunctions, deadline_s = self.cloud.client("stepfunctions"), time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline_s:
+            described: dict[str, Any] = stepfunctions.describe_execution(executionArn=execution_arn)
+            if described["status"] != "RUNNING":
+                return described
+            time.sleep(0.05)
+        raise TimeoutError(f"{execution_arn} has not ended")
+
     def log_messages(self, name: str) -> list[str]:
         """Return what `name` logged so far."""
         logs = self.cloud.client("logs")
@@ -165,6 +173,10 @@ class TinyCloud:
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"{name} did not log {text}")
             time.sleep(0.05)
+
+
+def _allowing(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
 def zipped(code: str) -> bytes:

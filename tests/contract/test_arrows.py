@@ -51,13 +51,13 @@ ALLOWED_LOCALLY = {
     "http": "errors identity",
     "faults": "identity http",
     "s3_service": "identity http",
-    "lambda_service": "identity http settings",
+    "lambda_service": "http settings",
     "rekognition_service": "settings",
-    "stepfunctions_service": "http",
+    "stepfunctions_service": "identity http",
     "cloudformation_service": "identity http",
     "eventbridge_service": "identity http",
-    "access": "http s3_service",
-    "front": "http faults lambda_service",
+    "access": "identity http s3_service",
+    "front": "http faults lambda_service access",
     "project": "errors identity http lambda_service",
     "cloud": (
         "identity settings process_environment project http faults s3_service lambda_service "

@@ -14,7 +14,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from chalicelib.contract.errors import ConfigurationError, SourceChanged, StorageUnavailable
+from chalicelib.contract.errors import ConfigurationError, KeyUnusable, SourceChanged, StorageUnavailable
 from chalicelib.contract.objects import SourceObject
 from chalicelib.sources import SourceRanges, pinned
 
@@ -52,10 +52,10 @@ class OneAnswer:
     head_object = get_object
 
 
-def refusal(code: str, status: int = 400) -> ClientError:
+def refusal(code: str, status: int = 400, message: str = "no") -> ClientError:
     """Return an error as botocore raises it."""
     return ClientError(
-        {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}},
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},
         "GetObject",
     )
 
@@ -104,7 +104,8 @@ def test_body_that_breaks_off_is_asked_for_again(body: Body) -> None:
     ("raised", "expected"),
     [
         (refusal("NoSuchVersion", 404), SourceChanged),
-        (refusal("AccessDenied", 403), SourceChanged),
+        (refusal("AccessDenied", 403), ConfigurationError),
+        (refusal("AccessDenied", 403, "User is not authorized to perform: kms:Decrypt"), KeyUnusable),
         (refusal("MethodNotAllowed", 405), SourceChanged),
         (refusal("InvalidRange", 416), SourceChanged),
         (refusal("SlowDown", 503), StorageUnavailable),
@@ -114,7 +115,7 @@ def test_body_that_breaks_off_is_asked_for_again(body: Body) -> None:
     ],
 )
 def test_error_of_s3_gets_its_name(raised: Exception, expected: type[Exception]) -> None:
-    """Without the right to list versions, S3 says of one that is gone that it may not be read."""
+    """A version that is gone is the upload's error; one that may not be read is the stage's."""
     with pytest.raises(expected, match=r"s3://input/clip\.mp4"):
         SourceRanges(SOURCE, OneAnswer(raised)).read(0, 1)
 
@@ -125,6 +126,14 @@ def test_source_with_a_version_is_not_asked_about() -> None:
 
     assert pinned(SOURCE, client) == SOURCE
     assert client.requests == []
+
+
+def test_forbidden_upload_without_a_version_is_not_called_gone() -> None:
+    """The answer to a HEAD is a bare 403: the event goes to the dead-letter queue, for a person to mend."""
+    unpinned = SourceObject("input", "clip.mp4", None, "etag", "1", 10)
+
+    with pytest.raises(ConfigurationError, match=r"access is denied.*or the object is gone"):
+        pinned(unpinned, OneAnswer(refusal("403", 403)))
 
 
 @pytest.mark.parametrize(
