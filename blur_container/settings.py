@@ -222,6 +222,7 @@ class Settings:
         """Return the settings in `environment`; raise ConfigurationError for an invalid value."""
         read = EnvironmentReader(environment)
         default, cutting = RenderSettings(), CuttingSettings()
+        longest_s, largest_px = default.limits.duration_s, default.limits.frame_px
         rate = read.number("RENDER_RATE", cutting.pixels_per_s / _MEGA, 0.1, _RATE_MAX)
         return cls(
             work_bucket=read.text("WORK_BUCKET"),
@@ -247,6 +248,11 @@ class Settings:
                 ),
                 smart_render=read.choice("SMART_RENDER", "off", ("off", "on")) == "on",
                 keep_metadata=read.choice("KEEP_METADATA", "off", ("off", "on")) == "on",
+                limits=replace(
+                    default.limits,
+                    duration_s=read.whole("MAX_DURATION_S", longest_s, 1, longest_s),
+                    frame_px=read.whole("MAX_PIXELS", largest_px, 1, largest_px),
+                ),
                 tracks=replace(
                     default.tracks,
                     margin=read.number("MARGIN", default.tracks.margin, 0, _MARGIN_MAX),

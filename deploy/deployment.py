@@ -164,6 +164,8 @@ class Deployment:
             "IsolatedZoneB": self._zones[1],
             "RekognitionMinutesADay": str(settings.rekognition_minutes_a_day or ""),
             "DetectionMode": settings.detection,
+            "MaxDurationS": str(settings.max_duration_s),
+            "MaxPixels": str(settings.max_pixels),
             **settings.renderer_parameters,
         }
         return StackWish(self._names.pipeline_stack, self._place.template("pipeline"), parameters)

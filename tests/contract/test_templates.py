@@ -30,6 +30,8 @@ NETWORK = {
     f"AWS::EC2::{kind}"
     for kind in ("VPC", "Subnet", "RouteTable", "SubnetRouteTableAssociation", "SecurityGroup", "VPCEndpoint")
 }
+# Variables of the light functions too.
+OF_THE_STAGE = {"DETECTION", "MAX_DURATION_S", "MAX_PIXELS"}
 BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
 
@@ -56,7 +58,7 @@ def test_every_renderer_setting_can_be_given_to_a_stage(pipeline: Template) -> N
     variables = {name for function in functions for name in function["Environment"]["Variables"]}
     parameters = StageSettings("dev", renderer=dict.fromkeys(RENDERER_VARIABLES, "")).renderer_parameters
 
-    assert variables == {*RENDERER_VARIABLES, *BUCKETS, "DETECTION"}
+    assert variables == {*RENDERER_VARIABLES, *BUCKETS, *OF_THE_STAGE}
     assert len({json.dumps(function["Environment"], sort_keys=True) for function in functions}) == 1
     assert set(parameters) <= pipeline.parameters
 
@@ -72,7 +74,7 @@ def test_every_variable_that_the_renderer_reads_can_be_set() -> None:
 
     Settings.from_env(Asked(BUCKETS))
 
-    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION", "DETECTION"}
+    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION", *OF_THE_STAGE}
 
 
 def test_settings_that_are_not_given_take_the_codes_default() -> None:

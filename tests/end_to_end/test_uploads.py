@@ -235,14 +235,14 @@ def test_twenty_uploads_at_once_all_come_out_and_none_twice(pipeline: Pipeline, 
     assert "Start face detection" in pipeline.states(uploads[0])
 
 
-def test_what_is_no_mp4_starts_nothing(pipeline: Pipeline, portrait: Path) -> None:
-    """Directories and other suffixes are none of our business."""
+def test_what_is_no_video_by_its_suffix_starts_nothing(pipeline: Pipeline, portrait: Path) -> None:
+    """Directories and other files are none of our business."""
     s3, bucket = pipeline.cloud.client("s3"), pipeline.cloud.buckets.input
     before = pipeline.executions()
 
     s3.put_object(Bucket=bucket, Key="folder.mp4/", Body=b"")
     s3.put_object(Bucket=bucket, Key="notes.txt", Body=b"text")
-    s3.put_object(Bucket=bucket, Key="clip.mov", Body=portrait.read_bytes())
+    s3.put_object(Bucket=bucket, Key="clip.move", Body=portrait.read_bytes())
     marker = pipeline.blur(portrait, "marker.mp4")
 
     assert marker.status == "SUCCEEDED"

@@ -13,7 +13,9 @@ BUCKETS = {"WORK_BUCKET": "work", "OUTPUT_BUCKET": "output"}
 
 def test_buckets_are_all_that_must_be_set() -> None:
     """All settings but the buckets have a default."""
-    assert Settings.from_env(BUCKETS) == Settings("work", "output", source_version(), RenderSettings())
+    render = RenderSettings(detection_mode=DetectionMode.BOTH)
+
+    assert Settings.from_env(BUCKETS) == Settings("work", "output", source_version(), render)
 
 
 @pytest.mark.parametrize("name", ["WORK_BUCKET", "OUTPUT_BUCKET"])
@@ -43,6 +45,8 @@ def test_missing_bucket_is_named(name: str) -> None:
         ("HOLD", "11"),
         ("FOLLOW_FACES", "yes"),
         ("DETECTION", "on"),
+        ("MAX_DURATION_S", "0"),
+        ("MAX_PIXELS", "99999999999"),
     ],
 )
 def test_senseless_value_is_named(name: str, value: str) -> None:
@@ -88,3 +92,10 @@ def test_output_may_be_h264_alone_and_keep_its_metadata() -> None:
 
     assert (settings.render.codec, settings.render.keep_metadata) == (OutputCodec.H264, True)
     assert (RenderSettings().codec, RenderSettings().keep_metadata) == (OutputCodec.AUTO, False)
+
+
+def test_the_limits_of_a_stage_hold_for_what_has_no_readable_index() -> None:
+    """face-detection measures MP4 and MOV only; the renderer opens everything."""
+    limits = Settings.from_env({**BUCKETS, "MAX_DURATION_S": "60", "MAX_PIXELS": "1000"}).render.limits
+
+    assert (limits.duration_s, limits.frame_px) == (60, 1000)
