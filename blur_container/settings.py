@@ -33,6 +33,7 @@ _MARGIN_MAX = 3
 _HOLD_MAX = 10
 _MEGA = 1e6
 _RATE_MAX = 10_000
+_MEMORY_MAX_MB = 1_000_000
 # The packages that decide the output.
 _PACKAGES = ("av", "numpy", "onnxruntime", "opencv-python-headless")
 
@@ -216,6 +217,8 @@ class Settings:
     code_version: str
     render: RenderSettings
     cutting: CuttingSettings = field(default_factory=CuttingSettings)
+    # Of this function, by Lambda; 0 outside of it.
+    memory_mb: int = 0
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
@@ -228,6 +231,7 @@ class Settings:
             work_bucket=read.text("WORK_BUCKET"),
             output_bucket=read.text("OUTPUT_BUCKET"),
             code_version=environment.get("CODE_VERSION") or source_version(),
+            memory_mb=read.whole("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0, 0, _MEMORY_MAX_MB),
             render=RenderSettings(
                 crf=read.whole("CRF", default.crf, 0, _CRF_MAX),
                 preset=read.choice("PRESET", default.preset, PRESETS),

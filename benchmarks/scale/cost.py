@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.scale.model import LENGTHS, SIZES, Estimate, Model, Parameters, Video, duration
-from benchmarks.scale.prices import Prices
+from chalicelib.contract.prices import Prices
 
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 _HEADING = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from benchmarks.scale.prices import Prices
 from blur_container.segments.split import Costs, segment_count
 from blur_container.settings import CuttingSettings
+from chalicelib.contract.prices import Prices
 
 FRAME_RATE = 30
 LIMIT_S = 900  # Lambda's longest run.

@@ -6,7 +6,7 @@ import uuid
 from functools import partial
 
 from blur_container.functions.base import FunctionContext
-from blur_container.rendering.progress import ProgressLog, Steps
+from blur_container.rendering.progress import ProgressLog, Steps, seconds_of
 from blur_container.rendering.report import RenderReport, report_to_json
 from blur_container.segments.concat import Concatenation, RenderedSegment
 from blur_container.segments.plan import Plan
@@ -62,7 +62,11 @@ def join_segments(context: FunctionContext, job: Job) -> Job:
             written = opened(joined)
             verify_output(written, report)
             verified["bytes"] = written.size_bytes
-        described = report_to_json(report, steps, context.settings)
+        seconds = steps.seconds + sum(seconds_of(record.steps) for record in records)
+        described = {
+            **report_to_json(report, steps, context.settings),
+            "cost_estimate_usd": context.cost(job, seconds, report.file.duration_ms),
+        }
         copy = partial(context.storage.copy_over, joined, delivery.bucket.output, MP4, output_metadata(job))
         with steps.timed("deliver"):
             delivered = delivery.run({**described, "segments": [record.steps for record in records]}, copy)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from blur_container.functions.delivery import Delivery
 from blur_container.reading.frame_mapping import without_detections
 from blur_container.reading.source import Source
+from blur_container.rendering.cost import cost_estimate
 from blur_container.scratch import scratch_folder
 from blur_container.segments.renderer_version import RendererVersion
 from blur_container.settings import Settings
@@ -17,6 +19,7 @@ from chalicelib.contract.errors import ConfigurationError, InvalidDocument
 from chalicelib.contract.faces import FacesDocument
 from chalicelib.contract.job import DetectionMode, DetectionStatus, Job
 from chalicelib.contract.log import EventLog
+from chalicelib.contract.prices import Prices
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,13 @@ class FunctionContext:
                 f"the faces document belongs to {faces.source_id}, not to {job.source.identity}"
             )
         return faces
+
+    def cost(self, job: Job, seconds: float, duration_ms: float) -> dict[str, Any]:
+        """Return the manifest's estimate for `job`, whose functions took `seconds`."""
+        by_rekognition = job.detection.job_id is not None
+        return cost_estimate(
+            Prices.read(), seconds, self.settings.memory_mb, duration_ms, by_rekognition=by_rekognition
+        )
 
     def delivery(self, job: Job) -> Delivery:
         """Return the delivery of `job`."""

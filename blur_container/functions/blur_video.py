@@ -25,7 +25,10 @@ def blur_video(context: FunctionContext, job: Job) -> Job:
             return before
         blurred = folder / "blurred.mp4"
         report = _render(context, job, blurred, steps)
-        described = report_to_json(report, steps, context.settings)
+        described = {
+            **report_to_json(report, steps, context.settings),
+            "cost_estimate_usd": context.cost(job, steps.seconds, report.file.duration_ms),
+        }
         target = delivery.bucket.output
         with steps.timed("upload"):
             delivered = delivery.run(

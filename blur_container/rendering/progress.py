@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
@@ -75,9 +75,19 @@ class Steps:
         yield facts
         self._steps[name] = {"seconds": round(time.monotonic() - begin_s, 3), **facts}
 
+    @property
+    def seconds(self) -> float:
+        """Return the sum of all steps."""
+        return seconds_of(self._steps)
+
     def to_json(self) -> dict[str, dict[str, float]]:
         """Return the steps as a JSON object."""
         return dict(self._steps)
+
+
+def seconds_of(steps: Mapping[str, Mapping[str, float]]) -> float:
+    """Return the sum of the seconds of `steps`, as `Steps.to_json` gives them."""
+    return sum(facts.get("seconds", 0.0) for facts in steps.values())
 
 
 @dataclass(frozen=True)

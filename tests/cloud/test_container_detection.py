@@ -23,5 +23,6 @@ def test_the_container_alone_makes_no_call_of_rekognition(alone: Pipeline, tmp_p
     outcome = alone.blur(make_portrait_clip(tmp_path / "clip.mp4", CLIP), "clip.mp4")
 
     assert covered(outcome) == {"mode": "container"}
+    assert outcome.manifest["cost_estimate_usd"]["rekognition"] == 0
     assert outcome.manifest["detections"] == 0
     assert not [call for call in alone.cloud.calls() if call.action.startswith("rekognition:")]

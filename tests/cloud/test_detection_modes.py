@@ -42,6 +42,7 @@ def test_both_detectors_find_faces(both: Pipeline, tmp_path: Path) -> None:
     outcome = both.blur(make_portrait_clip(tmp_path / "clip.mp4", CLIP), "plain.mp4")
 
     assert covered(outcome) == {"mode": "both"}
+    assert outcome.manifest["cost_estimate_usd"]["rekognition"] > 0
     assert outcome.manifest["detections"] > 0
 
 

@@ -21,7 +21,8 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "benchmarks" / "README.md",
 ]
-UNDOCUMENTED = {"CODE_VERSION"}  # Set by the image.
+# Set by the image, and by Lambda.
+UNDOCUMENTED = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "CODE_VERSION"}
 
 
 class AskedEnvironment(Mapping[str, str]):

@@ -74,7 +74,13 @@ def test_every_variable_that_the_renderer_reads_can_be_set() -> None:
 
     Settings.from_env(Asked(BUCKETS))
 
-    assert asked == {*RENDERER_VARIABLES, *BUCKETS, "CODE_VERSION", *OF_THE_STAGE}
+    assert asked == {
+        *RENDERER_VARIABLES,
+        *BUCKETS,
+        "CODE_VERSION",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        *OF_THE_STAGE,
+    }
 
 
 def test_settings_that_are_not_given_take_the_codes_default() -> None:

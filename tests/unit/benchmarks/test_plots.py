@@ -13,7 +13,7 @@ from benchmarks.leak.plot import leak_figure
 from benchmarks.plotting import save
 from benchmarks.scale.model import SIZES, Model, Parameters
 from benchmarks.scale.plot import scale_figure
-from benchmarks.scale.prices import Prices
+from chalicelib.contract.prices import Prices
 
 
 def score(leak: float, over_blur: float) -> Score:

@@ -20,8 +20,8 @@ from benchmarks.scale.model import (
     Video,
     duration,
 )
-from benchmarks.scale.prices import PRICES, Prices
 from blur_container.settings import CuttingSettings
+from chalicelib.contract.prices import PRICES, Prices
 
 MODEL = Model(Parameters(), Prices.read())
 MINUTE = Video(1280, 720, 3.0, 60.0)

@@ -24,5 +24,10 @@ class Prices:
     @classmethod
     def read(cls, path: Path = PRICES) -> Prices:
         """Return the prices in the JSON file `path`; raise KeyError where one is missing."""
-        listed = json.loads(path.read_text())["prices"]
+        listed = json.loads(path.read_text(encoding="utf-8"))["prices"]
         return cls(**{field.name: float(listed[field.name]["usd"]) for field in fields(cls)})
+
+
+def prices_as_of(path: Path = PRICES) -> str:
+    """Return the month of the prices in the JSON file `path`."""
+    return str(json.loads(path.read_text(encoding="utf-8"))["as_of"])
