@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import platform
 import threading
 from collections.abc import Mapping
@@ -119,6 +120,8 @@ class OnnxModel:
 
     def __init__(self, content: bytes, threads: int, *, is_literal: bool = False) -> None:
         """Load the network; `is_literal` runs 8-bit graphs as written, in floats, with the same rounding."""
+        # Its wheels send facts about the process to Microsoft unless this is set before they are imported.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             # Not at import: functions that detect nothing would wait for it.
             import onnxruntime  # noqa: PLC0415

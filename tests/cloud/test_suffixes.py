@@ -114,7 +114,7 @@ def test_every_case_of_every_suffix_has_one_execution(pipeline: Pipeline) -> Non
 def test_other_objects_start_nothing(pipeline: Pipeline, clip: Path) -> None:
     """EventBridge is told of every object of the bucket; the rule asks for videos only."""
     before = len(pipeline.executions())
-    for key in ("notes.txt", "clip.mov.txt", "mov", "clip.mpg"):
+    for key in ("notes.txt", "clip.mov.txt", "mov", "clip.ogv"):
         pipeline.put(clip, f"others/{key}")
     last = pipeline.put(b"Dear Sir or Madam", "others/last.mp4")
 

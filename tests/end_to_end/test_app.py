@@ -38,9 +38,19 @@ def source(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Sour
     s3 = pipeline.cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    let_functions_read(pipeline, BUCKET)
     answer = s3.put_object(Bucket=BUCKET, Key="a face+.mp4", Body=clip.read_bytes())
     version_id, etag = answer["VersionId"], answer["ETag"].strip('"')
     return SourceObject(BUCKET, "a face+.mp4", version_id, etag, "1", clip.stat().st_size)
+
+
+def let_functions_read(pipeline: Pipeline, bucket: str) -> None:
+    """Let the functions that read uploads read those in `bucket` too."""
+    iam, name = pipeline.cloud.client("iam"), f"arn:aws:s3:::{bucket}"
+    statement = {"Effect": "Allow", "Action": ["s3:Get*", "s3:List*"], "Resource": [name, f"{name}/*"]}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    for role in iam.list_roles()["Roles"]:
+        iam.put_role_policy(RoleName=role["RoleName"], PolicyName=bucket, PolicyDocument=policy)
 
 
 def invoke(functions: Client, name: str, job: Job) -> Job:

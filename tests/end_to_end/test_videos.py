@@ -67,7 +67,7 @@ def test_upload_that_is_not_there_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"), [("missing.mp4", "There is no file"), ("clip.mpg", "nobody would be told of it")]
+    ("name", "sentence"), [("missing.mp4", "There is no file"), ("clip.ogv", "nobody would be told of it")]
 )
 def test_file_that_nobody_would_blur_is_not_uploaded(
     pipeline: Pipeline, tmp_path: Path, name: str, sentence: str

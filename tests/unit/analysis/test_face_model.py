@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from blur_container.analysis.face_model import (
 )
 from chalicelib.contract.errors import ModelDamaged
 
+ROOT = Path(__file__).parent.parent.parent.parent
 INT8, FP32 = Precision.INT8, Precision.FP32
 
 
@@ -175,3 +178,17 @@ def test_both_precisions_find_nothing_in_black(precision: Precision) -> None:
     model = OnnxModel(ModelFiles.read(model_folder()).content(precision), 1)
 
     assert FaceDetector(model=model).detect(np.zeros((180, 320, 3), np.uint8)) == ()
+
+
+LOADING = "from blur_container.analysis.face_model import load_model; load_model(1)"
+BUILDING = "import blur_container.model_build.quantization"
+
+
+@pytest.mark.parametrize("code", [LOADING, BUILDING], ids=["loading", "building"])
+def test_nothing_is_reported_to_the_makers_of_onnxruntime(tmp_path: Path, code: str) -> None:
+    """Its wheels keep an id of the machine in the temporary folder, and send it with other facts."""
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+
+    assert list(tmp_path.iterdir()) == []
