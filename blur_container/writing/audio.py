@@ -43,7 +43,8 @@ class CopiedStream:
             raise UnsupportedVideo(f"stream {source.index} cannot be copied into MP4: {error}") from error
         self._name, self._is_sound = f"{source.type} stream {source.index}", source.type == "audio"
         # AAC of MPEG-TS has a header in each packet (ADTS), of which MP4 keeps one for all packets.
-        has_headers = source.codec_context.name == "aac" and not source.codec_context.extradata
+        context = source.codec_context if self._is_sound else None
+        has_headers = context is not None and context.name == "aac" and not context.extradata
         self._bare = BitStreamFilterContext("aac_adtstoasc", source) if has_headers else None
         self._has_begun = False
         self._early: deque[Packet[Any]] = deque(maxlen=_PREPARING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -73,6 +74,8 @@ def succeeded(functions: Client, job: Job) -> Job:
     """Return `job` once its Rekognition job has succeeded."""
     checked = invoke(functions, "check-rekognition-job-status", job)
     while checked.detection.status is DetectionStatus.IN_PROGRESS:
+        # Rekognition takes five calls a second.
+        time.sleep(0.3)
         checked = invoke(functions, "check-rekognition-job-status", checked)
     return checked
 
