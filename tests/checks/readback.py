@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,9 +26,9 @@ class Shown:
     luma: Luma
 
 
-def shown_frames(path: Path) -> list[Shown]:
-    """Return all frames of `path`, turned as players turn them."""
-    with av.open(str(path)) as container:
+def shown_frames(path: Path, options: Mapping[str, str] | None = None) -> list[Shown]:
+    """Return all frames of `path`, turned as players turn them; `options` are the demuxer's."""
+    with av.open(str(path), container_options=dict(options or {})) as container:
         stream = container.streams.video[0]
         unit = stream.time_base or Fraction(1)
         return [

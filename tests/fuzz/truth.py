@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,9 @@ class Truth:
         if len(videos) != 1 or len(outputs) != 2:
             return f"outputs {sorted(outputs)}"
         shown = _frames(folder / "output.mp4", videos[0])
-        source = _frames(folder / "mutant.mp4", self.mutant)
+        # FFmpeg shows nothing of an edit of length zero, which ends with its track.
+        options = {"advanced_editlist": "0"} if _has_edit_without_length(self.mutant) else {}
+        source = _frames(folder / "mutant.mp4", self.mutant, options)
         if shown is None:
             return "an output that cannot be read"
         if source is not None:
@@ -56,9 +59,15 @@ class Truth:
                     yield detail(seen.luma, box) if seen.luma.shape == one.luma.shape else 255.0
 
 
-def _frames(path: Path, content: bytes) -> list[Shown] | None:
+def _has_edit_without_length(content: bytes) -> bool:
+    """Return whether an edit list begins with an edit that lasts for no time."""
+    lists = (content[match.end() : match.end() + 16] for match in re.finditer(b"elst", content))
+    return any(not any(one[8 : 16 if one[:1] == b"\x01" else 12]) for one in lists if len(one) == 16)
+
+
+def _frames(path: Path, content: bytes, options: Mapping[str, str] | None = None) -> list[Shown] | None:
     path.write_bytes(content)
     try:
-        return shown_frames(path)
+        return shown_frames(path, options)
     except (av.FFmpegError, ValueError, TypeError, IndexError, OverflowError):
         return None
