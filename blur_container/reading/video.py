@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from blur_container.limits import Limits
 from blur_container.reading.decode_checks import DecodeCounter, Tally, is_marker
+from blur_container.reading.edit_list import has_edit_of_length_zero
 from blur_container.reading.matroska import EBML_MAGIC, is_cut_short
 from blur_container.reading.source import Source, failure_first, open_bytes
 from blur_container.reading.timestamps import (
@@ -40,8 +41,7 @@ _CONTAINER_OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,wav,mp3,ogg,flac,aac",
 }
-# Edits only shift the track then. An edit of length zero ends with its track, as in fragmented files
-# (ISO/IEC 14496-12, 8.6.6); FFmpeg takes it for an edit that shows nothing.
+# Edits only shift the track then.
 _EDITS_AS_OFFSETS = {"advanced_editlist": "0"}
 _BOX_NAMES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _LIMITS = Limits()
@@ -67,7 +67,7 @@ def open_source(source: Source, limits: Limits = _LIMITS) -> Iterator[InputConta
 def _opened(source: Source, file: str | io.RawIOBase, limits: Limits) -> Iterator[InputContainer]:
     """Open `file`, the bytes of `source`; check that it is complete and has few enough streams."""
     container = _container(source, file, limits, {})
-    if any(map(_has_edit_without_length, container.streams)):
+    if any(map(_is_hidden, container.streams)) and has_edit_of_length_zero(source):
         container.close()
         if not isinstance(file, str):
             file.seek(0)
@@ -99,8 +99,8 @@ def _container(
         raise _open_error(source, error) from error
 
 
-def _has_edit_without_length(stream: Any) -> bool:
-    """Return whether an edit of length zero hides all samples of `stream` from FFmpeg."""
+def _is_hidden(stream: Any) -> bool:
+    """Return whether an edit hides all samples of `stream` from FFmpeg."""
     entries = stream.index_entries
     return bool(stream.frames and stream.duration == 0 and len(entries) and entries[0].is_discard)
 
