@@ -73,7 +73,7 @@ def test_file_that_nobody_would_blur_is_not_uploaded(
     pipeline: Pipeline, tmp_path: Path, name: str, sentence: str
 ) -> None:
     """The stage takes certain suffixes only."""
-    (tmp_path / "clip.mpg").write_bytes(b"1")
+    (tmp_path / "clip.ogv").write_bytes(b"1")
 
     with pytest.raises(VideoUnavailable, match=sentence):
         upload(pipeline.cloud.client, NAMES, tmp_path / name, "")
