@@ -234,9 +234,8 @@ def _record(name: str, function: Mapping[str, Any], clients: Clients) -> Iterato
 
 def _delete_rule(events: Any, name: str) -> None:
     """Delete a rule of EventBridge with its targets, where there is one."""
-    try:
-        targets = [target["Id"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
-    except events.exceptions.ResourceNotFoundException:
+    targets = _targets_of(events, name)
+    if targets is None:
         return
     if targets:
         events.remove_targets(Rule=name, Ids=targets)
@@ -245,10 +244,15 @@ def _delete_rule(events: Any, name: str) -> None:
 
 def _has_rule(events: Any, name: str) -> bool:
     """Return whether a rule of EventBridge calls something."""
+    return bool(_targets_of(events, name))
+
+
+def _targets_of(events: Any, rule: str) -> list[str] | None:
+    """Return the ids of what a rule of EventBridge calls; None where there is no such rule."""
     try:
-        return bool(events.list_targets_by_rule(Rule=name)["Targets"])
+        return [target["Id"] for target in events.list_targets_by_rule(Rule=rule)["Targets"]]
     except events.exceptions.ResourceNotFoundException:
-        return False
+        return None
 
 
 def _chalice(staged: StagedApp, verb: str, names: Names) -> None:

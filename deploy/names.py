@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
+from chalicelib.contract.job import DetectionMode
 from deploy.settings import StageSettings
 
 APP = "face-blur"
@@ -98,7 +99,7 @@ class Names:
             "DeadLetterQueueArn": self._arn("sqs", self.dead_letter_queue),
             "KmsKeyArn": self.settings.kms_key_arn,
             # Rekognition's actions take no other resource; without one, its statements are left out.
-            "RekognitionResource": "" if self.settings.detection == "container" else "*",
+            "RekognitionResource": "" if self.settings.detection == DetectionMode.CONTAINER.value else "*",
             "CountingWorkBucketName": self.buckets["work"] if counts_uploads else "",
             "CountingKmsKeyArn": self.settings.kms_key_arn if counts_uploads else "",
         }

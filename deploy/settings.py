@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from chalicelib.contract.job import DetectionMode
 from chalicelib.contract.suffixes import OTHER_SUFFIXES
 from deploy.errors import InvalidSettings
 
@@ -46,7 +47,7 @@ _WHOLE_KEYS = (
     "rekognition_minutes_a_day",
 )
 _ARCHITECTURES = ("x86_64", "arm64")
-_DETECTION = ("both", "rekognition", "container")
+_DETECTION = tuple(mode.value for mode in DetectionMode)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ _DENSE = RekognitionSettings(sampling_ms=200)
 
 @dataclass(frozen=True)
 class Blurred:
-    """How one video ended: with a report, or with an error; `seconds` from its upload on."""
+    """The end of one video: its report, or its error; `seconds` count from its upload."""
 
     source: Path
     error: str = ""

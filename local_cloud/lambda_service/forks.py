@@ -28,7 +28,7 @@ _ENDING_S = 10.0
 
 @dataclass(frozen=True)
 class Start:
-    """What a process runs: a Python file or module, its arguments, folder, environment and output."""
+    """One process to fork: a Python file or module, its arguments, folder, environment and output."""
 
     program: str
     arguments: tuple[str, ...]

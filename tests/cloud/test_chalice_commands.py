@@ -23,7 +23,7 @@ TEST_EVENT = '{"Event": "s3:TestEvent"}'
 
 @dataclass(frozen=True)
 class Stage:
-    """What the account holds of a stage's app: by function its configuration, and by role its policy."""
+    """A stage's app in the account: the configuration of each function, and the policy of each role."""
 
     functions: dict[str, dict[str, Any]]
     policies: dict[str, Any]
@@ -259,7 +259,7 @@ def test_second_stage_has_settings_of_its_own(cloud: LocalCloud, copy: Checkout)
 
 
 def test_stage_that_somebody_else_changed_or_removed_is_refused(copy: Checkout, fresh: Checkout) -> None:
-    """What is recorded in one checkout is compared with the account, before anything is deployed."""
+    """The record of a checkout is compared with the account before anything is deployed."""
     made = copy.make_stage("up", stage="team")
     fresh.configure("team", uploads_per_hour=7)
     changed = fresh.make_stage("up", stage="team")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import pytest
 
 from local_cloud.faults.kinds import FaultKind
 from local_cloud.faults.rules import FOR_EVER, Fault, Step
 from tests.clips.portraits import make_portrait_clip
+from tests.clips.remuxed import remuxed
 from tests.clouds.detection_modes import CLIP, GONE, covered, deployed, detail_left
 from tests.end_to_end.conftest import Outcome, Pipeline
 
@@ -55,13 +55,8 @@ def test_a_codec_that_rekognition_cannot_read_is_no_failure(both: Pipeline, tmp_
 
 def test_another_container_format_is_no_failure(both: Pipeline, tmp_path: Path) -> None:
     """A Matroska file by the name of .mp4 is never sent to Rekognition."""
-    source, target = make_portrait_clip(tmp_path / "clip.mp4", CLIP), tmp_path / "clip.mkv"
-    with av.open(str(source)) as read, av.open(str(target), "w") as written:
-        stream = written.add_stream_from_template(read.streams.video[0])
-        for packet in read.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                written.mux(packet)
+    plain = make_portrait_clip(tmp_path / "clip.mp4", CLIP)
+    target = remuxed(plain, tmp_path / "clip.mkv")
 
     assert reason(both.blur(target, "matroska.mp4")) == "NotAVideo"
 

@@ -39,7 +39,7 @@ class Permission:
 
 @dataclass(frozen=True)
 class Session:
-    """What was deployed and what it did: scenarios, permissions and calls by function."""
+    """A deployed stage and its scenarios: the permissions and the calls of each function."""
 
     cloud: LocalCloud
     known: list[Known]

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import pytest
 
 from chalicelib.contract.job import execution_name
@@ -15,6 +14,7 @@ from local_cloud.cloud import LocalCloud
 from local_cloud.project import local_names
 from local_cloud.settings import CloudSettings
 from tests.clips.portraits import make_portrait_clip, standing
+from tests.clips.remuxed import remuxed
 from tests.end_to_end.conftest import ROOT, Pipeline, Upload
 
 NAMES = local_names()
@@ -65,7 +65,7 @@ def executions(pipeline: Pipeline, uploads: list[Upload]) -> list[str]:
 
 
 def test_each_upload_has_an_output_of_its_own(pipeline: Pipeline, clip: Path) -> None:
-    """What clip.mov becomes has the name of another upload: that one gets another."""
+    """An upload that is named like the output of clip.mov gets an output of another name."""
     keys = ("clip.mp4", "clip.mov", "CLIP.MP4", "clip.mov.mp4")
     uploads = [pipeline.put(clip, key) for key in keys]
 
@@ -85,21 +85,10 @@ def test_container_that_rekognition_does_not_take_is_blurred(
     pipeline: Pipeline, clip: Path, tmp_path: Path
 ) -> None:
     """By the container's own detector; the output is MP4."""
-    outcome = pipeline.blur(_in_container(clip, tmp_path / "clip.mkv"), "container/clip.mkv")
+    outcome = pipeline.blur(remuxed(clip, tmp_path / "clip.mkv"), "container/clip.mkv")
 
     assert (outcome.status, outcome.error) == ("SUCCEEDED", "")
     assert outcome.manifest["output"]["key"] == "container/clip.mkv.mp4"
-
-
-def _in_container(clip: Path, path: Path) -> Path:
-    """Copy the packets of `clip` into the container that the suffix of `path` names."""
-    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
-        video = target.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = video
-                target.mux(packet)
-    return path
 
 
 def test_every_case_of_every_suffix_has_one_execution(pipeline: Pipeline) -> None:

@@ -211,7 +211,7 @@ def test_a_place_in_the_queue_of_rekognition_is_waited_for_a_day_and_a_half() ->
 
 
 def test_no_status_is_given_up_because_others_read_pages() -> None:
-    """Of a million questions that are refused 85 times in a hundred, not one goes unanswered."""
+    """Fewer than one question in a million goes unanswered where 85 of 100 tries are refused."""
     assert REFUSED_SHARE ** (1 + QUESTION.attempts) < 1e-6
 
 

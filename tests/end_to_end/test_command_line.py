@@ -9,11 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import av
 import pytest
 
 from tests.checks.readback import audio_packets, video_times
 from tests.clips.portraits import PortraitClip, make_portrait_clip
+from tests.clips.remuxed import remuxed
 
 ROOT = Path(__file__).parent.parent.parent
 LONGEST_S = 600
@@ -103,23 +103,13 @@ def test_wrong_file_is_refused_at_once(
     assert sentence in printed.replace("\n", " ")
 
 
-def transport_stream(source: Path, target: Path) -> None:
-    """Write the video of `source` as an MPEG transport stream."""
-    with av.open(str(source)) as read, av.open(str(target), "w", format="mpegts") as written:
-        stream = written.add_stream_from_template(read.streams.video[0])
-        for packet in read.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                written.mux(packet)
-
-
 def test_each_file_of_a_folder_is_blurred_and_listed(tmp_path: Path, temporary: Path) -> None:
     """One that cannot be blurred costs the others nothing, and the exit code 1."""
     folder, out = tmp_path / "videos", tmp_path / "there"
     folder.mkdir()
     clip = make_portrait_clip(folder / "a.mp4", PortraitClip([(240, 135)] * 10))
     (folder / "b.MP4").write_bytes(clip.read_bytes())
-    transport_stream(clip, folder / "c.ts")
+    remuxed(clip, folder / "c.ts", "mpegts")
     (folder / "letter.mp4").write_text("Dear Sir or Madam")
     (folder / "notes.txt").write_text("Dear Diary")
 
@@ -210,7 +200,7 @@ def test_local_cloud_that_is_ended_leaves_nothing_behind(
 
 
 def test_examples_of_the_local_cloud_need_no_other_program(tmp_path: Path, temporary: Path) -> None:
-    """What `make up` prints are commands of make and of the environment that make installed."""
+    """`make up` prints commands of make and of the environment that make installed only."""
     with start(temporary, "up", "--port", "0", "--chalice", str(tmp_path)) as process:
         assert process.stdout is not None
         lines = iter(process.stdout)

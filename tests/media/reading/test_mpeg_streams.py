@@ -17,6 +17,7 @@ from tests.checks.readback import shown_frames, worst_detail
 from tests.checks.segmented import SETTINGS, render
 from tests.clips import Clip, Face, faces_document, make_clip
 from tests.clips.portraits import PortraitClip, make_portrait_clip
+from tests.clips.remuxed import remuxed
 
 GONE = 14.0  # Faces of the clips show 60 and more.
 CLIP = Clip(
@@ -91,13 +92,8 @@ def test_a_broken_transport_stream_is_damaged(tmp_path: Path) -> None:
 
 def test_faces_are_searched_where_no_index_leads_to_a_keyframe(tmp_path: Path) -> None:
     """A seek to the first frame ends behind the only keyframe: nothing was searched, and nothing covered."""
-    source, target = make_portrait_clip(tmp_path / "clip.mp4", CLIP_OF_A_PERSON), tmp_path / "in.ts"
-    with av.open(str(source)) as read, av.open(str(target), "w", format="mpegts") as written:
-        stream = written.add_stream_from_template(read.streams.video[0])
-        for packet in read.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                written.mux(packet)
+    plain = make_portrait_clip(tmp_path / "clip.mp4", CLIP_OF_A_PERSON)
+    target = remuxed(plain, tmp_path / "in.ts", "mpegts")
     faces = without_detections(target, "0" * 64, SETTINGS.limits)
 
     report = render(target, faces, replace(SETTINGS, detection_mode=DetectionMode.CONTAINER))

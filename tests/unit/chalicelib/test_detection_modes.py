@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from chalicelib.admission import start_detection
 from chalicelib.contract.errors import (
@@ -34,29 +33,13 @@ from chalicelib.faces_store import store_faces
 from chalicelib.rekognition import LONGEST_DETECTION_S, FaceDetectionJobs, check_detection
 from chalicelib.settings import VideoLimits, detection_mode
 from tests.checks.fake_clock import FakeClock
+from tests.checks.scripted_rekognition import ScriptedRekognition, make_error
 from tests.clips.mp4_boxes import movie
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=timezone.utc)
 FILM = movie()
 MATROSKA = b"\x1a\x45\xdf\xa3" + bytes(200)
 EVERY = list(DetectionMode)
-
-
-class FakeRekognition:
-    """A Rekognition client that gives one answer, or raises it, and counts its calls."""
-
-    def __init__(self, answer: dict[str, Any] | Exception) -> None:
-        self.calls = 0
-        self._answer = answer
-
-    def start_face_detection(self, **_: Any) -> dict[str, Any]:
-        """Answer StartFaceDetection."""
-        self.calls += 1
-        if isinstance(self._answer, Exception):
-            raise self._answer
-        return self._answer
-
-    get_face_detection = start_face_detection
 
 
 class FakeS3:
@@ -73,12 +56,6 @@ class FakeS3:
         return {"Body": io.BytesIO(content), "ContentRange": told}
 
 
-def make_error(code: str) -> ClientError:
-    """Return an error as botocore raises it."""
-    answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-    return ClientError(answer, "StartFaceDetection")
-
-
 def make_job(mode: DetectionMode, content: bytes = FILM, age: timedelta = timedelta()) -> Job:
     """Return a job of an execution that is so old."""
     source = SourceObject("input", "clip.mp4", "v1", "etag1", "00A1", len(content))
@@ -93,7 +70,7 @@ def running(mode: DetectionMode, waited_s: int = 0) -> Job:
     return make_job(mode).with_detection(progress)
 
 
-def started(job: Job, rekognition: FakeRekognition, content: bytes = FILM) -> Job:
+def started(job: Job, rekognition: ScriptedRekognition, content: bytes = FILM) -> Job:
     """Return `job` after start-face-detection."""
     jobs, log = FaceDetectionJobs(rekognition), EventLog("start-face-detection", io.StringIO())
     return start_detection(job, jobs, FakeS3(content), VideoLimits(max_duration_s=600), NOW, log)
@@ -101,18 +78,18 @@ def started(job: Job, rekognition: FakeRekognition, content: bytes = FILM) -> Jo
 
 def test_the_container_alone_never_calls_rekognition() -> None:
     """Its stage has no permission to, and its account may have no such service."""
-    rekognition = FakeRekognition({"JobId": "j"})
+    rekognition = ScriptedRekognition({"JobId": "j"})
 
     job = started(make_job(DetectionMode.CONTAINER), rekognition)
 
     assert (job.detection.status, job.detection.skipped) == (DetectionStatus.CONTAINER_ONLY, None)
-    assert rekognition.calls == 0
+    assert rekognition.requests == []
 
 
 @pytest.mark.parametrize("mode", [DetectionMode.BOTH, DetectionMode.REKOGNITION])
 def test_rekognition_is_asked_where_it_is_wanted(mode: DetectionMode) -> None:
     """The mode stays with the job."""
-    job = started(make_job(mode), FakeRekognition({"JobId": "j"}))
+    job = started(make_job(mode), ScriptedRekognition({"JobId": "j"}))
 
     assert job.detection == DetectionProgress(DetectionStatus.IN_PROGRESS, "j", mode=mode)
 
@@ -121,7 +98,7 @@ def test_rekognition_is_asked_where_it_is_wanted(mode: DetectionMode) -> None:
 def test_a_video_over_a_limit_of_the_stage_is_refused_in_every_mode(mode: DetectionMode) -> None:
     """The container's time costs money too."""
     limits = VideoLimits(max_pixels=1)
-    jobs, log = FaceDetectionJobs(FakeRekognition({"JobId": "j"})), EventLog("x", io.StringIO())
+    jobs, log = FaceDetectionJobs(ScriptedRekognition({"JobId": "j"})), EventLog("x", io.StringIO())
 
     with pytest.raises(VideoTooLarge):
         start_detection(make_job(mode), jobs, FakeS3(), limits, NOW, log)
@@ -130,11 +107,11 @@ def test_a_video_over_a_limit_of_the_stage_is_refused_in_every_mode(mode: Detect
 @pytest.mark.parametrize("mode", [DetectionMode.BOTH, DetectionMode.CONTAINER])
 def test_another_container_format_is_left_to_the_container(mode: DetectionMode) -> None:
     """Rekognition takes MP4 and MOV only; plan-segments opens the file."""
-    rekognition = FakeRekognition({"JobId": "j"})
+    rekognition = ScriptedRekognition({"JobId": "j"})
 
     job = started(make_job(mode, MATROSKA), rekognition, MATROSKA)
 
-    assert (job.detection.status, rekognition.calls) == (DetectionStatus.CONTAINER_ONLY, 0)
+    assert (job.detection.status, rekognition.requests) == (DetectionStatus.CONTAINER_ONLY, [])
     assert job.detection.skipped is not None
     assert job.detection.skipped.error == "NotAVideo"
 
@@ -142,12 +119,12 @@ def test_another_container_format_is_left_to_the_container(mode: DetectionMode) 
 def test_another_container_format_is_refused_where_rekognition_alone_is_wanted() -> None:
     """What a detection of it would cost cannot be told."""
     with pytest.raises(NotAVideo):
-        started(make_job(DetectionMode.REKOGNITION, MATROSKA), FakeRekognition({}), MATROSKA)
+        started(make_job(DetectionMode.REKOGNITION, MATROSKA), ScriptedRekognition({}), MATROSKA)
 
 
 def test_a_video_that_rekognition_refuses_is_left_to_the_container() -> None:
     """Its quotas, formats and sizes are narrower than the renderer's."""
-    job = started(make_job(DetectionMode.BOTH), FakeRekognition(make_error("VideoTooLargeException")))
+    job = started(make_job(DetectionMode.BOTH), ScriptedRekognition(make_error("VideoTooLargeException")))
 
     assert job.detection.status is DetectionStatus.CONTAINER_ONLY
     assert job.detection.skipped is not None
@@ -157,7 +134,7 @@ def test_a_video_that_rekognition_refuses_is_left_to_the_container() -> None:
 def test_a_missing_permission_is_no_reason_to_do_without_rekognition() -> None:
     """An operator who wants both must hear of it."""
     with pytest.raises(ConfigurationError):
-        started(make_job(DetectionMode.BOTH), FakeRekognition(make_error("AccessDeniedException")))
+        started(make_job(DetectionMode.BOTH), ScriptedRekognition(make_error("AccessDeniedException")))
 
 
 def test_rekognition_that_is_full_is_waited_for() -> None:
@@ -165,7 +142,7 @@ def test_rekognition_that_is_full_is_waited_for() -> None:
     with pytest.raises(RekognitionLimited):
         started(
             make_job(DetectionMode.BOTH, age=timedelta(hours=23)),
-            FakeRekognition(make_error("LimitExceededException")),
+            ScriptedRekognition(make_error("LimitExceededException")),
         )
 
 
@@ -173,7 +150,7 @@ def test_after_a_day_without_a_free_place_the_container_goes_on() -> None:
     """A quota that is used up keeps no video for ever."""
     job = make_job(DetectionMode.BOTH, age=timedelta(hours=25))
 
-    waited = started(job, FakeRekognition(make_error("LimitExceededException")))
+    waited = started(job, ScriptedRekognition(make_error("LimitExceededException")))
 
     assert waited.detection.status is DetectionStatus.CONTAINER_ONLY
     assert waited.detection.skipped is not None
@@ -185,7 +162,7 @@ def test_after_a_day_rekognition_alone_is_waited_for_still() -> None:
     job = make_job(DetectionMode.REKOGNITION, age=timedelta(hours=25))
 
     with pytest.raises(RekognitionLimited):
-        started(job, FakeRekognition(make_error("LimitExceededException")))
+        started(job, ScriptedRekognition(make_error("LimitExceededException")))
 
 
 FAILED: dict[str, Any] = {"JobStatus": "FAILED", "StatusMessage": "Unsupported codec/format."}
@@ -195,7 +172,7 @@ def test_a_failed_job_is_left_to_the_container() -> None:
     """An HEVC recording is no failure any more."""
     job = running(DetectionMode.BOTH)
 
-    checked = check_detection(job, FaceDetectionJobs(FakeRekognition(FAILED)), NOW)
+    checked = check_detection(job, FaceDetectionJobs(ScriptedRekognition(FAILED)), NOW)
 
     assert checked.detection.status is DetectionStatus.CONTAINER_ONLY
     assert checked.detection.skipped == Failure(
@@ -207,7 +184,7 @@ def test_a_job_that_never_ends_is_left_to_the_container() -> None:
     """The wait is over for Rekognition only."""
     job = running(DetectionMode.BOTH, LONGEST_DETECTION_S)
 
-    checked = check_detection(job, FaceDetectionJobs(FakeRekognition({"JobStatus": "IN_PROGRESS"})), NOW)
+    checked = check_detection(job, FaceDetectionJobs(ScriptedRekognition({"JobStatus": "IN_PROGRESS"})), NOW)
 
     assert checked.detection.status is DetectionStatus.CONTAINER_ONLY
 
@@ -217,7 +194,7 @@ def test_a_failed_job_fails_where_rekognition_alone_is_wanted() -> None:
     job = running(DetectionMode.REKOGNITION)
 
     with pytest.raises(DetectionFailed):
-        check_detection(job, FaceDetectionJobs(FakeRekognition(FAILED)), NOW)
+        check_detection(job, FaceDetectionJobs(ScriptedRekognition(FAILED)), NOW)
 
 
 def test_faces_that_cannot_be_read_are_left_to_the_container() -> None:
@@ -225,7 +202,7 @@ def test_faces_that_cannot_be_read_are_left_to_the_container() -> None:
     job = running(DetectionMode.BOTH)
 
     stored = store_faces(
-        job, FaceDetectionJobs(FakeRekognition(FAILED)), FakeS3(), "work", FakeClock().pace(), NOW
+        job, FaceDetectionJobs(ScriptedRekognition(FAILED)), FakeS3(), "work", FakeClock().pace(), NOW
     )
 
     assert (stored.detection.status, stored.faces) == (DetectionStatus.CONTAINER_ONLY, None)
